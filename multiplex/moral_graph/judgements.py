@@ -1,0 +1,49 @@
+"""Transitions from one card to a wiser one, and what each persona makes of them."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+__all__ = ["Judgement", "Opinion", "Transition"]
+
+Opinion = Literal["wiser", "not_wiser", "unsure", "abstained"]
+"""A verdict, or `abstained` where none could be had; neither `unsure` nor `abstained` is dropped."""
+
+
+class _Move(BaseModel):
+    """A move between two different cards in a choice context; ids are those of the cards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str
+    wiser: str
+    context: str
+
+    @model_validator(mode="after")
+    def _between_two_cards(self) -> Self:
+        if self.source == self.wiser:
+            raise ValueError(f"a transition joins two different cards, and both are {self.source!r}")
+        return self
+
+
+class Transition(_Move):
+    """A proposed move from `source` to `wiser`.
+
+    `about` is what the source was really about, `story` the case for the move, `proposer` the agent
+    that made it.
+    """
+
+    id: str
+    about: str
+    story: str
+    proposer: str
+
+
+class Judgement(_Move):
+    """One judge's verdict on one transition; `seed` is that of the reply, null where there was none."""
+
+    transition: str
+    judge: str
+    verdict: Opinion
+    reason: str
+    seed: int | None = None

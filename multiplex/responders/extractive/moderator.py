@@ -1,0 +1,331 @@
+"""How the moderator puts a panel's words together, and one voice answers alone."""
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+
+from multiplex.acts import (
+    AnswerAlone,
+    Answered,
+    ClassifyPerspectives,
+    Dissent,
+    MergeCards,
+    Merger,
+    Proposal,
+    ProposeTransition,
+    Reference,
+    References,
+    Synthesise,
+    Synthesis,
+    Turn,
+)
+from multiplex.content.personas import Commitment, Persona
+from multiplex.content.scenarios import Option
+from multiplex.moral_graph.cards import ValuesCard
+from multiplex.responders.extractive.persona import coverage, opening_commitments
+from multiplex.responders.extractive.relevance import Relevance, sentences, wording
+from multiplex.responders.extractive.wording import attention, cited, joined, lower_first, named, number, pick, quoted
+
+__all__ = ["answer", "classify_perspectives", "merge_cards", "propose_transition", "synthesise"]
+
+_SAME = 0.8
+"""The cosine from which two cards count as one value."""
+
+_ALIKE = 0.4
+"""The cosine from which two commitments of different personas count as asking for the same."""
+
+
+def merge_cards(relevance: Relevance, act: MergeCards) -> Merger:
+    """Group cards all of whose pairs are nearly the same text (complete linkage)."""
+    texts = [_text(card) for card in act.cards]
+    nearness = relevance.cosines(texts, texts)
+    groups: list[list[int]] = []
+    for index in range(len(texts)):
+        home = next((g for g in groups if all(nearness[index, other] >= _SAME for other in g)), None)
+        if home is None:
+            groups.append([index])
+        else:
+            home.append(index)
+    return Merger(groups=tuple(tuple(act.cards[i].id for i in g) for g in groups if len(g) > 1))
+
+
+def propose_transition(relevance: Relevance, act: ProposeTransition) -> Proposal:
+    """Propose the nearest card, nearness weighed up by how much of all the cards it takes in."""
+    texts = [_text(card) for card in (act.card, *act.others)]
+    nearness = relevance.cosines(texts, texts)
+    breadth = (nearness.sum(axis=1) - 1) / max(len(texts) - 1, 1)
+    score = nearness[0, 1:] + 0.5 * (breadth[1:] - breadth[0])
+    other = act.others[int(np.argmax(score))]
+    pairs = relevance.cosines(list(act.card.policies), list(other.policies))
+    here, there = np.unravel_index(int(np.argmax(pairs)), pairs.shape)
+    kept, found = attention(act.card.policies[int(here)]), attention(other.policies[int(there)])
+    first = attention(act.card.policies[0 if here else min(1, len(act.card.policies) - 1)])
+    return Proposal(
+        to=other.id,
+        about=f"Behind {quoted(act.card.title)} lies attention to {kept}.",
+        story=(
+            f"Someone faced with {act.scenario.setting} had long been attending to {first} and to {kept}. "
+            f"Going on, they came to notice {found} as well, and saw that this was what they had been looking "
+            f"for. They did not give up {quoted(act.card.title)}, but found it again within {quoted(other.title)}."
+        ),
+    )
+
+
+def synthesise(relevance: Relevance, act: Synthesise, seed: int) -> Synthesis:
+    """Set out every opening in equal measure, and say what all of them attend to."""
+    openings = [turn for turn in act.transcript if turn.round == 0]
+    final = {turn.speaker: turn for turn in act.transcript}
+    panel = [p for p in act.panel if p.name in final]
+    grounds = {p.name: _grounds(relevance, p, openings, act) for p in panel}
+    shared = _shared_grounds(relevance, panel, grounds, act)
+    camps = _camps(act.scenario.options, panel, final)
+    policies = _common_policies(relevance, panel, grounds, act)
+    consensus = _consensus(act, panel, policies, shared, seed)
+    carried = {p.name: coverage(relevance, grounds[p.name], consensus) for p in panel}
+    ordered = sorted(panel, key=lambda p: (round(float(carried[p.name].mean()), 6), p.name))
+    return Synthesis(
+        overton=act.previous.overton if act.previous else _overton(act, panel, grounds, camps, shared, seed),
+        consensus=consensus,
+        agreements=tuple(_agreement(pair) for pair in shared),
+        disagreements=_disagreements(camps, panel, grounds),
+        dissent=tuple(
+            Dissent(persona=p.name, text=_left_out(grounds[p.name][int(np.argmin(carried[p.name]))]))
+            for p in ordered[:3]
+        ),
+    )
+
+
+def classify_perspectives(relevance: Relevance, act: ClassifyPerspectives) -> References:
+    """Mark each sentence that stands near to a commitment of one of the perspectives."""
+    corpus = [(p.perspective, c) for p in relevance.corpus for c in p.commitments if p.perspective in act.perspectives]
+    spans = [s for s in sentences(act.text) if len(s) <= 400]
+    if not corpus or not spans:
+        return References(references=())
+    nearness = relevance.cosines(spans, [wording(c) for _, c in corpus])
+    found = [
+        Reference(perspective=corpus[int(row.argmax())][0], span=span, sentiment="neutral")
+        for span, row in zip(spans, nearness, strict=True)
+        if float(row.max()) >= 0.6
+    ]
+    return References(references=tuple(found[:80]))
+
+
+def answer(relevance: Relevance, act: AnswerAlone, seed: int) -> Answered:
+    """Answer with one voice: the most relevant persona's alone, or, told to be multiplex, many in turn.
+
+    It is the extractive reading of WorldView-Bench's two strategies without a panel: `plain` is one
+    worldview, whichever is nearest to the question; `multiplex` draws the most relevant commitments
+    of the whole pack, without seating anyone.
+    """
+    if act.told == "plain":
+        best = max(relevance.corpus, key=lambda p: _bearing(relevance, p, act))
+        chosen = opening_commitments(relevance, best, act.scenario)
+        return Answered(answer=" ".join(cited(c) for c in chosen))
+    everyone = [(p, c) for p in relevance.corpus for c in p.commitments]
+    commitments = [c for _, c in everyone]
+    owner = {id(c): p for p, c in everyone}
+    ranked = relevance.choose(commitments, relevance.to_scenario(commitments, act.scenario), 40)
+    taken: Counter[str] = Counter()
+    parts = []
+    for commitment in ranked:
+        persona = owner[id(commitment)]
+        if taken[persona.name] < 2 and len(parts) < 8:
+            taken[persona.name] += 1
+            parts.append(f"A {persona.label} view: {cited(commitment)}")
+    return Answered(answer="\n\n".join(parts))
+
+
+def _bearing(relevance: Relevance, persona: Persona, act: AnswerAlone) -> float:
+    scores = np.sort(relevance.to_scenario(persona.commitments, act.scenario))
+    return float(scores[-3:].mean())
+
+
+def _text(card: ValuesCard) -> str:
+    return f"{card.title}. {' '.join(attention(policy) for policy in card.policies)}"
+
+
+def _grounds(relevance: Relevance, persona: Persona, openings: Sequence[Turn], act: Synthesise) -> list[Commitment]:
+    """Return the commitments that a persona's opening rests on; its most relevant ones where it names none."""
+    keys = [claim.commitment for turn in openings if turn.speaker == persona.name for claim in turn.claims]
+    known = {c.key: c for c in persona.commitments}
+    named = [known[key] for key in keys if key in known]
+    return named or opening_commitments(relevance, persona, act.scenario)
+
+
+Shared = tuple[tuple[Persona, Commitment], tuple[Persona, Commitment]]
+
+
+def _shared_grounds(
+    relevance: Relevance, panel: Sequence[Persona], grounds: dict[str, list[Commitment]], act: Synthesise
+) -> list[Shared]:
+    """Return the nearest pairs of grounds of different personas, each persona in one pair at most.
+
+    Pairs are ordered by how near they are to each other and how far both bear on the question.
+    """
+    entries = [(p, c) for p in panel for c in grounds[p.name]]
+    if not entries:
+        return []
+    bearing = relevance.to_scenario([c for _, c in entries], act.scenario)
+    nearness = relevance.cosines([wording(c) for _, c in entries], [wording(c) for _, c in entries])
+    pairs = [
+        (float(nearness[i, j]) + float(min(bearing[i], bearing[j])), i, j)
+        for i, j in combinations(range(len(entries)), 2)
+        if entries[i][0].name != entries[j][0].name
+    ]
+    used: set[str] = set()
+    found: list[Shared] = []
+    for _, i, j in sorted(pairs, key=lambda pair: (-round(pair[0], 6), pair[1:])):
+        names = {entries[i][0].name, entries[j][0].name}
+        if nearness[i, j] >= _ALIKE and not names & used and len(found) < 3:
+            used |= names
+            found.append((entries[i], entries[j]))
+    return found
+
+
+def _camps(
+    options: Sequence[Option], panel: Sequence[Persona], final: dict[str, Turn]
+) -> list[tuple[Option, list[Persona]]]:
+    """Return each option with the personas whose stance leans to it most, the fullest first."""
+    camps: dict[str, list[Persona]] = {option.key: [] for option in options}
+    for persona in panel:
+        stance = final[persona.name].stance
+        if stance:
+            camps[max(stance, key=lambda key: stance[key])].append(persona)
+    found = [(option, camps[option.key]) for option in options if camps[option.key]]
+    return sorted(found, key=lambda camp: -len(camp[1]))
+
+
+def _common_policies(
+    relevance: Relevance, panel: Sequence[Persona], grounds: dict[str, list[Commitment]], act: Synthesise
+) -> list[str]:
+    """Return what to attend to: the policies of the grounds that most of the panel's concerns carry.
+
+    A policy's support by a persona is its nearest policy among the persona's grounds; policies are
+    ranked by the geometric mean of their support and by how far they bear on the question, one an
+    author, later ones kept apart from earlier ones. Objections put their own policies first.
+    """
+    entries = [(p.name, policy) for p in panel for c in grounds[p.name] for policy in c.attends_to]
+    texts = [attention(policy) for _, policy in entries]
+    asked = [attention(policy) for policy in _objected(panel, grounds, act)]
+    support = np.ones(len(texts))
+    for persona in panel:
+        own = [attention(policy) for c in grounds[persona.name] for policy in c.attends_to]
+        nearest = relevance.cosines(texts, own).max(axis=1)
+        support *= np.clip(nearest, 0.01, None) ** (1 / max(len(panel), 1))
+    scenario = act.scenario
+    around = [scenario.question, f"{scenario.label} {scenario.setting}", *(o.text for o in scenario.options)]
+    support += np.sort(relevance.cosines(texts, around), axis=1)[:, -2:].mean(axis=1)
+    chosen = asked[:4]
+    authors: set[str] = set()
+    order = list(np.argsort(-support, kind="stable"))[act.candidate :]
+    for index in order:
+        author, text = entries[index][0], texts[index]
+        near = relevance.cosines([text], chosen).max() if chosen else 0.0
+        if author not in authors and near < 0.55 and len(chosen) < 3 + len(asked[:4]):
+            authors.add(author)
+            chosen.append(text)
+    return chosen
+
+
+def _objected(panel: Sequence[Persona], grounds: dict[str, list[Commitment]], act: Synthesise) -> list[str]:
+    """Return a policy for each objection, from the ground that the objection names, the strongest first."""
+    found = []
+    for objection in sorted(act.objections, key=lambda o: (o.endorsement, o.persona)):
+        own = grounds.get(objection.persona, [])
+        named = next((c for c in own if c.title in objection.text), None)
+        if named is not None:
+            told = [policy for policy in named.attends_to if attention(policy) in objection.text]
+            found.append((told or list(named.attends_to))[0])
+    return found
+
+
+_SIGNED = (
+    "We come from {count} traditions and do not become one by signing this.",
+    "The {count} of us do not agree on everything here, and we say so.",
+    "None of the {count} of us gives up a tradition by putting a name to these lines.",
+)
+
+
+def _consensus(
+    act: Synthesise, panel: Sequence[Persona], policies: Sequence[str], shared: Sequence[Shared], seed: int
+) -> str:
+    setting = act.scenario.setting
+    lines = [
+        pick(_SIGNED, seed).format(count=number(len(panel))),
+        f"In {lower_first(setting)}, whoever decides is asked to attend, before anything else, "
+        f"{joined([f'to {policy}' for policy in policies])}.",
+    ]
+    if shared:
+        (left, one), (right, two) = shared[0]
+        lines.append(
+            f"Some of us come near to one another by different roads: {left.label} by {named(one)}, "
+            f"{right.label} by {named(two)}."
+        )
+    if act.scenario.options:
+        lines.append(
+            "On the courses open here we lean different ways; whichever is taken, "
+            "these are the things that each of us would look for in it."
+        )
+    else:
+        lines.append("These are the things that each of us would look for in any answer, our own included.")
+    return " ".join(lines)
+
+
+_SAYS = (
+    "The {label} speaker says: {first} With it goes {second}.",
+    "From the {label} seat: {first} To this is added {second}.",
+    "In the {label} voice: {first} Beside it stands {second}.",
+    "Speaking as {label}: {first} And there is {second}.",
+)
+
+
+def _overton(
+    act: Synthesise,
+    panel: Sequence[Persona],
+    grounds: dict[str, list[Commitment]],
+    camps: Sequence[tuple[Option, list[Persona]]],
+    shared: Sequence[Shared],
+    seed: int,
+) -> str:
+    voice = {p.name: _voice(p, grounds[p.name], seed + i) for i, p in enumerate(panel)}
+    paragraphs = [f"{act.scenario.question} The {number(len(panel))} speakers have the same facts before them and begin from different places."]
+    grouped = [p.name for _, people in camps for p in people]
+    for option, people in camps:
+        head = f"Nearest to “{option.text.rstrip('.')}” {'stands' if len(people) == 1 else 'stand'} {joined([p.label for p in people])}."
+        paragraphs += [head, *(voice[p.name] for p in people)]
+    paragraphs += [voice[p.name] for p in panel if p.name not in grouped]
+    paragraphs += [_agreement(pair) for pair in shared[:1]]
+    return "\n\n".join(paragraphs)
+
+
+def _voice(persona: Persona, grounds: Sequence[Commitment], offset: int) -> str:
+    second = grounds[1] if len(grounds) > 1 else grounds[0]
+    policy = attention(second.attends_to[offset % len(second.attends_to)])
+    return pick(_SAYS, offset).format(
+        label=persona.label,
+        first=cited(grounds[0]),
+        second=f"{named(second)}, attending to {policy}",
+    )
+
+
+def _agreement(pair: Shared) -> str:
+    (left, one), (right, two) = pair
+    return (
+        f"{left.label} and {right.label} come near to each other in {named(one)} and {named(two)}."
+    )
+
+
+def _disagreements(
+    camps: Sequence[tuple[Option, list[Persona]]], panel: Sequence[Persona], grounds: dict[str, list[Commitment]]
+) -> tuple[str, ...]:
+    if len(camps) > 1:
+        return tuple(
+            f"{joined([p.label for p in people])}: nearest to “{option.text.rstrip('.')}”." for option, people in camps
+        )
+    return tuple(f"{p.label} begins from {quoted(grounds[p.name][0].title)}." for p in panel[:12])
+
+
+def _left_out(commitment: Commitment) -> str:
+    return f"The statement carries too little of {quoted(commitment.title)}: {cited(commitment)}"

@@ -1,0 +1,329 @@
+"""How a persona speaks, judges and ratifies from its own commitments."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multiplex.acts import (
+    ArticulateValue,
+    Ballot,
+    Claim,
+    JudgeTransition,
+    Point,
+    Position,
+    Rank,
+    Ranking,
+    Ratify,
+    Rejoinder,
+    Respond,
+    Support,
+    TakePosition,
+    Turn,
+    ValueArticulated,
+    Verdict,
+)
+from multiplex.content.personas import Commitment, Persona
+from multiplex.content.scenarios import Scenario
+from multiplex.moral_graph.cards import ValuesCard
+from multiplex.responders.extractive.relevance import Relevance, sentences, wording
+from multiplex.responders.extractive.wording import attention, cited, leaning, named, pick, quoted
+
+__all__ = [
+    "articulate_value",
+    "coverage",
+    "judge_transition",
+    "opening_commitments",
+    "rank",
+    "ratify",
+    "reply",
+    "take_position",
+]
+
+_OPENING = 3
+"""How many commitments an opening rests on at the most, and at least one fewer."""
+
+_CLOSE = 0.8
+"""The share of the best commitment's relevance from which the last one is still opened with."""
+
+_KIN = 0.4
+"""The cosine from which a persona knows another's claim by a name of its own."""
+
+_MARGIN = 0.02
+"""The least difference of two affinities, as cosines, that a verdict is given on."""
+
+_RELATED = 0.25
+"""The cosine of two cards below which a move between them is a change of subject."""
+
+_FAINT, _FULL = 0.22, 0.72
+"""The coverage of a persona's concerns by a statement that counts as 1 and as 7."""
+
+
+def opening_commitments(relevance: Relevance, persona: Persona, scenario: Scenario) -> list[Commitment]:
+    """Return the commitments that a persona opens with."""
+    scores = relevance.to_scenario(persona.commitments, scenario)
+    chosen = relevance.choose(persona.commitments, scores, _OPENING)
+    of = dict(zip((c.key for c in persona.commitments), scores, strict=True))
+    return [c for i, c in enumerate(chosen) if i < _OPENING - 1 or of[c.key] >= _CLOSE * of[chosen[0].key]]
+
+
+def take_position(relevance: Relevance, act: TakePosition, seed: int) -> Position:
+    """State the most relevant commitments, with their sources, and where they lean."""
+    phrases = act.persona.phrases
+    chosen = opening_commitments(relevance, act.persona, act.scenario)
+    stance = relevance.stance(chosen, _weights(len(chosen)), act.scenario)
+    paragraphs = [f"{pick(phrases.open, seed)} {cited(chosen[0])}"]
+    if len(chosen) > 1:
+        rest = " ".join(cited(c) for c in chosen[1:])
+        paragraphs.append(f"{pick(phrases.add, seed)} {rest}")
+    policies = [attention(c.attends_to[(seed + i) % len(c.attends_to)]) for i, c in enumerate(chosen[:2])]
+    closing = f"{pick(phrases.close, seed)} attend to {' and to '.join(policies)}."
+    paragraphs.append(" ".join(part for part in (leaning(stance, act.scenario.options, seed), closing) if part))
+    return Position(
+        statement="\n\n".join(paragraphs),
+        claims=tuple(Claim(text=c.statement, commitment=c.key) for c in chosen),
+        stance=_supports(stance),
+    )
+
+
+def reply(relevance: Relevance, act: Respond, seed: int) -> Rejoinder:
+    """Concede to the nearest claim of another, object to the furthest, and bring a new ground.
+
+    What is conceded counts, at half weight, among the grounds of the stance from then on.
+    """
+    persona, scenario = act.persona, act.scenario
+    own_turns = [turn for turn in act.transcript if turn.speaker == persona.name]
+    voiced = _voiced(persona, own_turns)
+    heard = [
+        (turn, claim)
+        for turn in act.transcript
+        if turn.speaker != persona.name and turn.round == 0
+        for claim in turn.claims
+    ]
+    before = own_turns[-1].stance if own_turns else None
+    conceded = _conceded_claims(own_turns, heard)
+    new = relevance.choose(
+        persona.commitments, relevance.to_scenario(persona.commitments, scenario), 1, said=voiced
+    )
+    paragraphs: list[str] = []
+    concedes: tuple[Point, ...] = ()
+    objects: tuple[Point, ...] = ()
+    if heard:
+        near = _most_agreeable(relevance, act, heard, own_turns)
+        conceded.append(near[1].text)
+        concedes = (Point(to=near[0].speaker, text=near[1].text[:800]),)
+        lead = pick(persona.phrases.concede, seed, act.round).format(speaker=near[0].label)
+        ground = _nearest(relevance, persona, near[1].text)
+        known = f" I know it by another name, {named(ground)}." if ground else ""
+        paragraphs.append(f"{lead} {_gist(near[1].text)}{known}")
+        far = _least_agreeable(relevance, act, [h for h in heard if h[0].speaker != near[0].speaker], own_turns)
+        if far is not None:
+            objects = (Point(to=far[0].speaker, text=far[1].text[:800]),)
+            lead = pick(persona.phrases.object, seed, act.round).format(speaker=far[0].label)
+            paragraphs.append(f"{lead} {_gist(far[1].text)}")
+    if new:
+        paragraphs.append(f"{pick(persona.phrases.add, seed, act.round)} {cited(new[0])}")
+    grounds = [*voiced, *new]
+    stance = _moved_stance(relevance, grounds, conceded, scenario)
+    if sentence := leaning(stance, scenario.options, seed + act.round):
+        paragraphs.append(sentence)
+    return Rejoinder(
+        statement="\n\n".join(paragraphs) or "I have nothing to add.",
+        concedes=concedes,
+        objects=objects,
+        stance=_supports(stance),
+        moved=_leads(stance) != _leads(before or {}) if before else False,
+    )
+
+
+def articulate_value(relevance: Relevance, act: ArticulateValue) -> ValueArticulated:
+    """Turn the commitment behind the position that has no card yet into one."""
+    opening = opening_commitments(relevance, act.persona, act.scenario)
+    scores = relevance.to_scenario(act.persona.commitments, act.scenario)
+    rest = [act.persona.commitments[i] for i in np.argsort(-scores, kind="stable")]
+    written = {card.title.casefold() for card in act.earlier}
+    commitment = next(c for c in [*opening, *rest] if c.title.casefold() not in written)
+    return ValueArticulated(
+        title=commitment.title[:80],
+        description=commitment.statement,
+        policies=tuple(policy[:300] for policy in commitment.attends_to),
+        schwartz=commitment.schwartz,
+        commitment=commitment.key,
+    )
+
+
+def judge_transition(relevance: Relevance, act: JudgeTransition) -> Verdict:
+    """Judge by which card the rest of one's own commitments carry further.
+
+    The commitments that the cards themselves were made from are left out: a card is not wiser
+    because one wrote it.
+    """
+    if float(relevance.cosines([_text(act.source)], [_text(act.wiser)])[0, 0]) < _RELATED:
+        return Verdict(
+            verdict="unsure",
+            reason=f"{quoted(act.wiser.title)} seems to me another subject than {quoted(act.source.title)}.",
+        )
+    titles = {act.source.title, act.wiser.title}
+    own = [c for c in act.persona.commitments if c.title not in titles]
+    first, _ = _affinity(relevance, own, act.source)
+    second, ground = _affinity(relevance, own, act.wiser)
+    if second - first > _MARGIN:
+        return Verdict(
+            verdict="wiser",
+            reason=f"It takes in more of what I attend to, above all {named(ground)}.",
+        )
+    if first - second > _MARGIN:
+        _, ground = _affinity(relevance, own, act.source)
+        return Verdict(
+            verdict="not_wiser",
+            reason=f"The first is nearer to what I attend to, above all {named(ground)}.",
+        )
+    return Verdict(verdict="unsure", reason=f"Both carry about as much of {named(ground)}.")
+
+
+def ratify(relevance: Relevance, act: Ratify) -> Ballot:
+    """Endorse a statement by how far it carries the concerns that one opened with."""
+    opening = opening_commitments(relevance, act.persona, act.scenario)
+    carried = coverage(relevance, opening, act.statement)
+    endorsement = _endorsement(float(carried.mean()))
+    if endorsement >= 6:
+        return Ballot(endorsement=endorsement, objection=None)
+    missing = opening[int(np.argmax(relevance.to_scenario(opening, act.scenario) - carried))]
+    policy = attention(_best_policy(relevance, missing, act.scenario))
+    return Ballot(endorsement=endorsement, objection=f"It carries too little of {quoted(missing.title)}: {policy}.")
+
+
+def rank(relevance: Relevance, act: Rank) -> Ranking:
+    """Order statements by how far each carries the concerns that one opened with."""
+    opening = opening_commitments(relevance, act.persona, act.scenario)
+    carried = [float(coverage(relevance, opening, statement).mean()) for statement in act.statements]
+    order = sorted(range(len(carried)), key=lambda i: (-round(carried[i], 6), i))
+    return Ranking(order=tuple(i + 1 for i in order))
+
+
+def coverage(relevance: Relevance, commitments: list[Commitment], text: str) -> NDArray[np.float64]:
+    """Return, for each commitment, how near its best-carried policy is to the text, as a cosine."""
+    parts = [piece.strip() for s in sentences(text) for piece in (s, *s.split(";"), *s.split(","))]
+    parts = [part for part in dict.fromkeys(parts) if len(part) > 12]
+    found = []
+    for commitment in commitments:
+        policies = [attention(policy) for policy in commitment.attends_to]
+        nearest = relevance.cosines(policies, parts).max(axis=1) if parts else np.zeros(len(policies))
+        found.append(float(np.sort(nearest)[-2:].mean()))
+    return np.array(found)
+
+
+def _endorsement(carried: float) -> int:
+    place = (carried - _FAINT) / (_FULL - _FAINT)
+    return int(np.clip(np.floor(1 + 6 * place + 0.5), 1, 7))
+
+
+def _best_policy(relevance: Relevance, commitment: Commitment, scenario: Scenario) -> str:
+    """Return the policy of a commitment that bears most on the scenario."""
+    asked = [scenario.question, f"{scenario.label} {scenario.setting}"]
+    nearness = relevance.cosines(list(commitment.attends_to), asked).mean(axis=1)
+    return commitment.attends_to[int(np.argmax(nearness))]
+
+
+def _affinity(relevance: Relevance, own: list[Commitment], card: ValuesCard) -> tuple[float, Commitment]:
+    """Return how near a card's policies are to the nearest of one's own, and the commitment nearest to it."""
+    policies = [policy for c in own for policy in c.attends_to]
+    owner = [index for index, c in enumerate(own) for _ in c.attends_to]
+    nearness = relevance.cosines(list(card.policies), policies)
+    nearest = int(np.argmax(nearness.max(axis=0)))
+    return float(nearness.max(axis=1).mean()), own[owner[nearest]]
+
+
+def _text(card: ValuesCard) -> str:
+    return f"{card.title}. {card.description}"
+
+
+def _weights(count: int) -> list[float]:
+    return [1.0 / (i + 1) for i in range(count)]
+
+
+def _supports(stance: dict[str, float]) -> tuple[Support, ...]:
+    return tuple(Support(option=key, weight=round(100 * share)) for key, share in stance.items())
+
+
+def _leads(stance: dict[str, float]) -> str | None:
+    return max(stance, key=lambda key: stance[key]) if stance else None
+
+
+def _voiced(persona: Persona, turns: list[Turn]) -> list[Commitment]:
+    """Return the commitments that a persona has spoken, by the words of its own turns."""
+    said = "\n".join(turn.statement for turn in turns)
+    return [c for c in persona.commitments if c.statement.rstrip(".!?") in said]
+
+
+def _conceded_claims(own_turns: list[Turn], heard: list[tuple[Turn, Claim]]) -> list[str]:
+    granted = {point.text for turn in own_turns for point in turn.concedes}
+    return [claim.text for _, claim in heard if claim.text[:800] in granted]
+
+
+def _moved_stance(
+    relevance: Relevance, grounds: list[Commitment], conceded: list[str], scenario: Scenario
+) -> dict[str, float]:
+    if not scenario.options or not grounds:
+        return {}
+    own = relevance.stance(grounds, _weights(len(grounds)), scenario)
+    if not conceded:
+        return own
+    everyone = {c.statement: c for p in relevance.corpus for c in p.commitments}
+    granted = [everyone[text] for text in conceded if text in everyone]
+    if not granted:
+        return own
+    weights = [*_weights(len(grounds)), *([0.5] * len(granted))]
+    return relevance.stance([*grounds, *granted], weights, scenario)
+
+
+def _nearest(relevance: Relevance, persona: Persona, text: str) -> Commitment | None:
+    """Return the persona's own commitment nearest to a text, if any is near."""
+    nearness = relevance.cosines([wording(c) for c in persona.commitments], [text])[:, 0]
+    best = int(np.argmax(nearness))
+    return persona.commitments[best] if float(nearness[best]) >= _KIN else None
+
+
+def _support(
+    relevance: Relevance, act: Respond, heard: list[tuple[Turn, Claim]]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return how far the persona's nearest commitments support each claim, and how far it bears on the question."""
+    texts = [claim.text for _, claim in heard]
+    own = relevance.cosines(texts, [wording(c) for c in act.persona.commitments])
+    support: NDArray[np.float32] = np.sort(own, axis=1)[:, -2:].mean(axis=1)
+    asked = [act.scenario.question, f"{act.scenario.label} {act.scenario.setting}"]
+    return support, relevance.cosines(texts, asked).mean(axis=1)
+
+
+def _most_agreeable(
+    relevance: Relevance, act: Respond, heard: list[tuple[Turn, Claim]], own_turns: list[Turn]
+) -> tuple[Turn, Claim]:
+    """Return the claim nearest to one's own that bears on the question, of a speaker not conceded to yet."""
+    answered = {point.to for turn in own_turns for point in turn.concedes}
+    fresh = [h for h in heard if h[0].speaker not in answered] or heard
+    support, bearing = _support(relevance, act, fresh)
+    return fresh[int(np.argmax(support + bearing))]
+
+
+def _least_agreeable(
+    relevance: Relevance, act: Respond, heard: list[tuple[Turn, Claim]], own_turns: list[Turn]
+) -> tuple[Turn, Claim] | None:
+    """Return the claim furthest from one's own that bears on the question, of a speaker whose stance lies away."""
+    answered = {point.to for turn in own_turns for point in turn.objects}
+    fresh = [h for h in heard if h[0].speaker not in answered] or heard
+    if not fresh:
+        return None
+    mine = own_turns[-1].stance if own_turns else None
+    distance = np.array([_distance(mine, turn.stance) for turn, _ in fresh])
+    support, bearing = _support(relevance, act, fresh)
+    return fresh[int(np.argmax(0.5 * distance + bearing - support))]
+
+
+def _distance(left: dict[str, float] | None, right: dict[str, float] | None) -> float:
+    if not left or not right:
+        return 0.0
+    return 0.5 * sum(abs(left.get(key, 0.0) - right.get(key, 0.0)) for key in {*left, *right})
+
+
+def _gist(claim: str) -> str:
+    """Return the first sentence of a claim as it can be repeated by someone else, in quotation marks."""
+    first = sentences(claim)[0]
+    return f"‘{first}’"

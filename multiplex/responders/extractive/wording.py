@@ -1,0 +1,87 @@
+"""How the extractive responder makes sentences out of commitments."""
+
+from collections.abc import Sequence
+
+from multiplex.content.personas import Commitment
+from multiplex.content.scenarios import Option
+
+__all__ = ["attention", "cited", "joined", "leaning", "lower_first", "named", "number", "pick", "quoted"]
+
+
+def pick(choices: Sequence[str], seed: int, offset: int = 0) -> str:
+    """Return one of the choices; neighbouring offsets give different ones."""
+    return choices[(seed + offset) % len(choices)]
+
+
+def cited(commitment: Commitment) -> str:
+    """Return the statement with its source, the full stop after the brackets."""
+    statement = commitment.statement.rstrip()
+    end = statement[-1] if statement[-1] in ".!?" else "."
+    return f"{statement.removesuffix(end)} ({commitment.source.brief}){end}"
+
+
+def attention(policy: str) -> str:
+    """Return a policy as it reads inside a sentence: its capitals lowered, its full stop gone."""
+    noun, _, rest = policy.rstrip(". ").partition(" ")
+    words = [noun.lower()]
+    for word in rest.split():
+        capital = len(word) > 2 and word.isupper() and len(words) < 3
+        words.append(word.lower() if capital else word)
+    return " ".join(words)
+
+
+def joined(parts: Sequence[str], last: str = "and") -> str:
+    """Return parts as a list in a sentence: a, b and c."""
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} {last} {parts[-1]}"
+
+
+def lower_first(text: str) -> str:
+    """Return the text with its first letter lowered, unless its first word is all capitals or 'I'."""
+    first = text.split(maxsplit=1)[0] if text.split() else ""
+    if first == "I" or first.startswith("I'") or (len(first) > 1 and first.isupper()):
+        return text
+    return text[:1].lower() + text[1:]
+
+
+def named(commitment: Commitment) -> str:
+    """Return a commitment's title in quotation marks, with its source."""
+    return f"{quoted(commitment.title)} ({commitment.source.brief})"
+
+
+def number(count: int) -> str:
+    """Return a count in words, up to twelve."""
+    words = "no one two three four five six seven eight nine ten eleven twelve".split()
+    return words[count] if count < len(words) else str(count)
+
+
+def quoted(title: str) -> str:
+    """Return a title in quotation marks."""
+    return f"“{title.rstrip('.')}”"
+
+
+_LEANINGS = (
+    "Of the courses open here I lean towards this one: {option}.",
+    "If I must choose, then {option}.",
+    "Weighing the courses before us, I come down nearest to this: {option}.",
+    "My counsel in this case is: {option}.",
+    "What follows for this case, as I see it, is to {option}.",
+)
+_TORN = (
+    "I am drawn two ways, to {option} and also to {other}.",
+    "Two of the courses speak to me: {option}, and yet also {other}.",
+    "I would not pretend to be of one mind: {option} weighs with me, and so does {other}.",
+)
+
+
+def leaning(stance: dict[str, float], options: Sequence[Option], seed: int) -> str:
+    """Return one sentence on where a stance leans, or that it leans two ways; empty without options."""
+    if not stance:
+        return ""
+    ordered = sorted(options, key=lambda o: -stance.get(o.key, 0.0))
+    first, second = lower_first(ordered[0].text.rstrip(".")), lower_first(ordered[1].text.rstrip("."))
+    if stance[ordered[0].key] - stance[ordered[1].key] < 0.1:
+        return pick(_TORN, seed).format(option=first, other=second)
+    # Options are worded as actions or as claims; only an action can follow "is to".
+    return pick(_LEANINGS[:4], seed).format(option=first)

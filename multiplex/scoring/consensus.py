@@ -1,0 +1,78 @@
+"""How far a panel can endorse a statement."""
+
+import math
+from collections.abc import Mapping
+
+from multiplex.scoring.score import Score
+
+__all__ = ["Ballots", "endorsement", "group_aware_consensus"]
+
+Ballots = Mapping[str, int | None]
+"""Persona -> endorsement from 1 (rejects) to 7 (endorses in full); None for an abstention."""
+
+
+def endorsement(ballots: Ballots, *, endorsed_from: int = 5) -> Score:
+    """Return the mean endorsement, in [1, 7], with the rest of the welfare family beside it.
+
+    The detail holds `mean` (utilitarian), `minimum` (egalitarian), `nash` (the geometric mean,
+    exp(mean ln u)), `share` (of those who voted, how many gave at least `endorsed_from`, in [0, 1]), `n`
+    votes, `abstained` and the `ballots`. minimum <= nash <= mean. An abstention is no vote and changes
+    none of them. Undefined where nobody voted: mean, minimum, share and nash are then None.
+
+    Raises ValueError where a ballot is not a whole number from 1 to 7.
+    """
+    votes = _votes(ballots)
+    counts = {"n": len(votes), "abstained": len(ballots) - len(votes), "ballots": dict(ballots)}
+    if not votes:
+        reason = "everyone abstained" if ballots else "there is no ballot"
+        return Score.undefined(reason, mean=None, minimum=None, share=None, nash=None, **counts)
+    n = len(votes)
+    mean, minimum = math.fsum(votes) / n, min(votes)
+    nash = math.exp(math.fsum(math.log(vote) for vote in votes) / n)
+    return Score(
+        mean,
+        detail={
+            "mean": mean,
+            "minimum": minimum,
+            "share": sum(vote >= endorsed_from for vote in votes) / n,
+            "nash": min(max(nash, minimum), mean),
+            **counts,
+        },
+    )
+
+
+def group_aware_consensus(ballots_by_group: Mapping[str, Ballots], *, endorsed_from: int = 5) -> Score:
+    """Return the product over groups of (agree + 1) / (n + 2), in (0, 1).
+
+    The group-aware consensus of Polis with its smoothing (red-dwarf, `reddwarf/utils/stats.py`): a
+    statement scores high only where every group agrees. A vote of at least `endorsed_from` agrees; n is
+    all votes of the group, lukewarm ones included; abstentions are no votes. A group without a vote
+    counts as unknown, 1/2, and is named in `silent`. Because of the smoothing even unanimity stays
+    below 1, the more so the more and the smaller the groups: `ceiling` is the value at unanimity of the
+    same votes. Undefined where no group has a vote.
+
+    Raises ValueError where a ballot is not a whole number from 1 to 7.
+    """
+    groups = {}
+    for group, ballots in ballots_by_group.items():
+        votes = _votes(ballots)
+        agree = sum(vote >= endorsed_from for vote in votes)
+        groups[group] = {"agree": agree, "n": len(votes), "probability": (agree + 1) / (len(votes) + 2)}
+    silent = sorted(group for group, each in groups.items() if not each["n"])
+    if len(silent) == len(groups):
+        return Score.undefined("no group has a vote", groups=groups, silent=silent)
+    return Score(
+        math.prod(sorted(each["probability"] for each in groups.values())),
+        detail={
+            "groups": groups,
+            "silent": silent,
+            "ceiling": math.prod(sorted((each["n"] + 1) / (each["n"] + 2) for each in groups.values())),
+        },
+    )
+
+
+def _votes(ballots: Ballots) -> list[int]:
+    for persona, vote in ballots.items():
+        if vote is not None and (type(vote) is not int or not 1 <= vote <= 7):
+            raise ValueError(f"ballot of {persona!r}: needs a whole number from 1 to 7, not {vote!r}")
+    return [vote for vote in ballots.values() if vote is not None]

@@ -1,0 +1,180 @@
+import math
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from multiplex.moral_graph.cards import ValuesCard
+from multiplex.moral_graph.edges import Counts, entropy_bits
+from multiplex.moral_graph.graph import MoralGraph, aggregate, to_networkx
+from multiplex.moral_graph.judgements import Judgement, Opinion
+
+CARDS = [
+    ValuesCard(
+        id=id_,
+        title=f"Title {id_}",
+        description="",
+        policies=("MOMENTS x", "SIGNS y", "WAYS z"),
+        context="care",
+    )
+    for id_ in "abcd"
+]
+
+
+def judged(pair: str, verdicts: Iterable[Opinion], context: str = "care") -> list[Judgement]:
+    return [
+        Judgement(
+            transition=f"{pair}-{context}",
+            source=pair[0],
+            wiser=pair[1],
+            context=context,
+            judge=f"p{index}",
+            verdict=verdict,
+            reason="",
+        )
+        for index, verdict in enumerate(verdicts)
+    ]
+
+
+judgement_lists = st.lists(
+    st.builds(
+        Judgement,
+        transition=st.sampled_from(["t", "u"]),
+        source=st.sampled_from("ab"),
+        wiser=st.sampled_from("cd"),
+        context=st.sampled_from(["care", "work"]),
+        judge=st.sampled_from(["p", "q", "r"]),
+        verdict=st.sampled_from(["wiser", "not_wiser", "unsure", "abstained"]),
+        reason=st.just(""),
+    )
+    | st.builds(
+        Judgement,
+        transition=st.just("v"),
+        source=st.sampled_from("cd"),
+        wiser=st.sampled_from("ab"),
+        context=st.sampled_from(["care", "work"]),
+        judge=st.sampled_from(["p", "q", "r"]),
+        verdict=st.sampled_from(["wiser", "not_wiser", "unsure", "abstained"]),
+        reason=st.just(""),
+    ),
+    max_size=30,
+)
+
+
+def test_verdicts_are_counted_and_abstentions_kept_apart() -> None:
+    graph = aggregate(
+        CARDS,
+        judged("ab", ["wiser", "wiser", "wiser", "unsure", "abstained"]) + judged("ba", ["unsure", "wiser"]),
+    )
+    edge = graph.edges[0]
+    assert edge.counts == Counts(wiser=3, less_wise=1, unsure=1, abstained=1, impressions=5)
+    assert edge.likelihood == pytest.approx((3 - 1) / 5)
+    assert edge.entropy == pytest.approx(-(0.6 * math.log2(0.6) + 0.4 * math.log2(0.2)))
+    assert edge.kept
+    assert edge.supporters == ("p0", "p1", "p2")
+    assert edge.transitions == ("ab-care",)
+    assert not graph.edges[1].kept
+
+
+def test_an_edge_that_nobody_gave_a_verdict_on_is_undefined_and_stays() -> None:
+    (edge,) = aggregate(CARDS, judged("ab", ["abstained", "abstained"])).edges
+    assert edge.likelihood is None
+    assert edge.entropy is None
+    assert not edge.kept
+    assert edge.counts.impressions == 2
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "kept"),
+    [
+        (["wiser"], False),
+        (["wiser"] * 2, True),
+        (["wiser", "wiser", "not_wiser", "unsure"], True),  # entropy is exactly 1.5
+        (["wiser", "wiser"] + ["not_wiser"] * 4, True),  # likelihood is 1/3
+        (["wiser", "wiser"] + ["not_wiser"] * 5, False),
+        (["wiser"] * 4 + ["not_wiser"] * 3 + ["unsure"] * 3, False),  # too divided
+    ],
+)
+def test_an_edge_is_kept_where_all_three_thresholds_hold(verdicts: list[Opinion], kept: bool) -> None:
+    assert aggregate(CARDS, judged("ab", verdicts)).edges[0].kept is kept
+
+
+def test_contexts_are_not_pooled() -> None:
+    graph = aggregate(CARDS, judged("ab", ["wiser"]) + judged("ab", ["wiser"], context="work"))
+    assert [(edge.context, edge.kept) for edge in graph.edges] == [("care", False), ("work", False)]
+
+
+def test_a_reversed_judgement_in_another_context_does_not_count() -> None:
+    graph = aggregate(CARDS, judged("ab", ["wiser", "wiser"]) + judged("ba", ["wiser"], context="work"))
+    assert graph.edges[0].counts.less_wise == 0
+
+
+def test_judgements_on_unknown_cards_and_impossible_thresholds_are_refused() -> None:
+    with pytest.raises(ValueError, match="names the card 'z'"):
+        aggregate(CARDS, judged("az", ["wiser"]))
+    with pytest.raises(ValueError, match="same id"):
+        aggregate([CARDS[0], CARDS[0]], [])
+    with pytest.raises(ValueError, match="min_likelihood"):
+        aggregate(CARDS, [], min_likelihood=0)
+
+
+def test_thresholds_are_recorded() -> None:
+    graph = aggregate(CARDS, judged("ab", ["wiser"]), min_wiser=1, max_entropy=1)
+    assert graph.edges[0].kept
+    assert graph.thresholds.model_dump() == {
+        "profile": "multiplex",
+        "min_wiser": 1,
+        "min_likelihood": 0.33,
+        "max_entropy": 1.0,
+    }
+
+
+def test_entropy_matches_the_edge_of_the_published_graph() -> None:
+    assert entropy_bits((3, 0, 0, 1, 4)) == pytest.approx(1.4056390622295665, abs=1e-15)
+    assert entropy_bits((1, 1, 1, 1)) == 2
+    assert entropy_bits((5, 0)) == 0
+    assert entropy_bits((0, 0)) is None
+
+
+@given(judgement_lists, st.randoms(use_true_random=False))
+def test_the_order_of_cards_and_judgements_does_not_matter(judgements: list[Judgement], rng: object) -> None:
+    cards, shuffled = list(CARDS), list(judgements)
+    rng.shuffle(cards)  # type: ignore[attr-defined]
+    rng.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert aggregate(cards, shuffled) == aggregate(CARDS, judgements)
+
+
+@given(judgement_lists)
+def test_every_judgement_is_counted_once_and_scores_stay_in_bounds(judgements: list[Judgement]) -> None:
+    graph = aggregate(CARDS, judgements)
+    assert sum(edge.counts.impressions for edge in graph.edges) == len(judgements)
+    for edge in graph.edges:
+        counts = edge.counts
+        assert counts.impressions == counts.wiser + counts.not_wiser + counts.unsure + counts.abstained
+        assert (edge.likelihood is None) == (edge.entropy is None) == (counts.total == 0)
+        if edge.likelihood is not None and edge.entropy is not None:
+            assert -1 <= edge.likelihood <= 1
+            assert 0 <= edge.entropy <= 2
+    assert MoralGraph.model_validate_json(graph.model_dump_json()) == graph
+
+
+def test_unanimity_has_likelihood_one_and_no_entropy() -> None:
+    (edge,) = aggregate(CARDS, judged("ab", ["wiser"] * 6)).edges
+    assert (edge.likelihood, edge.entropy, edge.kept) == (1, 0, True)
+
+
+def test_the_networkx_graph_sums_likelihoods_over_contexts() -> None:
+    judgements = judged("ab", ["wiser"] * 2) + judged("ab", ["wiser"] * 3 + ["unsure"], context="work")
+    digraph = to_networkx(aggregate(CARDS, judgements))
+    assert digraph.edges["a", "b"] == {"weight": 1.75, "contexts": ("care", "work"), "kept": True}
+    assert dict(digraph.nodes(data="title")) == {"a": "Title a", "b": "Title b"}
+
+
+def test_the_networkx_graph_can_hold_all_values_and_judged_edges() -> None:
+    judgements = judged("ab", ["not_wiser"]) + judged("bc", ["abstained"])
+    graph = aggregate(CARDS, judgements)
+    assert not to_networkx(graph)
+    everything = to_networkx(graph, kept_only=False)
+    assert sorted(everything) == ["a", "b", "c", "d"]
+    assert list(everything.edges) == [("a", "b")]
