@@ -80,6 +80,10 @@ class SentenceEmbedder:
             return np.zeros((0, 1), dtype=np.float32)
         return np.stack([self._known[text] for text in texts])
 
+    def load(self) -> Vectors:
+        """Load the model now, whatever is on disk, and return the embedding of one word, shape (1, d)."""
+        return self._encode(["word"])
+
     def _encode(self, texts: list[str]) -> Vectors:
         if self._model is None:
             self._model = _load(self._given)

@@ -1,3 +1,7 @@
+"""Schulze's method against published elections."""
+
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,9 +103,9 @@ def test_the_order_of_ballots_does_not_matter(rows: list[list[int]]) -> None:
 
 
 @given(rankings, st.randoms(use_true_random=False))
-def test_candidates_are_treated_alike(rows: list[list[int]], rng: object) -> None:
+def test_candidates_are_treated_alike(rows: list[list[int]], rng: Random) -> None:
     order = list(range(len(rows[0])))
-    rng.shuffle(order)  # type: ignore[attr-defined]
+    rng.shuffle(order)
     ranks = schulze(rows).ranks
     assert ranks is not None
     assert schulze([[row[i] for i in order] for row in rows]).ranks == tuple(ranks[i] for i in order)

@@ -146,12 +146,13 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     for problem in error.errors(include_url=False):
         place, message = _problem(dict(problem), model)
         problems.setdefault(place, []).append(message)
-    # Of the branches of a union, the one that was followed deepest is the one that was meant.
+    # Of the branches of a union, the one that was followed deepest is the one that was meant; and a
+    # list is too short for pydantic when its items are wrong.
     meant = {
         place: messages
         for place, messages in problems.items()
         if not (
-            all(message in _TYPES.values() for message in messages)
+            all(message in _TYPES.values() or message.startswith(_TOO_FEW) for message in messages)
             and any(other.startswith((f"{place}.", f"{place}[")) for other in problems)
         )
     }
@@ -180,6 +181,7 @@ _TYPES = {
     "bool_type": "needs to be true or false",
     "bool_parsing": "needs to be true or false",
 }
+_TOO_FEW = "needs at least"
 
 
 def _problem(error: dict[str, Any], model: type[BaseModel]) -> tuple[str, str]:
@@ -197,7 +199,7 @@ def _problem(error: dict[str, Any], model: type[BaseModel]) -> tuple[str, str]:
     if kind == "string_too_short" and context["min_length"] == 1:
         return place, "is empty"
     if kind == "too_short":
-        return place, f"needs at least {context['min_length']} of them, and has {context['actual_length']}"
+        return place, f"{_TOO_FEW} {context['min_length']} of them, and has {context['actual_length']}"
     if kind == "too_long":
         return place, f"may hold at most {context['max_length']} of them"
     if kind == "literal_error" and isinstance(error["input"], str):
@@ -220,19 +222,23 @@ def _place(location: Sequence[str | int]) -> str:
     for part in location:
         if isinstance(part, int):
             place += f"[{part}]"
-        elif part not in {"str", "[key]"} and not part.startswith(_BRANCHES):
+        elif not _is_branch(part):
             place += f".{part}" if place else part
     return place
 
 
-_BRANCHES = ("function-", "tagged-union", "constrained-str", "list[", "tuple[", "dict[", "union[")
-"""How pydantic's names for the branches of a union begin; a reader of the file does not know them."""
+def _is_branch(part: str) -> bool:
+    """Tell pydantic's name for a branch of a union from a key; a reader of the file does not know it."""
+    branches = ("function-", "tagged-union", "constrained-str", "list[", "tuple[", "dict[", "union[", "[key]")
+    return part == "str" or part[:1].isupper() or part.startswith(branches)
 
 
 def _fields_at(model: type[BaseModel], location: Iterable[str | int]) -> list[str]:
     """Follow a location into nested models as far as they can be followed."""
     here: Any = model
     for part in location:
+        if isinstance(part, str) and _is_branch(part):
+            continue
         if isinstance(part, str) and isinstance(here, type) and issubclass(here, BaseModel):
             field = here.model_fields.get(part)
             here = field.annotation if field else None

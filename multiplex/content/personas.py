@@ -9,6 +9,7 @@ It is a simulation, and no substitute for asking people.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated
@@ -58,13 +59,17 @@ class Source(_Content):
     locus: Line
 
     def __str__(self) -> str:
-        """Return the citation as it stands in a text: work and place."""
-        return f"{self.work} {self.locus}"
+        """Return the citation whole: work and place."""
+        return _citation(self.work, self.locus)
 
     @property
     def brief(self) -> str:
         """Return the citation as it stands inside a sentence: what follows a semicolon is left out."""
-        return f"{self.work.split(';')[0].strip()} {self.locus.split(';')[0].strip()}"
+        return _citation(self.work.split(";")[0].strip(), self.locus.split(";")[0].strip())
+
+
+def _citation(work: str, locus: str) -> str:
+    return f"{work} {locus}" if locus[:1].isdigit() else f"{work}, {locus}"
 
 
 class Commitment(_Content):
@@ -206,17 +211,15 @@ def load_pack(reference: str | Path) -> Pack:
     Raises:
         ContentError: the pack is unknown, or one of its files is wrong.
     """
-    folder: Traversable
     if isinstance(reference, Path) or is_path(reference):
-        folder, where = Path(reference), str(reference)
+        folder = Path(reference)
         if not folder.is_dir():
-            raise ContentError(f"{where}: no such folder; a pack is a folder with a pack.yaml")
-    else:
-        packs = {e.name: e for e in shipped("personas").iterdir() if (e / "pack.yaml").is_file()}
-        if reference not in packs:
-            raise ContentError(f"no pack named {reference!r}; {near_miss(reference, packs)}")
-        folder, where = packs[reference], f"personas/{reference}"
-    return _read_pack(folder, where)
+            raise ContentError(f"{reference}: no such folder; a pack is a folder with a pack.yaml")
+        return _read_pack(folder, str(reference))
+    packs = {e.name for e in shipped("personas").iterdir() if (e / "pack.yaml").is_file()}
+    if reference not in packs:
+        raise ContentError(f"no pack named {reference!r}; {near_miss(reference, packs)}")
+    return _shipped_pack(reference)
 
 
 def load_persona(path: Path) -> Persona:
@@ -226,6 +229,11 @@ def load_persona(path: Path) -> Persona:
         ContentError: the file is missing or wrong.
     """
     return _persona_from(read_path(path), path.name.removesuffix(".yaml"))
+
+
+@cache
+def _shipped_pack(name: str) -> Pack:
+    return _read_pack(shipped("personas") / name, f"personas/{name}")
 
 
 def _read_pack(folder: Traversable, where: str) -> Pack:

@@ -159,7 +159,8 @@ class Protocol(BaseModel):
     @property
     def minimum_panel(self) -> int:
         """Return how many personas the protocol needs at least."""
-        return max((stage.minimum_panel for stage in self.stages if isinstance(stage, Stage)), default=0)
+        needed: list[int] = [stage.minimum_panel for stage in self.stages]
+        return max(needed)
 
 
 def _stage(entry: Any, index: int) -> Stage:

@@ -151,6 +151,7 @@ _ENVIRONMENT = SandboxedEnvironment(
     autoescape=False,
     finalize=_as_data,
 )
+_ENVIRONMENT.globals.clear()  # a body sees its inputs, and nothing that Jinja would add to them
 
 
 @cache

@@ -1,9 +1,10 @@
 """A model behind any OpenAI-compatible endpoint: vLLM, llama.cpp's server, Ollama, or a hosted one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from multiplex.errors import ModelError
+from multiplex.errors import ContentError, ModelError
 from multiplex.models.base import Completion, Message, Sampling
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ class Served:
 
     The client's own retries (with back-off) are the only ones: connection failures, time-outs,
     429 and 5xx are tried `retries` more times.
+
+    Raises:
+        ContentError: the base URL is none.
     """
 
     def __init__(
@@ -28,6 +32,8 @@ class Served:
         timeout: float = 120.0,
         retries: int = 2,
     ) -> None:
+        if base_url is not None:
+            _check_url(base_url)
         self.name = f"openai:{model}"
         self._model = model
         self._base_url = base_url
@@ -59,13 +65,15 @@ class Served:
             request["response_format"] = {"type": "json_schema", "json_schema": named}
         try:
             response = await self._connected().chat.completions.create(**request)
-        except openai.APITimeoutError as error:
-            raise ModelError(f"no answer within {self._timeout:g} s", kind="timeout") from error
         except openai.APIConnectionError as error:
+            # The client takes a refused connection for a time-out too; what lies beneath tells them apart.
+            if any(isinstance(cause, TimeoutError) for cause in _causes(error)):
+                raise ModelError(f"no answer within {self._timeout:g} s", kind="timeout") from error
             reason = _short(str(error.__cause__ or "")) or _short(str(error))
             raise ModelError(f"cannot be reached: {reason}", kind="refused") from error
         except openai.APIStatusError as error:
-            message = f"answered with status {error.status_code}: {_short(error.message)}"
+            said = (error.body.get("message") if isinstance(error.body, dict) else None) or error.body
+            message = f"answered with status {error.status_code}" + (f": {_short(str(said))}" if said else "")
             raise ModelError(message, kind="status") from error
         except (openai.OpenAIError, ValueError, TypeError, AttributeError) as error:
             message = f"answered with no valid JSON: {_short(str(error))}"
@@ -90,6 +98,24 @@ class Served:
                 http_client=DefaultAioHttpClient(),
             )
         return self._client
+
+
+def _check_url(base_url: str) -> None:
+    try:
+        parts = urlsplit(base_url)
+        fits = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ContentError(
+            f"base URL {base_url!r}: needs to be an address such as 'http://localhost:8000/v1'"
+        )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def _completion(response: Any) -> Completion:

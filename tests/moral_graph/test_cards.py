@@ -1,3 +1,7 @@
+"""Cards, moves between them, and merging."""
+
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,11 +78,11 @@ def test_unknown_ids_and_overlapping_groups_are_refused() -> None:
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=10), st.randoms(use_true_random=False))
-def test_every_id_has_one_survivor_and_no_author_is_lost(groups: list[int], rng: object) -> None:
+def test_every_id_has_one_survivor_and_no_author_is_lost(groups: list[int], rng: Random) -> None:
     cards = [card(str(index), authors=(f"p{index}",)) for index in range(len(groups))]
     partition = [[str(i) for i, g in enumerate(groups) if g == group] for group in set(groups)]
     for ids in partition:
-        rng.shuffle(ids)  # type: ignore[attr-defined]
+        rng.shuffle(ids)
     left, aliases = merge_cards(cards, partition)
     assert set(aliases) == {each.id for each in cards}
     assert set(aliases.values()) == {each.id for each in left}

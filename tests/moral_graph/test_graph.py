@@ -1,5 +1,8 @@
+"""From judgements to edges."""
+
 import math
 from collections.abc import Iterable
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -138,10 +141,10 @@ def test_entropy_matches_the_edge_of_the_published_graph() -> None:
 
 
 @given(judgement_lists, st.randoms(use_true_random=False))
-def test_the_order_of_cards_and_judgements_does_not_matter(judgements: list[Judgement], rng: object) -> None:
+def test_the_order_of_cards_and_judgements_does_not_matter(judgements: list[Judgement], rng: Random) -> None:
     cards, shuffled = list(CARDS), list(judgements)
-    rng.shuffle(cards)  # type: ignore[attr-defined]
-    rng.shuffle(shuffled)  # type: ignore[attr-defined]
+    rng.shuffle(cards)
+    rng.shuffle(shuffled)
     assert aggregate(cards, shuffled) == aggregate(CARDS, judgements)
 
 
@@ -165,10 +168,11 @@ def test_unanimity_has_likelihood_one_and_no_entropy() -> None:
 
 
 def test_the_networkx_graph_sums_likelihoods_over_contexts() -> None:
-    judgements = judged("ab", ["wiser"] * 2) + judged("ab", ["wiser"] * 3 + ["unsure"], context="work")
+    judgements = judged("ab", ["wiser", "wiser"])
+    judgements += judged("ab", ["wiser", "wiser", "wiser", "unsure"], context="work")
     digraph = to_networkx(aggregate(CARDS, judgements))
     assert digraph.edges["a", "b"] == {"weight": 1.75, "contexts": ("care", "work"), "kept": True}
-    assert dict(digraph.nodes(data="title")) == {"a": "Title a", "b": "Title b"}
+    assert digraph.nodes["b"] == {"title": "Title b"}
 
 
 def test_the_networkx_graph_can_hold_all_values_and_judged_edges() -> None:

@@ -1,8 +1,10 @@
+"""Winning values, and the graph in others' shapes."""
+
 import json
 
 import networkx as nx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multiplex.moral_graph.cards import ValuesCard
@@ -86,6 +88,7 @@ pairs_of_values = st.dictionaries(
 )
 
 
+@settings(deadline=None)  # networkx imports scipy on the first call
 @given(pairs_of_values)
 def test_pageranks_add_up_to_one(pairs: dict[str, list[Opinion]]) -> None:
     graph = graph_of(pairs)

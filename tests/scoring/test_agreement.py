@@ -1,6 +1,11 @@
+"""Agreement against published cases and scipy."""
+
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from multiplex.scoring.agreement import Level, kendall_w, krippendorff_alpha
 
@@ -14,7 +19,7 @@ def units(*raters: list[str | float | None]) -> list[Unit]:
     ]
 
 
-_ = None
+_: None = None
 WIKIPEDIA = units(
     [_, _, _, _, _, 3, 4, 1, 2, 1, 1, 3, 3, _, 3],
     [1, _, 2, 1, 3, 3, 4, 3, _, _, _, _, _, _, _],
@@ -103,10 +108,10 @@ unit_lists = st.lists(
 
 
 @given(unit_lists, st.randoms(use_true_random=False))
-def test_alpha_is_at_most_one_and_does_not_depend_on_order(data: list[Unit], rng: object) -> None:
+def test_alpha_is_at_most_one_and_does_not_depend_on_order(data: list[Unit], rng: Random) -> None:
     score = krippendorff_alpha(data)
     shuffled = list(data)
-    rng.shuffle(shuffled)  # type: ignore[attr-defined]
+    rng.shuffle(shuffled)
     if score.value is not None:
         assert score.value <= 1
         assert krippendorff_alpha(shuffled).value == pytest.approx(score.value)
@@ -125,7 +130,6 @@ def test_perfect_agreement_is_one_at_every_level(values: list[float]) -> None:
     )
 )
 def test_kendall_w_agrees_with_the_tie_corrected_friedman_test(rows: list[list[int]]) -> None:
-    stats = pytest.importorskip("scipy.stats")
     score = kendall_w(rows)
     m, n = len(rows), len(rows[0])
     if score.value is None:

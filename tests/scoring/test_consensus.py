@@ -1,3 +1,5 @@
+"""Endorsement and group-aware consensus."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,3 +1,5 @@
+"""Spread, movement, erosion and gains."""
+
 import json
 import math
 

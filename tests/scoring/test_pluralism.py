@@ -1,3 +1,5 @@
+"""Representation and distribution."""
+
 import json
 
 import pytest

@@ -1,3 +1,5 @@
+"""A number, or the reason why there is none."""
+
 import json
 
 import pytest

@@ -36,6 +36,9 @@ _SAME = 0.8
 _ALIKE = 0.4
 """The cosine from which two commitments of different personas count as asking for the same."""
 
+_BEARING = 0.25
+"""The cosine to the question or an option from which an objection's policy is taken up."""
+
 
 def merge_cards(relevance: Relevance, act: MergeCards) -> Merger:
     """Group cards all of whose pairs are nearly the same text (complete linkage)."""
@@ -204,18 +207,22 @@ def _common_policies(
 
     A policy's support by a persona is its nearest policy among the persona's grounds; policies are
     ranked by the geometric mean of their support and by how far they bear on the question, one an
-    author, later ones kept apart from earlier ones. Objections put their own policies first.
+    author, later ones kept apart from earlier ones. Objections put their own policies first, where
+    these bear on the question; an objection about something else stays as dissent.
     """
     entries = [(p.name, policy) for p in panel for c in grounds[p.name] for policy in c.attends_to]
     texts = [attention(policy) for _, policy in entries]
+    scenario = act.scenario
+    around = [scenario.question, f"{scenario.label} {scenario.setting}", *(o.text for o in scenario.options)]
     asked = [attention(policy) for policy in _objected(panel, grounds, act)]
+    if asked:
+        bearing = relevance.cosines(asked, around).max(axis=1)
+        asked = [policy for policy, cosine in zip(asked, bearing, strict=True) if cosine >= _BEARING]
     support = np.ones(len(texts))
     for persona in panel:
         own = [attention(policy) for c in grounds[persona.name] for policy in c.attends_to]
         nearest = relevance.cosines(texts, own).max(axis=1)
         support *= np.clip(nearest, 0.01, None) ** (1 / max(len(panel), 1))
-    scenario = act.scenario
-    around = [scenario.question, f"{scenario.label} {scenario.setting}", *(o.text for o in scenario.options)]
     support += np.sort(relevance.cosines(texts, around), axis=1)[:, -2:].mean(axis=1)
     chosen = asked[:4]
     authors: set[str] = set()

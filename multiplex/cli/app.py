@@ -1,0 +1,253 @@
+"""The commands and their options; each imports what it needs when it is called."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from multiplex.errors import ContentError, MultiplexError, near_miss
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="multiplex",
+    help="A panel of culturally situated personas deliberates on your question.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object on stdout, and nothing else.")]
+_RUNS = Path("runs")
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Turn what the library raises on purpose into one sentence on stderr and exit code 1."""
+    try:
+        yield
+    except MultiplexError as error:
+        _fail(str(error))
+    except BrokenPipeError:
+        # Whoever read our output has gone; what is left in the buffer must not raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    raise typer.Exit(1)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"multiplex {version('multiplex-deliberation')}")
+        except PackageNotFoundError:
+            print("multiplex (not installed)")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    scenarios: Annotated[list[str], typer.Argument(help="Shipped scenarios by name, or files by path.", show_default=False)],
+    model: Annotated[
+        str, typer.Option(envvar="MULTIPLEX_MODEL", help="extractive, or openai:NAME for a served model.")
+    ] = "extractive",
+    base_url: Annotated[
+        str | None, typer.Option(envvar="OPENAI_BASE_URL", help="The endpoint of a served model.", show_default=False)
+    ] = None,
+    personas: Annotated[
+        list[str] | None, typer.Option(help="A pack, or a persona by name or file; repeat for more.", show_default=False)
+    ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="A protocol by name or file; else the scenario's.", show_default=False)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Else the scenario's own.", show_default=False)] = None,
+    out: Annotated[Path, typer.Option(help="The folder that runs are written to.")] = _RUNS,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that one call to a served model may take.")] = 120.0,
+    retries: Annotated[int, typer.Option(min=0, max=10, help="How often a failed call is tried again.")] = 2,
+    concurrency: Annotated[int, typer.Option(min=1, help="The most calls in flight at once.")] = 32,
+    as_json: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print the run's folder and nothing else.")] = False,
+) -> None:
+    """Let a panel deliberate on one or more scenarios."""
+    with _plain_errors():
+        from multiplex.cli.run import Options, run_all
+
+        options = Options(
+            model=model,
+            base_url=base_url,
+            api_key=os.environ.get("OPENAI_API_KEY"),
+            personas=tuple(personas) if personas else None,
+            protocol=protocol,
+            seed=seed,
+            out=out,
+            timeout=timeout,
+            retries=retries,
+            concurrency=concurrency,
+        )
+        failures = run_all(scenarios, options, as_json=as_json, quiet=quiet)
+    if failures:
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_content(
+    kind: Annotated[str, typer.Argument(help="scenarios, personas, protocols or agents.", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """List the content that ships with Multiplex."""
+    with _plain_errors():
+        from multiplex.cli.show import listing, print_listing
+
+        rows = listing(_kind(kind))
+        if as_json:
+            _print_json({f"{_kind(kind)}s": rows})
+        else:
+            print_listing(_kind(kind), rows)
+
+
+@app.command()
+def show(
+    kind: Annotated[str, typer.Argument(help="scenario, persona, pack, protocol or agent.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="A shipped name, or a path; for an agent, agent/act.", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Show one scenario, persona, pack, protocol or role as it will be read."""
+    with _plain_errors():
+        from multiplex.cli.show import content, print_content
+
+        found = content(_kind(kind), name)
+        if as_json:
+            _print_json(found)
+        else:
+            print_content(found)
+
+
+@app.command()
+def validate(
+    paths: Annotated[list[Path], typer.Argument(help="Content files or folders.", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Check content files, and say what was checked."""
+    with _plain_errors():
+        from multiplex.cli.checks import validate_paths
+
+        checked = validate_paths(paths)
+        if as_json:
+            _print_json({"checked": checked.counts, "problems": checked.problems})
+        else:
+            for problem in checked.problems:
+                print(f"error: {problem}", file=sys.stderr)
+            print(f"checked {checked.sentence()}")
+    if checked.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.", show_default=False)],
+) -> None:
+    """Write a scenario, a pack of two personas and a protocol of your own to start from."""
+    with _plain_errors():
+        from multiplex.cli.starter import write_starter
+
+        for path in write_starter(folder):
+            print(path)
+
+
+@app.command()
+def runs(
+    out: Annotated[Path, typer.Option(help="The folder that runs were written to.")] = _RUNS,
+    as_json: Json = False,
+) -> None:
+    """List past runs, the newest first."""
+    with _plain_errors():
+        from multiplex.cli.show import past_runs, print_runs
+
+        rows = past_runs(out)
+        if as_json:
+            _print_json({"runs": rows})
+        else:
+            print_runs(rows, out)
+
+
+@app.command()
+def report(
+    name: Annotated[str, typer.Argument(metavar="RUN", help="A run's name or folder.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.", show_default=False)] = None,
+) -> None:
+    """Print a run's report as Markdown."""
+    with _plain_errors():
+        from multiplex.content.files import is_path
+        from multiplex.report.markdown import report as markdown
+        from multiplex.runs import load_run
+
+        text = markdown(load_run(name if is_path(name) else _RUNS / name))
+        if out is None:
+            print(text, end="")
+        else:
+            _write(out, text)
+
+
+@app.command()
+def doctor(
+    model: Annotated[str, typer.Option(envvar="MULTIPLEX_MODEL", help="Check this model too.")] = "extractive",
+    base_url: Annotated[str | None, typer.Option(envvar="OPENAI_BASE_URL", help="Its endpoint.", show_default=False)] = None,
+    as_json: Json = False,
+) -> None:
+    """Check the installation, the content and the model, and say what to do."""
+    with _plain_errors():
+        from multiplex.cli.checks import examine
+
+        findings = examine(model, base_url, os.environ.get("OPENAI_API_KEY"))
+        if as_json:
+            _print_json({"findings": [finding.as_dict() for finding in findings]})
+        else:
+            for finding in findings:
+                print(finding.line())
+    if not all(finding.good for finding in findings):
+        raise typer.Exit(1)
+
+
+_KINDS = ("scenario", "persona", "pack", "protocol", "agent")
+
+
+def _kind(word: str) -> str:
+    singular = word.removesuffix("s")
+    if singular not in _KINDS:
+        raise ContentError(f"no kind of content named {word!r}; {near_miss(word, [*_KINDS, *(f'{k}s' for k in _KINDS)])}")
+    return singular
+
+
+def _print_json(data: Any) -> None:
+    print(json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ContentError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+

@@ -1,0 +1,232 @@
+"""How results and content are printed for people."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from multiplex.content.panels import pack_names, seat
+from multiplex.content.personas import load_pack
+from multiplex.content.protocols import load_protocol, protocol_names
+from multiplex.content.roles import load_role, load_roles
+from multiplex.content.scenarios import load_scenario, scenario_names
+from multiplex.report.markdown import score_rows
+from multiplex.runs import Run, list_runs, load_run
+
+__all__ = ["content", "listing", "past_runs", "print_content", "print_listing", "print_run", "print_runs"]
+
+_BAR = 20
+
+
+def print_run(run: Run) -> None:
+    """Print the four answers, the winning values as a tree and the scores as a table with bars."""
+    console = Console(highlight=False)
+    scenario = run.manifest["content"]["scenario"]
+    labels = run.manifest["content"]["labels"]
+    console.rule(f"[bold]{scenario.get('title') or scenario['question']}")
+    if run.answers.notice:
+        console.print(Text(run.answers.notice, style="italic dim"))
+    _section(console, "The spectrum of views", run.answers.overton, run.answers.reasons.get("overton"))
+    consensus = run.answers.consensus
+    _section(console, "What the panel can say together", consensus.statement if consensus else None, run.answers.reasons.get("consensus"))
+    if consensus and consensus.endorsements:
+        for name, value in consensus.endorsements.items():
+            given = "abstained" if value is None else f"{'■' * value}{'·' * (7 - value)} {value}"
+            console.print(Text(f"  {labels[name]:<20} {given}", style="dim" if value is None else ""))
+        for dissent in consensus.dissent:
+            console.print(Text(f"  {dissent.label} objects: {dissent.text}", style="dim"))
+    shares = run.answers.distribution
+    if shares and shares["overall"]:
+        texts = {option["key"]: option["text"] for option in scenario["options"]}
+        console.print("\n[bold]How the panel leans")
+        for key, share in shares["overall"].items():
+            console.print(Text(f"  {_bar(share)} {100 * share:3.0f}%  {texts[key]}"))
+    if run.answers.steered:
+        console.print(f"\n[bold]One answer for each persona[/] ({len(run.answers.steered)}): in answers.json and report.md")
+    _print_values(console, run)
+    _print_scores(console, run)
+    failed = run.usage["failures"]
+    tail = f", {failed} failed (see report.md)" if failed else ""
+    console.print(f"\n{run.usage['acts']} acts{tail}, {run.usage['seconds']:.1f} s. {run.path or ''}", soft_wrap=True)
+    console.print(Text(run.manifest["simulated"], style="dim"))
+
+
+def _section(console: Console, title: str, text: str | None, reason: str | None) -> None:
+    console.print(f"\n[bold]{title}\n")
+    if text is None:
+        console.print(Text(f"None: {reason or 'it was not asked for'}.", style="dim"))
+        return
+    for paragraph in text.split("\n\n"):
+        console.print(Text(paragraph), "")
+
+
+def _print_values(console: Console, run: Run) -> None:
+    graph = run.moral_graph
+    if graph is None:
+        return
+    winners = graph["winners"]["values"]
+    console.print()
+    if not winners:
+        console.print(Text(f"Winning values: none, {graph['winners']['reason']}.", style="dim"))
+        return
+    card = {value["id"]: value for value in graph["values"]}
+    into: dict[str, list[dict[str, Any]]] = {}
+    for edge in graph["edges"]:
+        if edge["kept"]:
+            into.setdefault(edge["wiserValueId"], []).append(edge)
+    tree = Tree("[bold]Winning values[/] (each held wiser than those below it)")
+    for winner in winners[:5]:
+        value = card[winner["id"]]
+        branch = tree.add(Text(f"{winner['rank']}. {winner['title']}  ({', '.join(value['authors'])}) PageRank {winner['pagerank']:.3f}"))
+        for edge in sorted(into.get(winner["id"], []), key=lambda e: -e["summary"]["wiserLikelihood"]):
+            counts = edge["counts"]
+            said = f"{counts['markedWiser']} wiser, {counts['markedNotWiser']} not, {counts['markedUnsure']} unsure"
+            branch.add(Text(f"{card[edge['sourceValueId']]['title']}  ({said})", style="dim"))
+    console.print(tree)
+
+
+def _print_scores(console: Console, run: Run) -> None:
+    table = Table(box=None, pad_edge=False, title="Scores", title_justify="left", title_style="bold")
+    table.add_column("", no_wrap=True)
+    table.add_column("", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("", style="dim")
+    for name, value, note in score_rows(run):
+        table.add_row(name, value, _score_bar(name, value), note)
+    console.print()
+    console.print(table)
+
+
+def _score_bar(name: str, value: str) -> str:
+    try:
+        number = float(value)
+    except ValueError:
+        return ""
+    return _bar((number - 1) / 6 if name == "Endorsement" else number)
+
+
+def _bar(share: float) -> str:
+    filled = round(max(0.0, min(1.0, share)) * _BAR)
+    return "█" * filled + "░" * (_BAR - filled)
+
+
+def listing(kind: str) -> list[dict[str, Any]]:
+    """Return what ships of a kind: name, and what it is."""
+    if kind == "scenario":
+        found = [load_scenario(name) for name in scenario_names()]
+        return [{"name": s.name, "domain": s.domain, "options": len(s.options), "about": s.question} for s in found]
+    if kind == "protocol":
+        protocols = [load_protocol(name) for name in protocol_names()]
+        return [{"name": p.name, "stages": [s.name for s in p.stages], "about": p.summary} for p in protocols]
+    if kind == "agent":
+        return [{"name": f"{a}/{n}", "about": role.summary} for (a, n), role in load_roles().items()]
+    packs = [load_pack(name) for name in pack_names()]
+    if kind == "pack":
+        return [{"name": p.name, "personas": len(p.personas), "about": p.summary} for p in packs]
+    return [
+        {"name": p.name, "pack": pack.name, "region": p.region, "commitments": len(p.commitments), "about": p.label}
+        for pack in packs
+        for p in pack.personas
+    ]
+
+
+def print_listing(kind: str, rows: list[dict[str, Any]]) -> None:
+    """Print a listing as a table."""
+    console = Console(highlight=False)
+    if not rows:
+        console.print(f"no {kind}s")
+        return
+    table = Table(box=None, pad_edge=False)
+    for key in rows[0]:
+        table.add_column(key, style="bold" if key == "name" else "", overflow="fold", no_wrap=key == "name")
+    for row in rows:
+        table.add_row(*(", ".join(v) if isinstance(v, list) else str(v if v is not None else "-") for v in row.values()))
+    console.print(table)
+
+
+def content(kind: str, name: str) -> dict[str, Any]:
+    """Return one piece of content as plain data."""
+    if kind == "scenario":
+        return load_scenario(name).model_dump(mode="json", exclude_none=True)
+    if kind == "protocol":
+        protocol = load_protocol(name)
+        stages = [{stage.name: stage.model_dump(mode="json")} for stage in protocol.stages]
+        return {"name": protocol.name, "summary": protocol.summary, "quorum": protocol.quorum, "stages": stages}
+    if kind == "agent":
+        role = load_role(name)
+        head = {"name": f"{role.agent}/{role.name}", "summary": role.summary, "inputs": list(role.inputs)}
+        return {**head, "temperature": role.temperature, "max_tokens": role.max_tokens, "body": role.body}
+    if kind == "pack":
+        pack = load_pack(name)
+        head = {"name": pack.name, "title": pack.title, "summary": pack.summary}
+        return {**head, "perspectives": list(pack.perspectives), "personas": [p.name for p in pack.personas]}
+    return seat([name]).personas[0].model_dump(mode="json")
+
+
+def print_content(found: dict[str, Any]) -> None:
+    """Print one piece of content to be read."""
+    Console(highlight=False).print(Markdown(_as_markdown(found)))
+
+
+def _as_markdown(data: dict[str, Any]) -> str:
+    lines = [f"# {data.get('label') or data.get('title') or data['name']}"]
+    for key, value in data.items():
+        if key == "commitments":
+            lines.append("## Commitments")
+            for c in value:
+                lines.append(f"### {c['title']}\n{c['statement']} *({c['source']['work']} {c['source']['locus']})*")
+                lines.append("\n".join(f"- {policy}" for policy in c["attends_to"]))
+                lines.append(f"`{c['key']}`; {', '.join(c['topics'])}; {', '.join(c['schwartz'])}")
+        elif key == "body":
+            lines.append(f"```\n{value}\n```")
+        elif isinstance(value, list):
+            lines.append(f"**{key}**\n" + "\n".join(f"- {_flat(entry)}" for entry in value))
+        elif isinstance(value, dict):
+            lines.append(f"**{key}**\n" + "\n".join(f"- {k}: {_flat(v)}" for k, v in value.items()))
+        else:
+            lines.append(f"**{key}**: {value}")
+    return "\n\n".join(lines)
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_flat(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return ", ".join(_flat(entry) for entry in value)
+    return str(value)
+
+
+def past_runs(folder: Path) -> list[dict[str, Any]]:
+    """Return the runs below a folder, the newest first."""
+    rows = []
+    for path in list_runs(folder):
+        run = load_run(path)
+        entropy = run.scores["perspective_entropy"]["overton"]["value"]
+        rows.append(
+            {
+                "run": run.run,
+                "protocol": run.protocol,
+                "model": run.model,
+                "seed": run.seed,
+                "perspective_entropy": entropy,
+                "failures": run.usage["failures"],
+            }
+        )
+    return rows
+
+
+def print_runs(rows: list[dict[str, Any]], folder: Path) -> None:
+    """Print past runs as a table."""
+    if not rows:
+        Console(highlight=False).print(f"no runs in {folder}")
+        return
+    table = Table(box=None, pad_edge=False)
+    for key in rows[0]:
+        table.add_column(key.replace("_", " "), no_wrap=key == "run")
+    for row in rows:
+        table.add_row(*("-" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value) for value in row.values()))
+    Console(highlight=False).print(table)

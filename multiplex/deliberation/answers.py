@@ -1,0 +1,103 @@
+"""One deliberation, four answers: Overton, consensus, steered, distribution."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from multiplex.content.protocols import Protocol
+from multiplex.deliberation.state import Context, Plain, results_of, turns_of
+from multiplex.runs import Answers, Consensus, Dissenter, Steered
+from multiplex.scoring.pluralism import distribution
+
+__all__ = ["answers_of", "final_stances"]
+
+
+def answers_of(state: Mapping[str, Any], context: Context, protocol: Protocol, *, notice: str | None) -> Answers:
+    """Read the four answers off a finished state; what is missing has its reason in `reasons`."""
+    reasons: dict[str, str] = {}
+    standing = _standing(state)
+    overton = standing["overton"] if standing else state.get("answer")
+    stages = {stage.name for stage in protocol.stages}
+    why = _why_no_synthesis(state, stages)
+    if overton is None:
+        reasons["overton"] = why
+    consensus = _consensus(state, context, standing) if standing else None
+    if consensus is None:
+        reasons["consensus"] = why if "synthesise" in stages else f"the protocol {protocol.name!r} seats no panel"
+    steered = _steered(state, context)
+    if not steered:
+        reasons["steered"] = f"the protocol {protocol.name!r} hears no persona"
+    shares = None
+    if not context.scenario.options:
+        reasons["distribution"] = "the scenario has no closed options"
+    elif not steered:
+        reasons["distribution"] = f"the protocol {protocol.name!r} hears no persona"
+    else:
+        found = distribution(final_stances(state, context), [option.key for option in context.scenario.options])
+        shares = {**found.as_dict(), "source": "stated stances, as they stood at the end"}
+    return Answers(
+        overton=overton, consensus=consensus, steered=steered, distribution=shares, reasons=reasons, notice=notice
+    )
+
+
+def final_stances(state: Mapping[str, Any], context: Context) -> dict[str, dict[str, float] | None]:
+    """Return every persona's last stated stance, None where it stated none."""
+    stances: dict[str, dict[str, float] | None] = dict.fromkeys(context.speakers)
+    for turn in turns_of(state):
+        stances[turn.speaker] = turn.stance or stances[turn.speaker]
+    return stances
+
+
+def _standing(state: Mapping[str, Any]) -> Plain | None:
+    drafts: list[Plain] = state.get("drafts") or []
+    return drafts[state.get("chosen", 0)] if drafts else None
+
+
+def _why_no_synthesis(state: Mapping[str, Any], stages: set[str]) -> str:
+    asked = [*results_of(state, "synthesise.draft"), *results_of(state, "answer.alone")]
+    if asked and asked[-1]["failure"]:
+        return f"the moderator gave no usable answer in {len(asked)} tries: {asked[-1]['failure']['reason']}"
+    return "the protocol has no stage that writes it"
+
+
+def _consensus(state: Mapping[str, Any], context: Context, standing: Plain) -> Consensus:
+    chosen = state.get("chosen", 0)
+    ballots = [ballot for ballot in state.get("ballots", []) if ballot["draft"] == chosen]
+    label = {persona.name: persona.label for persona in context.panel.personas}
+    dissent = [
+        Dissenter(persona=b["persona"], label=label[b["persona"]], endorsement=b["endorsement"], text=b["objection"])
+        for b in ballots
+        if b["objection"]
+    ]
+    if not ballots:
+        dissent = [
+            Dissenter(persona=d["persona"], label=label[d["persona"]], endorsement=None, text=d["text"])
+            for d in standing["dissent"]
+        ]
+    candidates = len(results_of(state, "synthesise.draft"))
+    return Consensus(
+        statement=standing["consensus"],
+        endorsements={b["persona"]: b["endorsement"] for b in ballots},
+        agreements=standing["agreements"],
+        disagreements=standing["disagreements"],
+        dissent=tuple(sorted(dissent, key=lambda d: (d.endorsement or 0, d.persona))),
+        revised=chosen >= candidates,
+        drafts=len(state["drafts"]),
+    )
+
+
+def _steered(state: Mapping[str, Any], context: Context) -> dict[str, Steered]:
+    final = final_stances(state, context)
+    steered = {}
+    for persona in context.panel.personas:
+        turns = turns_of(state, persona.name)
+        opening = next((turn for turn in turns if turn.round == 0), None)
+        if opening is not None:
+            steered[persona.name] = Steered(
+                label=persona.label,
+                answer=opening.statement,
+                claims=tuple(claim.model_dump(mode="json") for claim in opening.claims),
+                stance=opening.stance,
+                final_stance=final[persona.name],
+                closing=turns[-1].statement if turns[-1].round else None,
+            )
+    return steered

@@ -1,0 +1,184 @@
+"""Compile a protocol to a LangGraph graph.
+
+Every step becomes two nodes: one that performs an act, entered once for each task with `Send`, and
+one that settles what came back. From there a conditional edge leads to the next step's tasks, or
+back, as when an exchange goes into another round.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import Send
+
+from multiplex.acts import Performed
+from multiplex.content.protocols import (
+    Answer,
+    Articulate,
+    Compare,
+    Exchange,
+    Observe,
+    Open,
+    Protocol,
+    Ratify,
+    Stage,
+    Synthesise,
+)
+from multiplex.deliberation.events import ActFinished, ActStarted, StepFinished
+from multiplex.deliberation.stages import (
+    alone,
+    articulate,
+    compare,
+    exchange,
+    observe,
+    opening,
+    ratify,
+    synthesise,
+)
+from multiplex.deliberation.stages.step import Step, last_round
+from multiplex.deliberation.state import Context, Plain, State, Task, Update, results_of
+from multiplex.errors import NoQuorumError
+from multiplex.seeds import derive_seed
+
+__all__ = ["build", "recursion_limit"]
+
+Graph = CompiledStateGraph[State, Context, State, State]
+
+_WIRING: dict[type[Stage], Callable[[Any], list[Step]]] = {
+    Open: opening.steps,
+    Exchange: exchange.steps,
+    Articulate: articulate.steps,
+    Compare: compare.steps,
+    Synthesise: synthesise.steps,
+    Ratify: ratify.steps,
+    Answer: alone.steps,
+    Observe: observe.steps,
+}
+
+
+def build(protocol: Protocol, *, checkpointer: Any = None) -> Graph:
+    """Return the protocol as a compiled graph, to be run with a `Context`."""
+    steps = [step for stage in protocol.stages for step in _WIRING[type(stage)](stage)]
+    builder: StateGraph[State, Context, State, State] = StateGraph(State, context_schema=Context)
+    for step in steps:
+        builder.add_node(f"{step.label}.ask", _ask(step))  # type: ignore[call-overload]  # takes a payload
+        builder.add_node(f"{step.label}.settle", _settle(step, protocol.quorum))
+        builder.add_edge(f"{step.label}.ask", f"{step.label}.settle")
+    builder.add_conditional_edges(START, _enter(steps[0]), _doors(steps))
+    for index, step in enumerate(steps):
+        following = steps[index + 1] if index + 1 < len(steps) else None
+        builder.add_conditional_edges(f"{step.label}.settle", _leave(step, following, steps), _doors(steps))
+    return builder.compile(checkpointer=checkpointer)
+
+
+def recursion_limit(protocol: Protocol) -> int:
+    """Return a bound on supersteps: two for every step, and for every time it may be repeated."""
+    limit = 10
+    for stage in protocol.stages:
+        repeats = getattr(stage, "rounds", 1) + getattr(stage, "cards", 1) + getattr(stage, "revise", 1)
+        limit += 2 * 4 * repeats
+    return limit
+
+
+def _doors(steps: Sequence[Step]) -> list[str]:
+    return [name for step in steps for name in (f"{step.label}.ask", f"{step.label}.settle")] + [END]
+
+
+def _enter(step: Step) -> Callable[[State, Runtime[Context]], list[Send] | str]:
+    def enter(state: State, runtime: Runtime[Context]) -> list[Send] | str:
+        tasks = step.tasks(state, runtime.context)
+        seen = {channel: state[channel] for channel in step.reads if channel in state}  # type: ignore[literal-required]
+        if not tasks:
+            return f"{step.label}.settle"
+        return [Send(f"{step.label}.ask", {"task": task, "seen": seen}) for task in tasks]
+
+    return enter
+
+
+def _leave(
+    step: Step, following: Step | None, steps: Sequence[Step]
+) -> Callable[[State, Runtime[Context]], list[Send] | str]:
+    enter = {other.label: _enter(other) for other in steps}
+
+    def leave(state: State, runtime: Runtime[Context]) -> list[Send] | str:
+        label = step.again(state, runtime.context) or (following.label if following else None)
+        return enter[label](state, runtime) if label else END
+
+    return leave
+
+
+def _ask(step: Step) -> Callable[[Plain, Runtime[Context]], Any]:
+    async def ask(state: Plain, runtime: Runtime[Context]) -> Update:
+        context, task = runtime.context, state["task"]
+        act = step.act(task, state["seen"], context)
+        place = (step.label, task["round"], act.name, act.speaker, task["about"])
+        seed = derive_seed(context.seed, *place)
+        runtime.stream_writer(ActStarted(step.stage, act.name, act.speaker, task["round"]))
+        performed = await context.responders[act.speaker].perform(act, seed=seed)
+        result = _result(step, task, act.name, seed, performed)
+        runtime.stream_writer(
+            ActFinished(
+                stage=step.stage,
+                act=act.name,
+                speaker=act.speaker,
+                round=task["round"],
+                reply=result["reply"],
+                failure=performed.failure.reason if performed.failure else None,
+                seconds=performed.usage.seconds,
+            )
+        )
+        return Update(results=[result])
+
+    return ask
+
+
+def _result(step: Step, task: Task, act: str, seed: int, performed: Performed[Any]) -> Plain:
+    usage = performed.usage
+    return {
+        "step": step.label,
+        "round": task["round"],
+        "act": act,
+        "speaker": task["speaker"],
+        "about": task["about"],
+        "seed": seed,
+        "reply": performed.reply.model_dump(mode="json") if performed.reply is not None else None,
+        "failure": {"kind": performed.failure.kind, "reason": performed.failure.reason} if performed.failure else None,
+        "raw": list(performed.raw),
+        "reasoning": list(performed.reasoning),
+        "prompt_sha256": performed.prompt_sha256,
+        "usage": {
+            "calls": usage.calls,
+            "prompt_tokens": usage.prompt_tokens,
+            "cached_tokens": usage.cached_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "seconds": usage.seconds,
+        },
+    }
+
+
+def _settle(step: Step, quorum: float) -> Callable[[State, Runtime[Context]], Update]:
+    def settle(state: State, runtime: Runtime[Context]) -> Update:
+        round = last_round(state, step.label)
+        results = results_of(state, step.label, round)
+        answered = [result for result in results if result["reply"] is not None]
+        runtime.stream_writer(StepFinished(step.stage, step.label, round, len(results), len(answered)))
+        _check_quorum(step, results, runtime.context, quorum)
+        return step.settle(state, runtime.context, round)
+
+    return settle
+
+
+def _check_quorum(step: Step, results: list[Plain], context: Context, quorum: float) -> None:
+    asked = {result["speaker"] for result in results} & set(context.speakers)
+    heard = {result["speaker"] for result in results if result["reply"] is not None} & asked
+    needed = math.ceil(quorum * len(asked))
+    if len(heard) < needed:
+        reasons = sorted({result["failure"]["reason"] for result in results if result["failure"]})
+        more = f" (and {len(reasons) - 2} more reasons)" if len(reasons) > 2 else ""
+        raise NoQuorumError(
+            f"{step.stage}: only {len(heard)} of {len(asked)} personas answered, and the protocol's quorum is "
+            f"{needed}: {'; '.join(reasons[:2])}{more}"
+        )

@@ -1,0 +1,202 @@
+"""The scores of one deliberation: its data handed to the pure functions of `multiplex.scoring`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from multiplex.content.panels import Panel
+from multiplex.deliberation.state import Context, Plain, results_of, turns_of
+from multiplex.embedding import Vectors
+from multiplex.moral_graph.cards import ValuesCard
+from multiplex.moral_graph.formats import to_dft_json
+from multiplex.moral_graph.graph import MoralGraph, aggregate
+from multiplex.moral_graph.judgements import Judgement, Transition
+from multiplex.moral_graph.ranking import winning_values
+from multiplex.runs import Answers
+from multiplex.scoring.agreement import krippendorff_alpha
+from multiplex.scoring.consensus import endorsement, group_aware_consensus
+from multiplex.scoring.dynamics import dynamics
+from multiplex.scoring.perspectives import PerspectiveClassifier, perspective_entropy
+from multiplex.scoring.pluralism import representation
+from multiplex.scoring.score import Score, plain
+from multiplex.sentences import sentences
+
+__all__ = ["Embed", "classifier_for", "judgements_of", "moral_graph_of", "rounded", "scores_of"]
+
+Embed = Callable[[Sequence[str]], Vectors]
+
+_CARRIED = 0.6
+"""The cosine from which a sentence counts as carrying a claim (all-MiniLM-L6-v2)."""
+
+_DIGITS = 4
+"""Scores are rounded, so that the last bits of a matrix product do not tell two equal runs apart."""
+
+
+def classifier_for(panel: Panel, embed: Embed) -> PerspectiveClassifier:
+    """Return the default classifier, trained on the commitments of the panel's pack."""
+    pack = panel.pack
+    return PerspectiveClassifier.train(
+        personas=pack.personas, perspectives=pack.perspectives, lexicon=pack.lexicon, embed=embed
+    )
+
+
+def scores_of(
+    state: Mapping[str, Any],
+    context: Context,
+    answers: Answers,
+    graph: MoralGraph | None,
+    *,
+    embed: Embed,
+    classifier: PerspectiveClassifier,
+) -> Plain:
+    """Return every score of a run as plain data; an undefined one is null with its reason."""
+    entropies: Plain = {
+        "overton": _entropy(answers.overton, classifier, answers.reasons.get("overton")),
+        "steered": {name: _entropy(s.answer, classifier, None) for name, s in answers.steered.items()},
+        "control": classifier.control(),
+    }
+    scores: Plain = {
+        "perspective_entropy": entropies,
+        "consensus": _consensus(state, context, answers),
+        "agreement": _agreement(state),
+        "representation": {
+            "overton": _representation(answers, answers.overton, embed),
+            "consensus": _representation(answers, answers.consensus.statement if answers.consensus else None, embed),
+        },
+        "dynamics": _dynamics(state, context),
+        "moral_graph": _graph_summary(graph),
+    }
+    if "references" in state:
+        scores["observed"] = {"classifier": "observer", "references": state["references"]}
+    return rounded(scores)
+
+
+def judgements_of(state: Mapping[str, Any]) -> list[Judgement]:
+    """Read the judgements off the record: a failed act is an abstention, with its reason."""
+    transitions = {t["id"]: t for t in state.get("transitions", [])}
+    judgements = []
+    for result in results_of(state, "compare.judge"):
+        transition, reply = transitions[result["about"]], result["reply"]
+        judgements.append(
+            Judgement(
+                transition=transition["id"],
+                source=transition["source"],
+                wiser=transition["wiser"],
+                context=transition["context"],
+                judge=result["speaker"],
+                verdict=reply["verdict"] if reply else "abstained",
+                reason=reply["reason"] if reply else result["failure"]["reason"],
+                seed=result["seed"],
+            )
+        )
+    return judgements
+
+
+def moral_graph_of(state: Mapping[str, Any]) -> tuple[MoralGraph | None, Plain | None]:
+    """Return the moral graph, and the same as JSON in the published shape with what it was made from."""
+    if not state.get("values"):
+        return None, None
+    cards = [ValuesCard.model_validate(card) for card in state["values"]]
+    judgements = judgements_of(state)
+    graph = aggregate(cards, judgements)
+    published = to_dft_json(graph)
+    published["winners"] = plain(winning_values(graph))
+    published["transitions"] = [Transition.model_validate(t).model_dump() for t in state.get("transitions", [])]
+    published["judgements"] = [judgement.model_dump() for judgement in judgements]
+    published["merged"] = {card: into for card, into in state.get("aliases", {}).items() if card != into}
+    return graph, rounded(published)
+
+
+def rounded(data: Any) -> Any:
+    """Round every float below plain data to the digits that scores are reported with."""
+    if isinstance(data, float):
+        return round(data, _DIGITS)
+    if isinstance(data, dict):
+        return {key: rounded(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [rounded(value) for value in data]
+    return data
+
+
+def _entropy(text: str | None, classifier: PerspectiveClassifier, reason: str | None) -> Plain:
+    if text is None:
+        return Score.undefined(reason or "there is no text").as_dict()
+    return perspective_entropy(text, classifier).as_dict()
+
+
+def _consensus(state: Mapping[str, Any], context: Context, answers: Answers) -> Plain:
+    if answers.consensus is None:
+        nothing = Score.undefined(answers.reasons["consensus"]).as_dict()
+        return {"endorsement": nothing, "group_aware": nothing}
+    ballots = answers.consensus.endorsements
+    groups: dict[str, dict[str, int | None]] = {}
+    for name, steered in answers.steered.items():
+        if steered.stance and name in ballots:
+            leaning = max(steered.stance, key=lambda key: (steered.stance or {})[key])
+            groups.setdefault(leaning, {})[name] = ballots[name]
+    group_aware = (
+        group_aware_consensus(groups)
+        if len(groups) > 1
+        else Score.undefined("there are no two opinion groups (groups are the options that openings lean to)")
+    )
+    first = {b["persona"]: b["endorsement"] for b in state.get("ballots", []) if b["round"] == 1}
+    return {
+        "endorsement": endorsement(ballots).as_dict(),
+        "first_draft": endorsement(first).as_dict(),
+        "group_aware": group_aware.as_dict(),
+    }
+
+
+def _agreement(state: Mapping[str, Any]) -> Plain:
+    units: dict[str, dict[str, str | float | None]] = {}
+    counts = {"wiser": 0, "not_wiser": 0, "unsure": 0, "abstained": 0}
+    for judgement in judgements_of(state):
+        counts[judgement.verdict] += 1
+        verdict = None if judgement.verdict == "abstained" else judgement.verdict
+        units.setdefault(judgement.transition, {})[judgement.judge] = verdict
+    alpha = krippendorff_alpha(list(units.values())) if units else Score.undefined("nothing was judged")
+    return {"krippendorff_alpha": alpha.as_dict(), "verdicts": counts}
+
+
+def _representation(answers: Answers, text: str | None, embed: Embed) -> Plain:
+    parts = sentences(text) if text else ()
+    if not parts or not answers.steered:
+        return Score.undefined("there is no text" if not parts else "no persona made a claim").as_dict()
+    columns = embed(parts)
+    similarity = {
+        name: (embed([claim["text"] for claim in steered.claims]) @ columns.T).tolist()
+        for name, steered in answers.steered.items()
+    }
+    # A claim of several sentences is carried if one of the text's sentences is near to it, or to one of them.
+    for name, steered in answers.steered.items():
+        for row, claim in zip(similarity[name], steered.claims, strict=True):
+            within = embed(sentences(claim["text"])) @ columns.T
+            row[:] = [max(whole, float(part)) for whole, part in zip(row, within.max(axis=0), strict=True)]
+    return representation(similarity, threshold=_CARRIED).as_dict()
+
+
+def _dynamics(state: Mapping[str, Any], context: Context) -> Plain:
+    turns = turns_of(state)
+    last = max((turn.round for turn in turns), default=-1)
+    rounds: list[dict[str, dict[str, float] | None]] = []
+    for number in range(last + 1):
+        heard = {turn.speaker: turn.stance for turn in turns if turn.round == number}
+        # Who says nothing in a round stands where it stood.
+        before: dict[str, dict[str, float] | None] = rounds[-1] if rounds else dict.fromkeys(context.speakers)
+        rounds.append({name: heard.get(name) or before[name] for name in context.speakers})
+    options = [option.key for option in context.scenario.options]
+    found: Plain = dynamics(rounds, options=options).as_dict()
+    return found
+
+
+def _graph_summary(graph: MoralGraph | None) -> Plain:
+    if graph is None:
+        return {"value": None, "reason": "the protocol compares no values"}
+    winners = winning_values(graph)
+    kept = [edge for edge in graph.edges if edge.kept]
+    return {
+        "cards": len(graph.values),
+        "edges_judged": len(graph.edges),
+        "edges_kept": len(kept),
+        "mean_likelihood": sum(e.likelihood or 0.0 for e in kept) / len(kept) if kept else None,
+        "winners": plain(winners),
+    }

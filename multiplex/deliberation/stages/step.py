@@ -1,0 +1,56 @@
+"""A step: some acts asked at once, and what is made of the replies. A stage is one or more of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from multiplex.acts import Act
+from multiplex.deliberation.state import Context, Plain, State, Task, Update, results_of
+
+__all__ = ["Step", "ask_panel", "last_round", "replies", "shares"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How one step is wired.
+
+    `tasks` says whom to ask, from the whole state; `act` builds one act from the channels named in
+    `reads`; `settle` turns the replies into state; `again` names the step to go to instead of the
+    next one, or None to go on.
+    """
+
+    stage: str
+    name: str
+    tasks: Callable[[State, Context], list[Task]]
+    act: Callable[[Task, State, Context], Act[Any]]
+    settle: Callable[[State, Context, int], Update]
+    reads: tuple[str, ...] = ()
+    again: Callable[[State, Context], str | None] = lambda state, context: None
+
+    @property
+    def label(self) -> str:
+        """Return the step's name in the graph and the record, as in `compare.judge`."""
+        return f"{self.stage}.{self.name}"
+
+
+def ask_panel(context: Context, round: int, about: str = "") -> list[Task]:
+    """Return a task for every persona on the panel."""
+    return [Task(speaker=name, round=round, about=about) for name in context.speakers]
+
+
+def last_round(state: State, step: str) -> int:
+    """Return the last round that a step has been asked in, 0 if none."""
+    return max((result["round"] for result in results_of(state, step)), default=0)
+
+
+def replies(state: State, step: str, round: int) -> list[tuple[Plain, Plain]]:
+    """Return (result, reply) for the acts of a round that were answered, in the order asked."""
+    return [(r, r["reply"]) for r in results_of(state, step, round) if r["reply"] is not None]
+
+
+def shares(stance: Sequence[Plain]) -> dict[str, float] | None:
+    """Return a stance's weights as shares that sum to 1; None where it has no weight."""
+    total = sum(support["weight"] for support in stance)
+    if not total:
+        return None
+    return {support["option"]: support["weight"] / total for support in stance}

@@ -1,0 +1,88 @@
+"""Synthesise: the moderator writes the Overton answer and the consensus statement.
+
+With several candidates the panel ranks them, each persona in an order of its own, and Schulze's
+method chooses.
+"""
+
+from multiplex.acts import Rank
+from multiplex.acts import Synthesise as SynthesiseAct
+from multiplex.content.protocols import Synthesise
+from multiplex.deliberation.stages.step import Step, ask_panel, last_round, replies
+from multiplex.deliberation.state import Context, State, Task, Update, results_of, turns_of
+from multiplex.seeds import derive_seed
+from multiplex.voting import schulze
+
+__all__ = ["steps"]
+
+_TRIES = 3
+"""How often the moderator is asked before a deliberation goes on without a statement."""
+
+
+def steps(stage: Synthesise) -> list[Step]:
+    """Return the stage's steps: draft, and rank where there is more than one candidate."""
+
+    def to_draft(state: State, context: Context) -> list[Task]:
+        round = last_round(state, "synthesise.draft") + 1
+        return [Task(speaker="moderator", round=round, about=str(i)) for i in range(stage.candidates)]
+
+    def again(state: State, context: Context) -> str | None:
+        tried = last_round(state, "synthesise.draft")
+        return "synthesise.draft" if not state.get("drafts") and tried < _TRIES else None
+
+    draft = Step(stage.name, "draft", to_draft, _draft, _drafted, reads=("turns",), again=again)
+    if stage.candidates == 1:
+        return [draft]
+    return [draft, Step(stage.name, "rank", _to_rank, _rank, _ranked, reads=("turns", "drafts"))]
+
+
+def _draft(task: Task, state: State, context: Context) -> SynthesiseAct:
+    return SynthesiseAct(
+        scenario=context.scenario,
+        panel=context.panel.personas,
+        transcript=turns_of(state),
+        candidate=int(task["about"]),
+    )
+
+
+def _drafted(state: State, context: Context, round: int) -> Update:
+    drafts = [reply for _, reply in replies(state, "synthesise.draft", round)]
+    return Update(drafts=drafts, chosen=0) if drafts else Update()
+
+
+def _to_rank(state: State, context: Context) -> list[Task]:
+    return ask_panel(context, 1) if len(state.get("drafts", [])) > 1 else []
+
+
+def _order(count: int, speaker: str, context: Context) -> list[int]:
+    """Return the order in which a persona is shown the candidates: against order bias, one of its own."""
+    return sorted(range(count), key=lambda i: derive_seed(context.seed, "show", speaker, i))
+
+
+def _rank(task: Task, state: State, context: Context) -> Rank:
+    drafts = state["drafts"]
+    shown = _order(len(drafts), task["speaker"], context)
+    return Rank(
+        scenario=context.scenario,
+        persona=context.persona(task["speaker"]),
+        statements=tuple(drafts[i]["consensus"] for i in shown),
+        own=turns_of(state, task["speaker"]),
+    )
+
+
+def _ranked(state: State, context: Context, round: int) -> Update:
+    drafts = state.get("drafts", [])
+    ballots: dict[str, list[int]] = {}
+    for result in results_of(state, "synthesise.rank"):
+        if result["reply"] is None:
+            continue
+        shown = _order(len(drafts), result["speaker"], context)
+        ranks = [0] * len(drafts)
+        for place, number in enumerate(result["reply"]["order"]):
+            ranks[shown[number - 1]] = place
+        ballots[result["speaker"]] = ranks
+    if not ballots:
+        return Update()
+    # Ties go to the draft that was written first, which is arbitrary, and the same on every run.
+    ranking = list(schulze(list(ballots.values())).ranks or ())
+    winner = min(range(len(drafts)), key=lambda i: (ranking[i], i))
+    return Update(chosen=winner, ranking={"method": "schulze", "ballots": ballots, "ranks": ranking})
