@@ -299,6 +299,11 @@ def _check_stance(stance: Sequence[Support], scenario: Scenario) -> None:
         raise ValueError("stance: give at least one option a weight above 0")
 
 
+def _folded(text: str) -> str:
+    """Return a text as spans are compared: roles show angle brackets as single guillemets."""
+    return " ".join(text.replace("‹", "<").replace("›", ">").split()).casefold()
+
+
 def _option_keys(scenario: Scenario) -> list[str]:
     return [option.key for option in scenario.options]
 
@@ -516,10 +521,10 @@ class ClassifyPerspectives(Act[References]):
     def check(self, reply: BaseModel) -> None:
         """Check that perspectives are on the list and that spans stand in the text."""
         assert isinstance(reply, References)  # noqa: S101
-        folded = " ".join(self.text.split()).casefold()
+        folded = _folded(self.text)
         for reference in reply.references:
             _among(reference.perspective, self.perspectives, "references: perspective")
-            if " ".join(reference.span.split()).casefold() not in folded:
+            if _folded(reference.span) not in folded:
                 raise ValueError(f"references: the span {reference.span!r} does not stand in the text")
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 from multiplex.acts import Responder
 from multiplex.content.panels import seat
@@ -61,7 +62,11 @@ async def adeliberate(
         RunError: `out` cannot be written.
         ModelError: the embedding model cannot be loaded.
     """
-    scenario = Scenario.model_validate({"name": "question", "question": question}) if isinstance(question, str) else question
+    scenario = (
+        Scenario.model_validate({"name": "question", "question": question})
+        if isinstance(question, str)
+        else question
+    )
     chosen = scenario.protocol if protocol is None else protocol
     compiled = chosen if isinstance(chosen, Protocol) else load_protocol(chosen)
     panel = seat(scenario.personas if personas is None else personas)
@@ -74,9 +79,9 @@ async def adeliberate(
         opened = model_named(model, base_url=base_url, api_key=api_key, timeout=timeout, retries=retries)
         responder: Responder = responder_for(opened, panel, embedder, concurrency=concurrency)
     elif hasattr(model, "perform"):
-        responder = model
+        responder = cast("Responder", model)
     else:
-        responder = responder_for(model, panel, embedder, concurrency=concurrency)
+        responder = responder_for(cast("Model", model), panel, embedder, concurrency=concurrency)
     names = [*(persona.name for persona in panel.personas), "moderator", "observer"]
     extractive = isinstance(responder, ExtractiveResponder)
     roles = {} if extractive else {f"agents/{a}/{n}.md": r.sha256 for (a, n), r in load_roles().items()}
@@ -124,7 +129,9 @@ def deliberate(
     except RuntimeError:
         pass
     else:
-        raise ContentError("deliberate() cannot be called while an event loop runs; use 'await adeliberate(...)'")
+        raise ContentError(
+            "deliberate() cannot be called while an event loop runs; use 'await adeliberate(...)'"
+        )
     return asyncio.run(
         adeliberate(
             question,

@@ -108,7 +108,9 @@ class SentenceEmbedder:
             self._store.parent.mkdir(parents=True, exist_ok=True)
             with closing(self._connect()) as store, store:
                 store.execute("PRAGMA journal_mode=WAL")
-                store.execute("CREATE TABLE IF NOT EXISTS embeddings (key BLOB PRIMARY KEY, vector BLOB NOT NULL)")
+                store.execute(
+                    "CREATE TABLE IF NOT EXISTS embeddings (key BLOB PRIMARY KEY, vector BLOB NOT NULL)"
+                )
                 rows = [(_key(text), self._known[text].tobytes()) for text in texts]
                 store.executemany("INSERT OR IGNORE INTO embeddings VALUES (?, ?)", rows)
 
@@ -124,8 +126,8 @@ def _load(model: str | None) -> Any:
     source = model or _packaged() or DEFAULT_MODEL
     from transformers.utils import logging as transformers_logging
 
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     from sentence_transformers import SentenceTransformer
 
     try:
@@ -150,5 +152,7 @@ def _packaged() -> str | None:
     with weights.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     if digest != _WEIGHTS_SHA256:
-        raise ModelError(f"{weights}: is not the model that was checked (sha256 {digest}); reinstall it", kind="embedding")
+        raise ModelError(
+            f"{weights}: is not the model that was checked (sha256 {digest}); reinstall it", kind="embedding"
+        )
     return str(weights.parent)

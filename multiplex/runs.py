@@ -118,7 +118,9 @@ def check_writable(folder: Path) -> None:
         with tempfile.TemporaryDirectory(prefix=".check-", dir=folder):
             pass
     except OSError as error:
-        raise RunError(f"{folder}: runs cannot be written there: {error.strerror or error}; name another folder with --out") from error
+        raise RunError(
+            f"{folder}: runs cannot be written there: {error.strerror or error}; name another folder with --out"
+        ) from error
 
 
 def save_run(run: Run, folder: Path, *, extra: dict[str, str] | None = None) -> Run:
@@ -159,7 +161,10 @@ def load_run(folder: str | Path) -> Run:
     try:
         manifest = _read(folder / "run.json")
         lines = (folder / "transcript.jsonl").read_text(encoding="utf-8").splitlines()
-        data = {key: manifest[key] for key in ("run", "scenario", "protocol", "model", "seed", "personas", "usage")}
+        data = {
+            key: manifest[key]
+            for key in ("run", "scenario", "protocol", "model", "seed", "personas", "usage")
+        }
         return Run(
             **data,
             path=str(folder),

@@ -22,7 +22,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object on stdout, and nothing else.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print exactly one JSON object on stdout, and nothing else.")
+]
 _RUNS = Path("runs")
 
 
@@ -69,22 +71,30 @@ def _root(
 
 @app.command()
 def run(
-    scenarios: Annotated[list[str], typer.Argument(help="Shipped scenarios by name, or files by path.", show_default=False)],
+    scenarios: Annotated[
+        list[str], typer.Argument(help="Shipped scenarios by name, or files by path.", show_default=False)
+    ],
     model: Annotated[
         str, typer.Option(envvar="MULTIPLEX_MODEL", help="extractive, or openai:NAME for a served model.")
     ] = "extractive",
     base_url: Annotated[
-        str | None, typer.Option(envvar="OPENAI_BASE_URL", help="The endpoint of a served model.", show_default=False)
+        str | None,
+        typer.Option(envvar="OPENAI_BASE_URL", help="The endpoint of a served model.", show_default=False),
     ] = None,
     personas: Annotated[
-        list[str] | None, typer.Option(help="A pack, or a persona by name or file; repeat for more.", show_default=False)
+        list[str] | None,
+        typer.Option(help="A pack, or a persona by name or file; repeat for more.", show_default=False),
     ] = None,
     protocol: Annotated[
         str | None, typer.Option(help="A protocol by name or file; else the scenario's.", show_default=False)
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Else the scenario's own.", show_default=False)] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Else the scenario's own.", show_default=False)
+    ] = None,
     out: Annotated[Path, typer.Option(help="The folder that runs are written to.")] = _RUNS,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that one call to a served model may take.")] = 120.0,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds that one call to a served model may take.")
+    ] = 120.0,
     retries: Annotated[int, typer.Option(min=0, max=10, help="How often a failed call is tried again.")] = 2,
     concurrency: Annotated[int, typer.Option(min=1, help="The most calls in flight at once.")] = 32,
     as_json: Json = False,
@@ -113,7 +123,9 @@ def run(
 
 @app.command("list")
 def list_content(
-    kind: Annotated[str, typer.Argument(help="scenarios, personas, protocols or agents.", show_default=False)],
+    kind: Annotated[
+        str, typer.Argument(help="scenarios, personas, protocols or agents.", show_default=False)
+    ],
     as_json: Json = False,
 ) -> None:
     """List the content that ships with Multiplex."""
@@ -129,8 +141,12 @@ def list_content(
 
 @app.command()
 def show(
-    kind: Annotated[str, typer.Argument(help="scenario, persona, pack, protocol or agent.", show_default=False)],
-    name: Annotated[str, typer.Argument(help="A shipped name, or a path; for an agent, agent/act.", show_default=False)],
+    kind: Annotated[
+        str, typer.Argument(help="scenario, persona, pack, protocol or agent.", show_default=False)
+    ],
+    name: Annotated[
+        str, typer.Argument(help="A shipped name, or a path; for an agent, agent/act.", show_default=False)
+    ],
     as_json: Json = False,
 ) -> None:
     """Show one scenario, persona, pack, protocol or role as it will be read."""
@@ -195,7 +211,9 @@ def runs(
 @app.command()
 def report(
     name: Annotated[str, typer.Argument(metavar="RUN", help="A run's name or folder.", show_default=False)],
-    out: Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write to this file instead of stdout.", show_default=False)
+    ] = None,
 ) -> None:
     """Print a run's report as Markdown."""
     with _plain_errors():
@@ -212,8 +230,12 @@ def report(
 
 @app.command()
 def doctor(
-    model: Annotated[str, typer.Option(envvar="MULTIPLEX_MODEL", help="Check this model too.")] = "extractive",
-    base_url: Annotated[str | None, typer.Option(envvar="OPENAI_BASE_URL", help="Its endpoint.", show_default=False)] = None,
+    model: Annotated[
+        str, typer.Option(envvar="MULTIPLEX_MODEL", help="Check this model too.")
+    ] = "extractive",
+    base_url: Annotated[
+        str | None, typer.Option(envvar="OPENAI_BASE_URL", help="Its endpoint.", show_default=False)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check the installation, the content and the model, and say what to do."""
@@ -236,7 +258,9 @@ _KINDS = ("scenario", "persona", "pack", "protocol", "agent")
 def _kind(word: str) -> str:
     singular = word.removesuffix("s")
     if singular not in _KINDS:
-        raise ContentError(f"no kind of content named {word!r}; {near_miss(word, [*_KINDS, *(f'{k}s' for k in _KINDS)])}")
+        raise ContentError(
+            f"no kind of content named {word!r}; {near_miss(word, [*_KINDS, *(f'{k}s' for k in _KINDS)])}"
+        )
     return singular
 
 
@@ -249,5 +273,3 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ContentError(f"{path}: cannot be written: {error.strerror or error}") from error
-
-

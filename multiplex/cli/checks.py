@@ -29,7 +29,9 @@ class Checked:
 
     def sentence(self) -> str:
         """Return what was checked as a sentence."""
-        found = ", ".join(f"{count} {kind if count == 1 else kind + 's'}" for kind, count in self.counts.items())
+        found = ", ".join(
+            f"{count} {kind if count == 1 else kind + 's'}" for kind, count in self.counts.items()
+        )
         wrong = f"{len(self.problems)} {'problem' if len(self.problems) == 1 else 'problems'}"
         return f"{found or 'nothing'}: {wrong if self.problems else 'all valid'}"
 
@@ -152,7 +154,9 @@ def _packages() -> Finding:
         except PackageNotFoundError:
             missing.append(name)
     if missing:
-        return Finding("packages", False, f"missing: {', '.join(missing)}; run 'make setup', or pip install them")
+        return Finding(
+            "packages", False, f"missing: {', '.join(missing)}; run 'make setup', or pip install them"
+        )
     return Finding("packages", True, ", ".join(found))
 
 
@@ -182,7 +186,9 @@ def _cache() -> Finding:
     try:
         check_writable(cache_folder())
     except RunError:
-        return Finding("cache", False, f"{cache_folder()} cannot be written; set MULTIPLEX_CACHE to a folder that can")
+        return Finding(
+            "cache", False, f"{cache_folder()} cannot be written; set MULTIPLEX_CACHE to a folder that can"
+        )
     return Finding("cache", True, str(cache_folder()))
 
 
@@ -218,7 +224,11 @@ def _model(model: str, base_url: str | None, api_key: str | None) -> Finding:
     try:
         text = asyncio.run(probe())
     except ModelError as error:
-        return Finding("model", False, f"{model} at {where}: {error}; start the server, or check --base-url and the model's name")
+        return Finding(
+            "model",
+            False,
+            f"{model} at {where}: {error}; start the server, or check --base-url and the model's name",
+        )
     import json
 
     try:
@@ -226,5 +236,10 @@ def _model(model: str, base_url: str | None, api_key: str | None) -> Finding:
     except ValueError:
         constrained = False
     if not constrained:
-        return Finding("model", False, f"{model} at {where}: answers, but not in the JSON schema it was given; use a server with JSON-schema decoding")
+        return Finding(
+            "model",
+            False,
+            f"{model} at {where}: answers, but not in the JSON schema it was given; "
+            "use a server with JSON-schema decoding",
+        )
     return Finding("model", True, f"{model} at {where}: answers, in the JSON schema it was given")

@@ -32,7 +32,12 @@ def print_run(run: Run) -> None:
         console.print(Text(run.answers.notice, style="italic dim"))
     _section(console, "The spectrum of views", run.answers.overton, run.answers.reasons.get("overton"))
     consensus = run.answers.consensus
-    _section(console, "What the panel can say together", consensus.statement if consensus else None, run.answers.reasons.get("consensus"))
+    _section(
+        console,
+        "What the panel can say together",
+        consensus.statement if consensus else None,
+        run.answers.reasons.get("consensus"),
+    )
     if consensus and consensus.endorsements:
         for name, value in consensus.endorsements.items():
             given = "abstained" if value is None else f"{'■' * value}{'·' * (7 - value)} {value}"
@@ -46,12 +51,16 @@ def print_run(run: Run) -> None:
         for key, share in shares["overall"].items():
             console.print(Text(f"  {_bar(share)} {100 * share:3.0f}%  {texts[key]}"))
     if run.answers.steered:
-        console.print(f"\n[bold]One answer for each persona[/] ({len(run.answers.steered)}): in answers.json and report.md")
+        console.print(
+            f"\n[bold]One answer for each persona[/] ({len(run.answers.steered)}): in answers.json and report.md"
+        )
     _print_values(console, run)
     _print_scores(console, run)
     failed = run.usage["failures"]
     tail = f", {failed} failed (see report.md)" if failed else ""
-    console.print(f"\n{run.usage['acts']} acts{tail}, {run.usage['seconds']:.1f} s. {run.path or ''}", soft_wrap=True)
+    console.print(
+        f"\n{run.usage['acts']} acts{tail}, {run.usage['seconds']:.1f} s. {run.path or ''}", soft_wrap=True
+    )
     console.print(Text(run.manifest["simulated"], style="dim"))
 
 
@@ -81,7 +90,12 @@ def _print_values(console: Console, run: Run) -> None:
     tree = Tree("[bold]Winning values[/] (each held wiser than those below it)")
     for winner in winners[:5]:
         value = card[winner["id"]]
-        branch = tree.add(Text(f"{winner['rank']}. {winner['title']}  ({', '.join(value['authors'])}) PageRank {winner['pagerank']:.3f}"))
+        branch = tree.add(
+            Text(
+                f"{winner['rank']}. {winner['title']}  ({', '.join(value['authors'])}) "
+                f"PageRank {winner['pagerank']:.3f}"
+            )
+        )
         for edge in sorted(into.get(winner["id"], []), key=lambda e: -e["summary"]["wiserLikelihood"]):
             counts = edge["counts"]
             said = f"{counts['markedWiser']} wiser, {counts['markedNotWiser']} not, {counts['markedUnsure']} unsure"
@@ -118,7 +132,10 @@ def listing(kind: str) -> list[dict[str, Any]]:
     """Return what ships of a kind: name, and what it is."""
     if kind == "scenario":
         found = [load_scenario(name) for name in scenario_names()]
-        return [{"name": s.name, "domain": s.domain, "options": len(s.options), "about": s.question} for s in found]
+        return [
+            {"name": s.name, "domain": s.domain, "options": len(s.options), "about": s.question}
+            for s in found
+        ]
     if kind == "protocol":
         protocols = [load_protocol(name) for name in protocol_names()]
         return [{"name": p.name, "stages": [s.name for s in p.stages], "about": p.summary} for p in protocols]
@@ -128,7 +145,13 @@ def listing(kind: str) -> list[dict[str, Any]]:
     if kind == "pack":
         return [{"name": p.name, "personas": len(p.personas), "about": p.summary} for p in packs]
     return [
-        {"name": p.name, "pack": pack.name, "region": p.region, "commitments": len(p.commitments), "about": p.label}
+        {
+            "name": p.name,
+            "pack": pack.name,
+            "region": p.region,
+            "commitments": len(p.commitments),
+            "about": p.label,
+        }
         for pack in packs
         for p in pack.personas
     ]
@@ -144,7 +167,9 @@ def print_listing(kind: str, rows: list[dict[str, Any]]) -> None:
     for key in rows[0]:
         table.add_column(key, style="bold" if key == "name" else "", overflow="fold", no_wrap=key == "name")
     for row in rows:
-        table.add_row(*(", ".join(v) if isinstance(v, list) else str(v if v is not None else "-") for v in row.values()))
+        table.add_row(
+            *(", ".join(v) if isinstance(v, list) else str(v if v is not None else "-") for v in row.values())
+        )
     console.print(table)
 
 
@@ -155,7 +180,12 @@ def content(kind: str, name: str) -> dict[str, Any]:
     if kind == "protocol":
         protocol = load_protocol(name)
         stages = [{stage.name: stage.model_dump(mode="json")} for stage in protocol.stages]
-        return {"name": protocol.name, "summary": protocol.summary, "quorum": protocol.quorum, "stages": stages}
+        return {
+            "name": protocol.name,
+            "summary": protocol.summary,
+            "quorum": protocol.quorum,
+            "stages": stages,
+        }
     if kind == "agent":
         role = load_role(name)
         head = {"name": f"{role.agent}/{role.name}", "summary": role.summary, "inputs": list(role.inputs)}
@@ -178,7 +208,9 @@ def _as_markdown(data: dict[str, Any]) -> str:
         if key == "commitments":
             lines.append("## Commitments")
             for c in value:
-                lines.append(f"### {c['title']}\n{c['statement']} *({c['source']['work']} {c['source']['locus']})*")
+                lines.append(
+                    f"### {c['title']}\n{c['statement']} *({c['source']['work']} {c['source']['locus']})*"
+                )
                 lines.append("\n".join(f"- {policy}" for policy in c["attends_to"]))
                 lines.append(f"`{c['key']}`; {', '.join(c['topics'])}; {', '.join(c['schwartz'])}")
         elif key == "body":
@@ -228,5 +260,10 @@ def print_runs(rows: list[dict[str, Any]], folder: Path) -> None:
     for key in rows[0]:
         table.add_column(key.replace("_", " "), no_wrap=key == "run")
     for row in rows:
-        table.add_row(*("-" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value) for value in row.values()))
+        table.add_row(
+            *(
+                "-" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
+                for value in row.values()
+            )
+        )
     Console(highlight=False).print(table)

@@ -115,7 +115,7 @@ commitments:
   - key: mutual_advantage
     title: Both sides better off
     statement: A bargain is good when both walk away content, so I look for the trade that nobody has proposed yet.
-    attends_to: [OFFERS that leave both sides content, NEEDS on the other side of the counter, BARGAINS that nobody has tried]
+    attends_to: [OFFERS that leave both sides content, NEEDS across the counter, BARGAINS that nobody has tried]
     schwartz: [Reciprocation of Favors, Capable]
     topics: [economy, community]
     source: {work: "Smith, The Wealth of Nations", locus: book I chapter 2}

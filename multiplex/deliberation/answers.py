@@ -11,7 +11,9 @@ from multiplex.scoring.pluralism import distribution
 __all__ = ["answers_of", "final_stances"]
 
 
-def answers_of(state: Mapping[str, Any], context: Context, protocol: Protocol, *, notice: str | None) -> Answers:
+def answers_of(
+    state: Mapping[str, Any], context: Context, protocol: Protocol, *, notice: str | None
+) -> Answers:
     """Read the four answers off a finished state; what is missing has its reason in `reasons`."""
     reasons: dict[str, str] = {}
     standing = _standing(state)
@@ -22,7 +24,9 @@ def answers_of(state: Mapping[str, Any], context: Context, protocol: Protocol, *
         reasons["overton"] = why
     consensus = _consensus(state, context, standing) if standing else None
     if consensus is None:
-        reasons["consensus"] = why if "synthesise" in stages else f"the protocol {protocol.name!r} seats no panel"
+        reasons["consensus"] = (
+            why if "synthesise" in stages else f"the protocol {protocol.name!r} seats no panel"
+        )
     steered = _steered(state, context)
     if not steered:
         reasons["steered"] = f"the protocol {protocol.name!r} hears no persona"
@@ -32,10 +36,17 @@ def answers_of(state: Mapping[str, Any], context: Context, protocol: Protocol, *
     elif not steered:
         reasons["distribution"] = f"the protocol {protocol.name!r} hears no persona"
     else:
-        found = distribution(final_stances(state, context), [option.key for option in context.scenario.options])
+        found = distribution(
+            final_stances(state, context), [option.key for option in context.scenario.options]
+        )
         shares = {**found.as_dict(), "source": "stated stances, as they stood at the end"}
     return Answers(
-        overton=overton, consensus=consensus, steered=steered, distribution=shares, reasons=reasons, notice=notice
+        overton=overton,
+        consensus=consensus,
+        steered=steered,
+        distribution=shares,
+        reasons=reasons,
+        notice=notice,
     )
 
 
@@ -64,7 +75,9 @@ def _consensus(state: Mapping[str, Any], context: Context, standing: Plain) -> C
     ballots = [ballot for ballot in state.get("ballots", []) if ballot["draft"] == chosen]
     label = {persona.name: persona.label for persona in context.panel.personas}
     dissent = [
-        Dissenter(persona=b["persona"], label=label[b["persona"]], endorsement=b["endorsement"], text=b["objection"])
+        Dissenter(
+            persona=b["persona"], label=label[b["persona"]], endorsement=b["endorsement"], text=b["objection"]
+        )
         for b in ballots
         if b["objection"]
     ]

@@ -7,7 +7,8 @@ back, as when an exchange goes into another round.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypedDict
+from typing import Protocol as TypingProtocol
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -47,6 +48,22 @@ __all__ = ["build", "recursion_limit"]
 
 Graph = CompiledStateGraph[State, Context, State, State]
 
+
+class _Payload(TypedDict):
+    """What a node that performs an act is sent: the task, and the channels that the step reads."""
+
+    task: Task
+    seen: State
+
+
+class _Ask(TypingProtocol):
+    async def __call__(self, state: _Payload, *, runtime: Runtime[Context]) -> Update: ...
+
+
+class _Settle(TypingProtocol):
+    def __call__(self, state: State, *, runtime: Runtime[Context]) -> Update: ...
+
+
 _WIRING: dict[type[Stage], Callable[[Any], list[Step]]] = {
     Open: opening.steps,
     Exchange: exchange.steps,
@@ -64,7 +81,7 @@ def build(protocol: Protocol, *, checkpointer: Any = None) -> Graph:
     steps = [step for stage in protocol.stages for step in _WIRING[type(stage)](stage)]
     builder: StateGraph[State, Context, State, State] = StateGraph(State, context_schema=Context)
     for step in steps:
-        builder.add_node(f"{step.label}.ask", _ask(step))  # type: ignore[call-overload]  # takes a payload
+        builder.add_node(f"{step.label}.ask", _ask(step), input_schema=_Payload)
         builder.add_node(f"{step.label}.settle", _settle(step, protocol.quorum))
         builder.add_edge(f"{step.label}.ask", f"{step.label}.settle")
     builder.add_conditional_edges(START, _enter(steps[0]), _doors(steps))
@@ -110,8 +127,8 @@ def _leave(
     return leave
 
 
-def _ask(step: Step) -> Callable[[Plain, Runtime[Context]], Any]:
-    async def ask(state: Plain, runtime: Runtime[Context]) -> Update:
+def _ask(step: Step) -> _Ask:
+    async def ask(state: _Payload, *, runtime: Runtime[Context]) -> Update:
         context, task = runtime.context, state["task"]
         act = step.act(task, state["seen"], context)
         place = (step.label, task["round"], act.name, act.speaker, task["about"])
@@ -145,7 +162,9 @@ def _result(step: Step, task: Task, act: str, seed: int, performed: Performed[An
         "about": task["about"],
         "seed": seed,
         "reply": performed.reply.model_dump(mode="json") if performed.reply is not None else None,
-        "failure": {"kind": performed.failure.kind, "reason": performed.failure.reason} if performed.failure else None,
+        "failure": {"kind": performed.failure.kind, "reason": performed.failure.reason}
+        if performed.failure
+        else None,
         "raw": list(performed.raw),
         "reasoning": list(performed.reasoning),
         "prompt_sha256": performed.prompt_sha256,
@@ -159,8 +178,8 @@ def _result(step: Step, task: Task, act: str, seed: int, performed: Performed[An
     }
 
 
-def _settle(step: Step, quorum: float) -> Callable[[State, Runtime[Context]], Update]:
-    def settle(state: State, runtime: Runtime[Context]) -> Update:
+def _settle(step: Step, quorum: float) -> _Settle:
+    def settle(state: State, *, runtime: Runtime[Context]) -> Update:
         round = last_round(state, step.label)
         results = results_of(state, step.label, round)
         answered = [result for result in results if result["reply"] is not None]

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from multiplex.acts import Responder
 from multiplex.content.panels import Panel
@@ -67,6 +68,7 @@ async def conduct(
     context = Context(scenario=scenario, panel=panel, seed=seed, responders=responders)
     started, clock = datetime.now(UTC), time.perf_counter()
     state: Plain = {}
+    chunk: Any
     stream = build(protocol).astream(
         {},
         {"recursion_limit": recursion_limit(protocol)},
@@ -155,4 +157,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-

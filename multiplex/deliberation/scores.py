@@ -60,14 +60,17 @@ def scores_of(
         "agreement": _agreement(state),
         "representation": {
             "overton": _representation(answers, answers.overton, embed),
-            "consensus": _representation(answers, answers.consensus.statement if answers.consensus else None, embed),
+            "consensus": _representation(
+                answers, answers.consensus.statement if answers.consensus else None, embed
+            ),
         },
         "dynamics": _dynamics(state, context),
         "moral_graph": _graph_summary(graph),
     }
     if "references" in state:
         scores["observed"] = {"classifier": "observer", "references": state["references"]}
-    return rounded(scores)
+    found: Plain = rounded(scores)
+    return found
 
 
 def judgements_of(state: Mapping[str, Any]) -> list[Judgement]:
@@ -100,7 +103,9 @@ def moral_graph_of(state: Mapping[str, Any]) -> tuple[MoralGraph | None, Plain |
     graph = aggregate(cards, judgements)
     published = to_dft_json(graph)
     published["winners"] = plain(winning_values(graph))
-    published["transitions"] = [Transition.model_validate(t).model_dump() for t in state.get("transitions", [])]
+    published["transitions"] = [
+        Transition.model_validate(t).model_dump() for t in state.get("transitions", [])
+    ]
     published["judgements"] = [judgement.model_dump() for judgement in judgements]
     published["merged"] = {card: into for card, into in state.get("aliases", {}).items() if card != into}
     return graph, rounded(published)
@@ -120,7 +125,8 @@ def rounded(data: Any) -> Any:
 def _entropy(text: str | None, classifier: PerspectiveClassifier, reason: str | None) -> Plain:
     if text is None:
         return Score.undefined(reason or "there is no text").as_dict()
-    return perspective_entropy(text, classifier).as_dict()
+    found: Plain = perspective_entropy(text, classifier).as_dict()
+    return found
 
 
 def _consensus(state: Mapping[str, Any], context: Context, answers: Answers) -> Plain:

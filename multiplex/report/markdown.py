@@ -62,7 +62,8 @@ def _consensus(run: Run) -> list[str]:
     parts = ["\n".join(f"> {line}" if line else ">" for line in consensus.statement.splitlines())]
     if consensus.endorsements:
         given = ", ".join(
-            f"{labels[name]} {'abstained' if value is None else value}" for name, value in consensus.endorsements.items()
+            f"{labels[name]} {'abstained' if value is None else value}"
+            for name, value in consensus.endorsements.items()
         )
         parts.append(f"Endorsements (1 to 7): {given}.")
     if consensus.agreements:
@@ -73,7 +74,8 @@ def _consensus(run: Run) -> list[str]:
         parts += [
             "Dissent that remains:",
             _bullets(
-                f"{d.label}{f' ({d.endorsement} of 7)' if d.endorsement else ''}: {d.text}" for d in consensus.dissent
+                f"{d.label}{f' ({d.endorsement} of 7)' if d.endorsement else ''}: {d.text}"
+                for d in consensus.dissent
             ),
         ]
     return parts
@@ -82,7 +84,9 @@ def _consensus(run: Run) -> list[str]:
 def _steered(run: Run) -> list[str]:
     if not run.answers.steered:
         return [_missing(run, "steered")]
-    return [part for steered in run.answers.steered.values() for part in (f"### {steered.label}", steered.answer)]
+    return [
+        part for steered in run.answers.steered.values() for part in (f"### {steered.label}", steered.answer)
+    ]
 
 
 def _distribution(run: Run, scenario: dict[str, Any]) -> list[str]:
@@ -113,11 +117,15 @@ def _values(run: Run) -> list[str]:
     for winner in winners[:8]:
         value = card[winner["id"]]
         lines.append(
-            f"{winner['rank']}. **{winner['title']}** ({', '.join(value['authors'])}; {'; '.join(value['sources'])}): "
+            f"{winner['rank']}. **{winner['title']}** "
+            f"({', '.join(value['authors'])}; {'; '.join(value['sources'])}): "
             f"PageRank {winner['pagerank']:.3f}, summed likelihood {winner['likelihood_sum']:.2f}\n"
             + "\n".join(f"    - {policy}" for policy in value["policies"])
         )
-    return [f"{len(graph['values'])} values, {len(graph['edges'])} moves judged, {kept} kept.", "\n".join(lines)]
+    return [
+        f"{len(graph['values'])} values, {len(graph['edges'])} moves judged, {kept} kept.",
+        "\n".join(lines),
+    ]
 
 
 def _scores(run: Run) -> list[str]:
@@ -129,27 +137,47 @@ def score_rows(run: Run) -> list[tuple[str, str, str]]:
     """Return the scores that are shown first: name, value, and how to read it or why it is undefined."""
     scores = run.scores
     entropy = scores["perspective_entropy"]["overton"]
-    steered = [s["value"] for s in scores["perspective_entropy"]["steered"].values() if s["value"] is not None]
+    steered = [
+        s["value"] for s in scores["perspective_entropy"]["steered"].values() if s["value"] is not None
+    ]
     endorsement = scores["consensus"]["endorsement"]
     alpha = scores["agreement"]["krippendorff_alpha"]
     dynamics = scores["dynamics"]["rounds"]
     last = dynamics[-1] if dynamics else None
     rows = [
-        _row("Perspective entropy", entropy, "how evenly the Overton answer references the pack's perspectives, 0 to 1"),
+        _row(
+            "Perspective entropy",
+            entropy,
+            "how evenly the Overton answer references the pack's perspectives, 0 to 1",
+        ),
         _row("  corrected for the classifier", {**entropy, "value": entropy.get("corrected")}, "0 to 1"),
         (
             "Perspective entropy of steered answers",
             f"{sum(steered) / len(steered):.2f}" if steered else "undefined",
             "mean; low is in character",
         ),
-        _row("Representation in the Overton answer", scores["representation"]["overton"], "share of personas carried"),
+        _row(
+            "Representation in the Overton answer",
+            scores["representation"]["overton"],
+            "share of personas carried",
+        ),
         _row("Endorsement", endorsement, f"mean of 1 to 7; lowest {endorsement.get('minimum')}"),
-        _row("Group-aware consensus", scores["consensus"]["group_aware"], "0 to 1; every opinion group agrees"),
+        _row(
+            "Group-aware consensus", scores["consensus"]["group_aware"], "0 to 1; every opinion group agrees"
+        ),
         _row("Agreement of judgements", alpha, "Krippendorff's alpha, 1 is perfect, 0 is chance"),
     ]
     if last is not None:
-        rows.append(_row("Stance entropy, last round", last["entropy"], "disagreement over the options, 0 to 1"))
-        rows.append(_row("Diversity gained or lost", scores["dynamics"]["erosion"], "pairwise distance, last minus first"))
+        rows.append(
+            _row("Stance entropy, last round", last["entropy"], "disagreement over the options, 0 to 1")
+        )
+        rows.append(
+            _row(
+                "Diversity gained or lost",
+                scores["dynamics"]["erosion"],
+                "pairwise distance, last minus first",
+            )
+        )
     return rows
 
 
@@ -173,15 +201,18 @@ def _failures(run: Run) -> list[str]:
     failed = [act for act in run.transcript if act["failure"]]
     if not failed:
         return ["Nothing: every act was answered."]
-    return [_bullets(f"{a['step']}, {a['speaker']}, round {a['round']}: {a['failure']['reason']}" for a in failed)]
+    return [
+        _bullets(f"{a['step']}, {a['speaker']}, round {a['round']}: {a['failure']['reason']}" for a in failed)
+    ]
 
 
 def _caution(run: Run) -> str:
     entropy = run.scores["perspective_entropy"]["control"]
     return (
         f"{run.manifest['simulated']} Perspective entropy says which perspectives a text references, not who is "
-        "right, and depends on a classifier that errs: its figures on held-out sentences stand in `scores.json` under "
-        f"`control` ({', '.join(sorted(entropy))}). Stance entropy says how far the panel disagrees. They are different things."
+        "right, and depends on a classifier that errs: its figures on sentences that it was not trained on stand "
+        f"in `scores.json` under `control` ({', '.join(sorted(entropy))}). Stance entropy says how far the panel "
+        "disagrees. They are different things."
     )
 
 

@@ -13,7 +13,12 @@ __all__ = ["model_named", "responder_for"]
 
 
 def model_named(
-    name: str, *, base_url: str | None = None, api_key: str | None = None, timeout: float = 120.0, retries: int = 2
+    name: str,
+    *,
+    base_url: str | None = None,
+    api_key: str | None = None,
+    timeout: float = 120.0,
+    retries: int = 2,
 ) -> Model | None:
     """Return the model of that name, None for `extractive`, which needs none.
 

@@ -165,7 +165,7 @@ def test_a_file_that_vanishes_is_told(tmp_path: Path) -> None:
             "name: oak\ntitle: \x00\n",
             "line 2, column 8: broken YAML: a control character, U+0000; take it out",
         ),
-        ("name: " + "[" * 5000, "broken YAML: nested too deeply"),
+        ("name: " + "[" * 1200, "broken YAML: nested too deeply"),
         ("", "needs to be a YAML mapping (key: value), not an empty file"),
         ("# nothing\n", "needs to be a YAML mapping (key: value), not an empty file"),
         ("- oak\n", "needs to be a YAML mapping (key: value), not a list"),

@@ -98,7 +98,9 @@ def _assign(state: State, context: Context, most: int) -> list[Task]:
 
 
 def _judge(task: Task, state: State, context: Context) -> JudgeTransition:
-    transition = next(t for t in map(Transition.model_validate, state["transitions"]) if t.id == task["about"])
+    transition = next(
+        t for t in map(Transition.model_validate, state["transitions"]) if t.id == task["about"]
+    )
     cards = {card.id: card for card in _cards(state["values"])}
     return JudgeTransition(
         scenario=context.scenario,

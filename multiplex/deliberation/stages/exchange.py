@@ -67,6 +67,9 @@ def _moved(state: State, round: int, still: float) -> bool:
         earlier = [turn.stance for turn in turns_of(state, now.speaker) if turn.round < round and turn.stance]
         if earlier and earlier[-1] and now.stance:
             before, keys = earlier[-1], sorted({*earlier[-1], *now.stance})
-            if total_variation([before.get(k, 0.0) for k in keys], [now.stance.get(k, 0.0) for k in keys]) > still:
+            if (
+                total_variation([before.get(k, 0.0) for k in keys], [now.stance.get(k, 0.0) for k in keys])
+                > still
+            ):
                 return True
     return False

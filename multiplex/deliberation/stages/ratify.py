@@ -5,7 +5,7 @@ The draft that stands is the one with the highest mean endorsement; a tie goes t
 
 from statistics import fmean
 
-from multiplex.acts import Objection, Ratify, Synthesise, Synthesis
+from multiplex.acts import Objection, Ratify, Synthesis, Synthesise
 from multiplex.content.protocols import Ratify as RatifyStage
 from multiplex.deliberation.stages.step import Step, ask_panel, last_round, replies
 from multiplex.deliberation.state import Context, Plain, State, Task, Update, results_of, turns_of
@@ -30,7 +30,15 @@ def steps(stage: RatifyStage) -> list[Step]:
 
     return [
         Step(stage.name, "ballot", _to_vote, _vote, _voted, reads=("drafts", "chosen", "ballots", "turns")),
-        Step(stage.name, "revise", to_revise, _revise, _revised, reads=("drafts", "ballots", "turns", "chosen"), again=again),
+        Step(
+            stage.name,
+            "revise",
+            to_revise,
+            _revise,
+            _revised,
+            reads=("drafts", "ballots", "turns", "chosen"),
+            again=again,
+        ),
     ]
 
 
@@ -62,7 +70,9 @@ def _voted(state: State, context: Context, round: int) -> Update:
     for result in results_of(state, _BALLOT, round):
         reply = result["reply"] or {"endorsement": None, "objection": None}
         failure = result["failure"]["kind"] if result["failure"] else None
-        ballots.append({"persona": result["speaker"], "draft": draft, "round": round, **reply, "failure": failure})
+        ballots.append(
+            {"persona": result["speaker"], "draft": draft, "round": round, **reply, "failure": failure}
+        )
     return Update(ballots=ballots, chosen=_standing([*state.get("ballots", []), *ballots], draft))
 
 

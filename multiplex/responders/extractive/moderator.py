@@ -17,8 +17,8 @@ from multiplex.acts import (
     ProposeTransition,
     Reference,
     References,
-    Synthesise,
     Synthesis,
+    Synthesise,
     Turn,
 )
 from multiplex.content.personas import Commitment, Persona
@@ -26,7 +26,16 @@ from multiplex.content.scenarios import Option
 from multiplex.moral_graph.cards import ValuesCard
 from multiplex.responders.extractive.persona import coverage, opening_commitments
 from multiplex.responders.extractive.relevance import Relevance, sentences, wording
-from multiplex.responders.extractive.wording import attention, cited, joined, lower_first, named, number, pick, quoted
+from multiplex.responders.extractive.wording import (
+    attention,
+    cited,
+    joined,
+    lower_first,
+    named,
+    number,
+    pick,
+    quoted,
+)
 
 __all__ = ["answer", "classify_perspectives", "merge_cards", "propose_transition", "synthesise"]
 
@@ -37,7 +46,7 @@ _ALIKE = 0.4
 """The cosine from which two commitments of different personas count as asking for the same."""
 
 _BEARING = 0.25
-"""The cosine to the question or an option from which an objection's policy is taken up."""
+"""The mean cosine to the question and the setting from which an objection's policy is taken up."""
 
 
 def merge_cards(relevance: Relevance, act: MergeCards) -> Merger:
@@ -102,7 +111,12 @@ def synthesise(relevance: Relevance, act: Synthesise, seed: int) -> Synthesis:
 
 def classify_perspectives(relevance: Relevance, act: ClassifyPerspectives) -> References:
     """Mark each sentence that stands near to a commitment of one of the perspectives."""
-    corpus = [(p.perspective, c) for p in relevance.corpus for c in p.commitments if p.perspective in act.perspectives]
+    corpus = [
+        (p.perspective, c)
+        for p in relevance.corpus
+        for c in p.commitments
+        if p.perspective in act.perspectives
+    ]
     spans = [s for s in sentences(act.text) if len(s) <= 400]
     if not corpus or not spans:
         return References(references=())
@@ -131,7 +145,7 @@ def answer(relevance: Relevance, act: AnswerAlone, seed: int) -> Answered:
     owner = {id(c): p for p, c in everyone}
     ranked = relevance.choose(commitments, relevance.to_scenario(commitments, act.scenario), 40)
     taken: Counter[str] = Counter()
-    parts = []
+    parts: list[str] = []
     for commitment in ranked:
         persona = owner[id(commitment)]
         if taken[persona.name] < 2 and len(parts) < 8:
@@ -149,7 +163,9 @@ def _text(card: ValuesCard) -> str:
     return f"{card.title}. {' '.join(attention(policy) for policy in card.policies)}"
 
 
-def _grounds(relevance: Relevance, persona: Persona, openings: Sequence[Turn], act: Synthesise) -> list[Commitment]:
+def _grounds(
+    relevance: Relevance, persona: Persona, openings: Sequence[Turn], act: Synthesise
+) -> list[Commitment]:
     """Return the commitments that a persona's opening rests on; its most relevant ones where it names none."""
     keys = [claim.commitment for turn in openings if turn.speaker == persona.name for claim in turn.claims]
     known = {c.key: c for c in persona.commitments}
@@ -216,7 +232,7 @@ def _common_policies(
     around = [scenario.question, f"{scenario.label} {scenario.setting}", *(o.text for o in scenario.options)]
     asked = [attention(policy) for policy in _objected(panel, grounds, act)]
     if asked:
-        bearing = relevance.cosines(asked, around).max(axis=1)
+        bearing = relevance.cosines(asked, around[:2]).mean(axis=1)
         asked = [policy for policy, cosine in zip(asked, bearing, strict=True) if cosine >= _BEARING]
     support = np.ones(len(texts))
     for persona in panel:
@@ -297,10 +313,14 @@ def _overton(
     seed: int,
 ) -> str:
     voice = {p.name: _voice(p, grounds[p.name], seed + i) for i, p in enumerate(panel)}
-    paragraphs = [f"{act.scenario.question} The {number(len(panel))} speakers have the same facts before them and begin from different places."]
+    paragraphs = [
+        f"{act.scenario.question} The {number(len(panel))} speakers have the same facts before them "
+        "and begin from different places."
+    ]
     grouped = [p.name for _, people in camps for p in people]
     for option, people in camps:
-        head = f"Nearest to “{option.text.rstrip('.')}” {'stands' if len(people) == 1 else 'stand'} {joined([p.label for p in people])}."
+        stand = "stands" if len(people) == 1 else "stand"
+        head = f"Nearest to “{option.text.rstrip('.')}” {stand} {joined([p.label for p in people])}."
         paragraphs += [head, *(voice[p.name] for p in people)]
     paragraphs += [voice[p.name] for p in panel if p.name not in grouped]
     paragraphs += [_agreement(pair) for pair in shared[:1]]
@@ -319,17 +339,18 @@ def _voice(persona: Persona, grounds: Sequence[Commitment], offset: int) -> str:
 
 def _agreement(pair: Shared) -> str:
     (left, one), (right, two) = pair
-    return (
-        f"{left.label} and {right.label} come near to each other in {named(one)} and {named(two)}."
-    )
+    return f"{left.label} and {right.label} come near to each other in {named(one)} and {named(two)}."
 
 
 def _disagreements(
-    camps: Sequence[tuple[Option, list[Persona]]], panel: Sequence[Persona], grounds: dict[str, list[Commitment]]
+    camps: Sequence[tuple[Option, list[Persona]]],
+    panel: Sequence[Persona],
+    grounds: dict[str, list[Commitment]],
 ) -> tuple[str, ...]:
     if len(camps) > 1:
         return tuple(
-            f"{joined([p.label for p in people])}: nearest to “{option.text.rstrip('.')}”." for option, people in camps
+            f"{joined([p.label for p in people])}: nearest to “{option.text.rstrip('.')}”."
+            for option, people in camps
         )
     return tuple(f"{p.label} begins from {quoted(grounds[p.name][0].title)}." for p in panel[:12])
 

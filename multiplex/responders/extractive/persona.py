@@ -41,7 +41,7 @@ __all__ = [
 _OPENING = 3
 """How many commitments an opening rests on at the most, and at least one fewer."""
 
-_CLOSE = 0.8
+_CLOSE = 0.85
 """The share of the best commitment's relevance from which the last one is still opened with."""
 
 _KIN = 0.4
@@ -76,7 +76,9 @@ def take_position(relevance: Relevance, act: TakePosition, seed: int) -> Positio
         paragraphs.append(f"{pick(phrases.add, seed)} {rest}")
     policies = [attention(c.attends_to[(seed + i) % len(c.attends_to)]) for i, c in enumerate(chosen[:2])]
     closing = f"{pick(phrases.close, seed)} attend to {' and to '.join(policies)}."
-    paragraphs.append(" ".join(part for part in (leaning(stance, act.scenario.options, seed), closing) if part))
+    paragraphs.append(
+        " ".join(part for part in (leaning(stance, act.scenario.options, seed), closing) if part)
+    )
     return Position(
         statement="\n\n".join(paragraphs),
         claims=tuple(Claim(text=c.statement, commitment=c.key) for c in chosen),
@@ -114,7 +116,9 @@ def reply(relevance: Relevance, act: Respond, seed: int) -> Rejoinder:
         ground = _nearest(relevance, persona, near[1].text)
         known = f" I know it by another name, {named(ground)}." if ground else ""
         paragraphs.append(f"{lead} {_gist(near[1].text)}{known}")
-        far = _least_agreeable(relevance, act, [h for h in heard if h[0].speaker != near[0].speaker], own_turns)
+        far = _least_agreeable(
+            relevance, act, [h for h in heard if h[0].speaker != near[0].speaker], own_turns
+        )
         if far is not None:
             objects = (Point(to=far[0].speaker, text=far[1].text[:800]),)
             lead = pick(persona.phrases.object, seed, act.round).format(speaker=far[0].label)
@@ -188,7 +192,9 @@ def ratify(relevance: Relevance, act: Ratify) -> Ballot:
         return Ballot(endorsement=endorsement, objection=None)
     missing = opening[int(np.argmax(relevance.to_scenario(opening, act.scenario) - carried))]
     policy = attention(_best_policy(relevance, missing, act.scenario))
-    return Ballot(endorsement=endorsement, objection=f"It carries too little of {quoted(missing.title)}: {policy}.")
+    return Ballot(
+        endorsement=endorsement, objection=f"It carries too little of {quoted(missing.title)}: {policy}."
+    )
 
 
 def rank(relevance: Relevance, act: Rank) -> Ranking:

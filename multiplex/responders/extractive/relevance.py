@@ -40,7 +40,9 @@ class Relevance:
         """Return unit vectors of shape (len(texts), d), the corpus embedded in one go beforehand."""
         if not self._prepared:
             self._prepared = True
-            texts_of_corpus = [t for p in self.corpus for c in p.commitments for t in (wording(c), *c.attends_to)]
+            texts_of_corpus = [
+                t for p in self.corpus for c in p.commitments for t in (wording(c), *c.attends_to)
+            ]
             self._embedder.embed(texts_of_corpus)
         return self._embedder.embed(texts)
 
@@ -65,7 +67,9 @@ class Relevance:
             nearest = np.sort(self.cosines(texts, around), axis=1)[:, -3:]
             to_facts = nearest.mean(axis=1)
         on_topic = np.array([scenario.domain in c.topics for c in commitments], dtype=np.float32)
-        score: NDArray[np.float32] = 0.45 * to_question + 0.3 * noticed + 0.25 * to_facts + _TOPIC_BONUS * on_topic
+        score: NDArray[np.float32] = (
+            0.45 * to_question + 0.3 * noticed + 0.25 * to_facts + _TOPIC_BONUS * on_topic
+        )
         return score
 
     def choose(
@@ -83,7 +87,9 @@ class Relevance:
         left = [i for i, text in enumerate(texts) if text not in spoken]
         while left and len(chosen) < count:
             before = spoken + [texts[i] for i in chosen]
-            repeat = self.cosines([texts[i] for i in left], before).max(axis=1) if before else np.zeros(len(left))
+            repeat = (
+                self.cosines([texts[i] for i in left], before).max(axis=1) if before else np.zeros(len(left))
+            )
             gain = (1 - _VARIETY) * scores[left] - _VARIETY * repeat
             best = left[int(np.argmax(gain))]
             chosen.append(best)

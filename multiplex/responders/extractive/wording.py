@@ -52,7 +52,21 @@ def named(commitment: Commitment) -> str:
 
 def number(count: int) -> str:
     """Return a count in words, up to twelve."""
-    words = "no one two three four five six seven eight nine ten eleven twelve".split()
+    words = [
+        "no",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+    ]
     return words[count] if count < len(words) else str(count)
 
 
