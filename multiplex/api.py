@@ -81,7 +81,7 @@ async def adeliberate(
     elif hasattr(model, "perform"):
         responder = cast("Responder", model)
     else:
-        responder = responder_for(cast("Model", model), panel, embedder, concurrency=concurrency)
+        responder = responder_for(model, panel, embedder, concurrency=concurrency)
     names = [*(persona.name for persona in panel.personas), "moderator", "observer"]
     extractive = isinstance(responder, ExtractiveResponder)
     roles = {} if extractive else {f"agents/{a}/{n}.md": r.sha256 for (a, n), r in load_roles().items()}

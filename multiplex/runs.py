@@ -137,7 +137,8 @@ def save_run(run: Run, folder: Path, *, extra: dict[str, str] | None = None) -> 
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
     try:
         for name, text in {**_texts(run), **(extra or {})}.items():
-            (partial / name).write_text(text, encoding="utf-8")
+            # A model may say half a character; written as an escape, it is still JSON.
+            (partial / name).write_text(text, encoding="utf-8", errors="backslashreplace")
         partial.chmod(0o755)
         os.replace(partial, target)  # noqa: PTH105 (the rename of a folder, in one step)
     except OSError as error:
@@ -160,7 +161,8 @@ def load_run(folder: str | Path) -> Run:
         raise RunError(f"{folder}: is no run (it holds no run.json){hint}")
     try:
         manifest = _read(folder / "run.json")
-        lines = (folder / "transcript.jsonl").read_text(encoding="utf-8").splitlines()
+        # Not splitlines(): what was said may hold line separators of Unicode, which JSON leaves as they are.
+        lines = (folder / "transcript.jsonl").read_text(encoding="utf-8").rstrip("\n").split("\n")
         data = {
             key: manifest[key]
             for key in ("run", "scenario", "protocol", "model", "seed", "personas", "usage")
@@ -172,7 +174,7 @@ def load_run(folder: str | Path) -> Run:
             moral_graph=_read(folder / "moral_graph.json"),
             scores=_read(folder / "scores.json"),
             manifest=manifest,
-            transcript=tuple(json.loads(line) for line in lines),
+            transcript=tuple(json.loads(line) for line in lines if line),
         )
     except (OSError, KeyError, TypeError, ValueError, ValidationError) as error:
         raise RunError(f"{folder}: is damaged: {type(error).__name__}: {_first_line(error)}") from error

@@ -132,6 +132,8 @@ def list_content(
     with _plain_errors():
         from multiplex.cli.show import listing, print_listing
 
+        if _kind(kind) == "schema":
+            raise ContentError("there is one schema a kind; show it with 'multiplex show schema scenario'")
         rows = listing(_kind(kind))
         if as_json:
             _print_json({f"{_kind(kind)}s": rows})
@@ -142,19 +144,19 @@ def list_content(
 @app.command()
 def show(
     kind: Annotated[
-        str, typer.Argument(help="scenario, persona, pack, protocol or agent.", show_default=False)
+        str, typer.Argument(help="scenario, persona, pack, protocol, agent or schema.", show_default=False)
     ],
     name: Annotated[
         str, typer.Argument(help="A shipped name, or a path; for an agent, agent/act.", show_default=False)
     ],
     as_json: Json = False,
 ) -> None:
-    """Show one scenario, persona, pack, protocol or role as it will be read."""
+    """Show one scenario, persona, pack, protocol or role as it will be read, or a kind's JSON Schema."""
     with _plain_errors():
         from multiplex.cli.show import content, print_content
 
         found = content(_kind(kind), name)
-        if as_json:
+        if as_json or _kind(kind) == "schema":
             _print_json(found)
         else:
             print_content(found)
@@ -252,7 +254,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-_KINDS = ("scenario", "persona", "pack", "protocol", "agent")
+_KINDS = ("scenario", "persona", "pack", "protocol", "agent", "schema")
 
 
 def _kind(word: str) -> str:

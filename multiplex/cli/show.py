@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
@@ -10,10 +11,11 @@ from rich.text import Text
 from rich.tree import Tree
 
 from multiplex.content.panels import pack_names, seat
-from multiplex.content.personas import load_pack
-from multiplex.content.protocols import load_protocol, protocol_names
+from multiplex.content.personas import PackFile, Persona, load_pack
+from multiplex.content.protocols import STAGES, Protocol, load_protocol, protocol_names
 from multiplex.content.roles import load_role, load_roles
-from multiplex.content.scenarios import load_scenario, scenario_names
+from multiplex.content.scenarios import Scenario, load_scenario, scenario_names
+from multiplex.errors import ContentError, near_miss
 from multiplex.report.markdown import score_rows
 from multiplex.runs import Run, list_runs, load_run
 
@@ -175,6 +177,8 @@ def print_listing(kind: str, rows: list[dict[str, Any]]) -> None:
 
 def content(kind: str, name: str) -> dict[str, Any]:
     """Return one piece of content as plain data."""
+    if kind == "schema":
+        return schema(name)
     if kind == "scenario":
         return load_scenario(name).model_dump(mode="json", exclude_none=True)
     if kind == "protocol":
@@ -195,6 +199,26 @@ def content(kind: str, name: str) -> dict[str, Any]:
         head = {"name": pack.name, "title": pack.title, "summary": pack.summary}
         return {**head, "perspectives": list(pack.perspectives), "personas": [p.name for p in pack.personas]}
     return seat([name]).personas[0].model_dump(mode="json")
+
+
+def schema(kind: str) -> dict[str, Any]:
+    """Return the JSON Schema of a kind of file; a protocol's lists its stages and their parameters."""
+    models: dict[str, type[BaseModel]] = {
+        "scenario": Scenario,
+        "persona": Persona,
+        "pack": PackFile,
+        "protocol": Protocol,
+    }
+    if kind not in models:
+        raise ContentError(f"no schema for {kind!r}; {near_miss(kind, models)}")
+    found: dict[str, Any] = models[kind].model_json_schema()
+    if kind == "protocol":
+        stages = [
+            {"type": "object", "properties": {name: stage.model_json_schema()}, "additionalProperties": False}
+            for name, stage in STAGES.items()
+        ]
+        found["properties"]["stages"]["items"] = {"anyOf": [{"enum": list(STAGES)}, *stages]}
+    return found
 
 
 def print_content(found: dict[str, Any]) -> None:

@@ -69,7 +69,7 @@ class Source(_Content):
 
 
 def _citation(work: str, locus: str) -> str:
-    return f"{work} {locus}" if locus[:1].isdigit() else f"{work}, {locus}"
+    return f"{work} {locus}" if locus[:1].isdigit() or locus.startswith("(") else f"{work}, {locus}"
 
 
 class Commitment(_Content):

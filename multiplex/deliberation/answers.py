@@ -24,9 +24,7 @@ def answers_of(
         reasons["overton"] = why
     consensus = _consensus(state, context, standing) if standing else None
     if consensus is None:
-        reasons["consensus"] = (
-            why if "synthesise" in stages else f"the protocol {protocol.name!r} seats no panel"
-        )
+        reasons["consensus"] = f"the protocol {protocol.name!r} seats no panel" if "answer" in stages else why
     steered = _steered(state, context)
     if not steered:
         reasons["steered"] = f"the protocol {protocol.name!r} hears no persona"
@@ -86,7 +84,7 @@ def _consensus(state: Mapping[str, Any], context: Context, standing: Plain) -> C
             Dissenter(persona=d["persona"], label=label[d["persona"]], endorsement=None, text=d["text"])
             for d in standing["dissent"]
         ]
-    candidates = len(results_of(state, "synthesise.draft"))
+    candidates = sum(result["reply"] is not None for result in results_of(state, "synthesise.draft"))
     return Consensus(
         statement=standing["consensus"],
         endorsements={b["persona"]: b["endorsement"] for b in ballots},

@@ -181,7 +181,9 @@ def _result(step: Step, task: Task, act: str, seed: int, performed: Performed[An
 def _settle(step: Step, quorum: float) -> _Settle:
     def settle(state: State, *, runtime: Runtime[Context]) -> Update:
         round = last_round(state, step.label)
-        results = results_of(state, step.label, round)
+        # A step that had nobody to ask comes here too; what it was told in an earlier round is settled already.
+        asked_now = bool(state.get("results")) and state["results"][-1]["step"] == step.label
+        results = results_of(state, step.label, round) if asked_now else []
         answered = [result for result in results if result["reply"] is not None]
         runtime.stream_writer(StepFinished(step.stage, step.label, round, len(results), len(answered)))
         _check_quorum(step, results, runtime.context, quorum)
@@ -193,7 +195,7 @@ def _settle(step: Step, quorum: float) -> _Settle:
 def _check_quorum(step: Step, results: list[Plain], context: Context, quorum: float) -> None:
     asked = {result["speaker"] for result in results} & set(context.speakers)
     heard = {result["speaker"] for result in results if result["reply"] is not None} & asked
-    needed = math.ceil(quorum * len(asked))
+    needed = math.ceil(round(quorum * len(asked), 9))  # 0.55 of 20 is 11, not 12 for its last bits
     if len(heard) < needed:
         reasons = sorted({result["failure"]["reason"] for result in results if result["failure"]})
         more = f" (and {len(reasons) - 2} more reasons)" if len(reasons) > 2 else ""

@@ -1,6 +1,7 @@
 """Run one deliberation: compile, stream, read the answers off, score, and hand back a `Run`."""
 
 import platform
+import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -149,7 +150,18 @@ def _usage(results: list[Plain], seconds: float) -> Plain:
         by_stage[stage] = {**account(of), "seconds": round(sum(r["usage"]["seconds"] for r in of), 3)}
     whole: Plain = account(results)
     tokens = {key.removesuffix("_tokens"): whole.pop(key) for key in list(whole) if key.endswith("_tokens")}
-    return {**whole, "tokens": tokens, "seconds": round(seconds, 3), "by_stage": by_stage}
+    peak = {"peak_mb": _peak_mb()}
+    return {**whole, "tokens": tokens, "seconds": round(seconds, 3), **peak, "by_stage": by_stage}
+
+
+def _peak_mb() -> float | None:
+    """Return this process's peak memory so far in MB; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)
 
 
 def _version(package: str) -> str | None:

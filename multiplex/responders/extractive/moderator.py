@@ -29,6 +29,8 @@ from multiplex.responders.extractive.relevance import Relevance, sentences, word
 from multiplex.responders.extractive.wording import (
     attention,
     cited,
+    fitted,
+    is_torn,
     joined,
     lower_first,
     named,
@@ -76,11 +78,12 @@ def propose_transition(relevance: Relevance, act: ProposeTransition) -> Proposal
     first = attention(act.card.policies[0 if here else min(1, len(act.card.policies) - 1)])
     return Proposal(
         to=other.id,
-        about=f"Behind {quoted(act.card.title)} lies attention to {kept}.",
-        story=(
+        about=fitted(f"Behind {quoted(act.card.title)} lies attention to {kept}.", 600),
+        story=fitted(
             f"Someone faced with {act.scenario.setting} had long been attending to {first} and to {kept}. "
             f"Going on, they came to notice {found} as well, and saw that this was what they had been looking "
-            f"for. They did not give up {quoted(act.card.title)}, but found it again within {quoted(other.title)}."
+            f"for. They did not give up {quoted(act.card.title)}, but found it again within {quoted(other.title)}.",
+            1500,
         ),
     )
 
@@ -94,11 +97,13 @@ def synthesise(relevance: Relevance, act: Synthesise, seed: int) -> Synthesis:
     shared = _shared_grounds(relevance, panel, grounds, act)
     camps = _camps(act.scenario.options, panel, final)
     policies = _common_policies(relevance, panel, grounds, act)
-    consensus = _consensus(act, panel, policies, shared, seed)
+    consensus = fitted(_consensus(act, panel, policies, shared, camps, seed), 4000)
     carried = {p.name: coverage(relevance, grounds[p.name], consensus) for p in panel}
     ordered = sorted(panel, key=lambda p: (round(float(carried[p.name].mean()), 6), p.name))
     return Synthesis(
-        overton=act.previous.overton if act.previous else _overton(act, panel, grounds, camps, shared, seed),
+        overton=act.previous.overton
+        if act.previous
+        else fitted(_overton(act, panel, grounds, camps, shared, seed), 12000),
         consensus=consensus,
         agreements=tuple(_agreement(pair) for pair in shared),
         disagreements=_disagreements(camps, panel, grounds),
@@ -139,7 +144,7 @@ def answer(relevance: Relevance, act: AnswerAlone, seed: int) -> Answered:
     if act.told == "plain":
         best = max(relevance.corpus, key=lambda p: _bearing(relevance, p, act))
         chosen = opening_commitments(relevance, best, act.scenario)
-        return Answered(answer=" ".join(cited(c) for c in chosen))
+        return Answered(answer=fitted(" ".join(cited(c) for c in chosen), 8000))
     everyone = [(p, c) for p in relevance.corpus for c in p.commitments]
     commitments = [c for _, c in everyone]
     owner = {id(c): p for p, c in everyone}
@@ -150,7 +155,7 @@ def answer(relevance: Relevance, act: AnswerAlone, seed: int) -> Answered:
         persona = owner[id(commitment)]
         if taken[persona.name] < 2 and len(parts) < 8:
             taken[persona.name] += 1
-            parts.append(f"A {persona.label} view: {cited(commitment)}")
+            parts.append(fitted(f"A {persona.label} view: {cited(commitment)}", 990))
     return Answered(answer="\n\n".join(parts))
 
 
@@ -206,11 +211,11 @@ def _shared_grounds(
 def _camps(
     options: Sequence[Option], panel: Sequence[Persona], final: dict[str, Turn]
 ) -> list[tuple[Option, list[Persona]]]:
-    """Return each option with the personas whose stance leans to it most, the fullest first."""
+    """Return each option with the personas whose stance leans to it clearly, the fullest first."""
     camps: dict[str, list[Persona]] = {option.key: [] for option in options}
     for persona in panel:
         stance = final[persona.name].stance
-        if stance:
+        if stance and not is_torn(stance):
             camps[max(stance, key=lambda key: stance[key])].append(persona)
     found = [(option, camps[option.key]) for option in options if camps[option.key]]
     return sorted(found, key=lambda camp: -len(camp[1]))
@@ -272,11 +277,17 @@ _SIGNED = (
 
 
 def _consensus(
-    act: Synthesise, panel: Sequence[Persona], policies: Sequence[str], shared: Sequence[Shared], seed: int
+    act: Synthesise,
+    panel: Sequence[Persona],
+    policies: Sequence[str],
+    shared: Sequence[Shared],
+    camps: Sequence[tuple[Option, list[Persona]]],
+    seed: int,
 ) -> str:
     setting = act.scenario.setting
+    alone = "One tradition was heard here, and these lines speak for no other."
     lines = [
-        pick(_SIGNED, seed).format(count=number(len(panel))),
+        pick(_SIGNED, seed).format(count=number(len(panel))) if len(panel) > 1 else alone,
         f"In {lower_first(setting)}, whoever decides is asked to attend, before anything else, "
         f"{joined([f'to {policy}' for policy in policies])}.",
     ]
@@ -286,7 +297,9 @@ def _consensus(
             f"Some of us come near to one another by different roads: {left.label} by {named(one)}, "
             f"{right.label} by {named(two)}."
         )
-    if act.scenario.options:
+    if len(panel) == 1:
+        lines.append("These are the things that it would look for in any answer.")
+    elif len(camps) > 1:
         lines.append(
             "On the courses open here we lean different ways; whichever is taken, "
             "these are the things that each of us would look for in it."
@@ -312,17 +325,25 @@ def _overton(
     shared: Sequence[Shared],
     seed: int,
 ) -> str:
-    voice = {p.name: _voice(p, grounds[p.name], seed + i) for i, p in enumerate(panel)}
-    paragraphs = [
-        f"{act.scenario.question} The {number(len(panel))} speakers have the same facts before them "
-        "and begin from different places."
-    ]
+    # A large panel is heard more briefly, and nobody is left out.
+    room = max((10_500 - len(act.scenario.question)) // max(len(panel), 1), 100)
+    voice = {p.name: fitted(_voice(p, grounds[p.name], seed + i), room) for i, p in enumerate(panel)}
+    heard = (
+        f"The {number(len(panel))} speakers have the same facts before them and begin from different places."
+        if len(panel) > 1
+        else "One speaker was heard."
+    )
+    paragraphs = [f"{act.scenario.question} {heard}"]
     grouped = [p.name for _, people in camps for p in people]
     for option, people in camps:
         stand = "stands" if len(people) == 1 else "stand"
         head = f"Nearest to “{option.text.rstrip('.')}” {stand} {joined([p.label for p in people])}."
         paragraphs += [head, *(voice[p.name] for p in people)]
-    paragraphs += [voice[p.name] for p in panel if p.name not in grouped]
+    between = [p for p in panel if p.name not in grouped]
+    if between and camps:
+        stand = "stands" if len(between) == 1 else "stand"
+        paragraphs.append(f"Between the courses {stand} {joined([p.label for p in between])}.")
+    paragraphs += [voice[p.name] for p in between]
     paragraphs += [_agreement(pair) for pair in shared[:1]]
     return "\n\n".join(paragraphs)
 
@@ -339,7 +360,8 @@ def _voice(persona: Persona, grounds: Sequence[Commitment], offset: int) -> str:
 
 def _agreement(pair: Shared) -> str:
     (left, one), (right, two) = pair
-    return f"{left.label} and {right.label} come near to each other in {named(one)} and {named(two)}."
+    said = f"{left.label} and {right.label} come near to each other in {named(one)} and {named(two)}."
+    return fitted(said, 800)
 
 
 def _disagreements(
@@ -349,11 +371,13 @@ def _disagreements(
 ) -> tuple[str, ...]:
     if len(camps) > 1:
         return tuple(
-            f"{joined([p.label for p in people])}: nearest to “{option.text.rstrip('.')}”."
+            fitted(f"{joined([p.label for p in people])}: nearest to “{option.text.rstrip('.')}”.", 800)
             for option, people in camps
         )
-    return tuple(f"{p.label} begins from {quoted(grounds[p.name][0].title)}." for p in panel[:12])
+    return tuple(
+        fitted(f"{p.label} begins from {quoted(grounds[p.name][0].title)}.", 800) for p in panel[:12]
+    )
 
 
 def _left_out(commitment: Commitment) -> str:
-    return f"The statement carries too little of {quoted(commitment.title)}: {cited(commitment)}"
+    return fitted(f"The statement carries too little of {quoted(commitment.title)}: {cited(commitment)}", 800)

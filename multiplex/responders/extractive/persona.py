@@ -1,5 +1,7 @@
 """How a persona speaks, judges and ratifies from its own commitments."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,6 +9,7 @@ from multiplex.acts import (
     ArticulateValue,
     Ballot,
     Claim,
+    Failure,
     JudgeTransition,
     Point,
     Position,
@@ -25,7 +28,7 @@ from multiplex.content.personas import Commitment, Persona
 from multiplex.content.scenarios import Scenario
 from multiplex.moral_graph.cards import ValuesCard
 from multiplex.responders.extractive.relevance import Relevance, sentences, wording
-from multiplex.responders.extractive.wording import attention, cited, leaning, named, pick, quoted
+from multiplex.responders.extractive.wording import attention, cited, fitted, leaning, named, pick, quoted
 
 __all__ = [
     "articulate_value",
@@ -43,6 +46,9 @@ _OPENING = 3
 
 _CLOSE = 0.85
 """The share of the best commitment's relevance from which the last one is still opened with."""
+
+_SHARPNESS = 12.0
+"""How much more the relevant commitments weigh in a stance: weights are exp(sharpness x relevance)."""
 
 _KIN = 0.4
 """The cosine from which a persona knows another's claim by a name of its own."""
@@ -69,7 +75,7 @@ def take_position(relevance: Relevance, act: TakePosition, seed: int) -> Positio
     """State the most relevant commitments, with their sources, and where they lean."""
     phrases = act.persona.phrases
     chosen = opening_commitments(relevance, act.persona, act.scenario)
-    stance = relevance.stance(chosen, _weights(len(chosen)), act.scenario)
+    stance = _stance(relevance, act.persona, act.scenario)
     paragraphs = [f"{pick(phrases.open, seed)} {cited(chosen[0])}"]
     if len(chosen) > 1:
         rest = " ".join(cited(c) for c in chosen[1:])
@@ -80,7 +86,7 @@ def take_position(relevance: Relevance, act: TakePosition, seed: int) -> Positio
         " ".join(part for part in (leaning(stance, act.scenario.options, seed), closing) if part)
     )
     return Position(
-        statement="\n\n".join(paragraphs),
+        statement=fitted("\n\n".join(paragraphs), 3000),
         claims=tuple(Claim(text=c.statement, commitment=c.key) for c in chosen),
         stance=_supports(stance),
     )
@@ -125,12 +131,11 @@ def reply(relevance: Relevance, act: Respond, seed: int) -> Rejoinder:
             paragraphs.append(f"{lead} {_gist(far[1].text)}")
     if new:
         paragraphs.append(f"{pick(persona.phrases.add, seed, act.round)} {cited(new[0])}")
-    grounds = [*voiced, *new]
-    stance = _moved_stance(relevance, grounds, conceded, scenario)
+    stance = _stance(relevance, persona, scenario, conceded)
     if sentence := leaning(stance, scenario.options, seed + act.round):
         paragraphs.append(sentence)
     return Rejoinder(
-        statement="\n\n".join(paragraphs) or "I have nothing to add.",
+        statement=fitted("\n\n".join(paragraphs), 3000) or "I have nothing to add.",
         concedes=concedes,
         objects=objects,
         stance=_supports(stance),
@@ -138,17 +143,21 @@ def reply(relevance: Relevance, act: Respond, seed: int) -> Rejoinder:
     )
 
 
-def articulate_value(relevance: Relevance, act: ArticulateValue) -> ValueArticulated:
-    """Turn the commitment behind the position that has no card yet into one."""
+def articulate_value(relevance: Relevance, act: ArticulateValue) -> ValueArticulated | Failure:
+    """Turn the commitment behind the position that has no card yet into one; fail where all have one."""
     opening = opening_commitments(relevance, act.persona, act.scenario)
     scores = relevance.to_scenario(act.persona.commitments, act.scenario)
     rest = [act.persona.commitments[i] for i in np.argsort(-scores, kind="stable")]
     written = {card.title.casefold() for card in act.earlier}
-    commitment = next(c for c in [*opening, *rest] if c.title.casefold() not in written)
+    left = (c for c in [*opening, *rest] if fitted(c.title, 80).casefold() not in written)
+    commitment = next(left, None)
+    if commitment is None:
+        reason = f"{act.persona.label} has no commitment left to write a card from"
+        return Failure(kind="nothing_left", reason=f"{reason}; ask for fewer cards")
     return ValueArticulated(
-        title=commitment.title[:80],
+        title=fitted(commitment.title, 80),
         description=commitment.statement,
-        policies=tuple(policy[:300] for policy in commitment.attends_to),
+        policies=tuple(fitted(policy, 300) for policy in commitment.attends_to),
         schwartz=commitment.schwartz,
         commitment=commitment.key,
     )
@@ -163,24 +172,26 @@ def judge_transition(relevance: Relevance, act: JudgeTransition) -> Verdict:
     if float(relevance.cosines([_text(act.source)], [_text(act.wiser)])[0, 0]) < _RELATED:
         return Verdict(
             verdict="unsure",
-            reason=f"{quoted(act.wiser.title)} seems to me another subject than {quoted(act.source.title)}.",
+            reason=fitted(
+                f"{quoted(act.wiser.title)} seems to me another subject than {quoted(act.source.title)}.", 800
+            ),
         )
     titles = {act.source.title, act.wiser.title}
-    own = [c for c in act.persona.commitments if c.title not in titles]
+    own = [c for c in act.persona.commitments if c.title not in titles] or list(act.persona.commitments)
     first, _ = _affinity(relevance, own, act.source)
     second, ground = _affinity(relevance, own, act.wiser)
     if second - first > _MARGIN:
         return Verdict(
             verdict="wiser",
-            reason=f"It takes in more of what I attend to, above all {named(ground)}.",
+            reason=fitted(f"It takes in more of what I attend to, above all {named(ground)}.", 800),
         )
     if first - second > _MARGIN:
         _, ground = _affinity(relevance, own, act.source)
         return Verdict(
             verdict="not_wiser",
-            reason=f"The first is nearer to what I attend to, above all {named(ground)}.",
+            reason=fitted(f"The first is nearer to what I attend to, above all {named(ground)}.", 800),
         )
-    return Verdict(verdict="unsure", reason=f"Both carry about as much of {named(ground)}.")
+    return Verdict(verdict="unsure", reason=fitted(f"Both carry about as much of {named(ground)}.", 800))
 
 
 def ratify(relevance: Relevance, act: Ratify) -> Ballot:
@@ -192,9 +203,8 @@ def ratify(relevance: Relevance, act: Ratify) -> Ballot:
         return Ballot(endorsement=endorsement, objection=None)
     missing = opening[int(np.argmax(relevance.to_scenario(opening, act.scenario) - carried))]
     policy = attention(_best_policy(relevance, missing, act.scenario))
-    return Ballot(
-        endorsement=endorsement, objection=f"It carries too little of {quoted(missing.title)}: {policy}."
-    )
+    objection = fitted(f"It carries too little of {quoted(missing.title)}: {policy}.", 800)
+    return Ballot(endorsement=endorsement, objection=objection)
 
 
 def rank(relevance: Relevance, act: Rank) -> Ranking:
@@ -242,10 +252,6 @@ def _text(card: ValuesCard) -> str:
     return f"{card.title}. {card.description}"
 
 
-def _weights(count: int) -> list[float]:
-    return [1.0 / (i + 1) for i in range(count)]
-
-
 def _supports(stance: dict[str, float]) -> tuple[Support, ...]:
     return tuple(Support(option=key, weight=round(100 * share)) for key, share in stance.items())
 
@@ -265,20 +271,18 @@ def _conceded_claims(own_turns: list[Turn], heard: list[tuple[Turn, Claim]]) -> 
     return [claim.text for _, claim in heard if claim.text[:800] in granted]
 
 
-def _moved_stance(
-    relevance: Relevance, grounds: list[Commitment], conceded: list[str], scenario: Scenario
+def _stance(
+    relevance: Relevance, persona: Persona, scenario: Scenario, conceded: Sequence[str] = ()
 ) -> dict[str, float]:
-    if not scenario.options or not grounds:
-        return {}
-    own = relevance.stance(grounds, _weights(len(grounds)), scenario)
-    if not conceded:
-        return own
+    """Return where all that a persona stands for leans, the more relevant the heavier.
+
+    What it has conceded to others weighs as half of its most relevant commitment each.
+    """
+    scores = relevance.to_scenario(persona.commitments, scenario)
+    weights = [float(weight) for weight in np.exp(_SHARPNESS * (scores - scores.max()))]
     everyone = {c.statement: c for p in relevance.corpus for c in p.commitments}
     granted = [everyone[text] for text in conceded if text in everyone]
-    if not granted:
-        return own
-    weights = [*_weights(len(grounds)), *([0.5] * len(granted))]
-    return relevance.stance([*grounds, *granted], weights, scenario)
+    return relevance.stance([*persona.commitments, *granted], [*weights, *([0.5] * len(granted))], scenario)
 
 
 def _nearest(relevance: Relevance, persona: Persona, text: str) -> Commitment | None:

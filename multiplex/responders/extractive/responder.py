@@ -11,6 +11,7 @@ from multiplex.acts import (
     AnswerAlone,
     ArticulateValue,
     ClassifyPerspectives,
+    Failure,
     JudgeTransition,
     MergeCards,
     Performed,
@@ -49,10 +50,13 @@ class ExtractiveResponder:
         """Answer one act."""
         started = time.perf_counter()
         reply = self._answer(act, seed)
+        usage = Usage(seconds=time.perf_counter() - started)
+        if isinstance(reply, Failure):
+            return Performed(failure=reply, usage=usage)
         act.check(reply)
-        return Performed(reply=cast("R", reply), usage=Usage(seconds=time.perf_counter() - started))
+        return Performed(reply=cast("R", reply), usage=usage)
 
-    def _answer(self, act: Act[Any], seed: int) -> BaseModel:
+    def _answer(self, act: Act[Any], seed: int) -> BaseModel | Failure:
         relevance = self._relevance
         match act:
             case TakePosition():

@@ -5,7 +5,19 @@ from collections.abc import Sequence
 from multiplex.content.personas import Commitment
 from multiplex.content.scenarios import Option
 
-__all__ = ["attention", "cited", "joined", "leaning", "lower_first", "named", "number", "pick", "quoted"]
+__all__ = [
+    "attention",
+    "cited",
+    "fitted",
+    "is_torn",
+    "joined",
+    "leaning",
+    "lower_first",
+    "named",
+    "number",
+    "pick",
+    "quoted",
+]
 
 
 def pick(choices: Sequence[str], seed: int, offset: int = 0) -> str:
@@ -28,6 +40,13 @@ def attention(policy: str) -> str:
         capital = len(word) > 2 and word.isupper() and len(words) < 3
         words.append(word.lower() if capital else word)
     return " ".join(words)
+
+
+def fitted(text: str, longest: int) -> str:
+    """Return the text, cut after a word where it is longer than a reply may be."""
+    if len(text) <= longest:
+        return text
+    return f"{text[: longest - 1].rsplit(maxsplit=1)[0].rstrip(' ,;:')}…"
 
 
 def joined(parts: Sequence[str], last: str = "and") -> str:
@@ -89,13 +108,19 @@ _TORN = (
 )
 
 
+def is_torn(stance: dict[str, float]) -> bool:
+    """Tell whether a stance's two heaviest options are too close to say where it leans."""
+    first, second = sorted(stance.values(), reverse=True)[:2]
+    return first - second < 0.1
+
+
 def leaning(stance: dict[str, float], options: Sequence[Option], seed: int) -> str:
     """Return one sentence on where a stance leans, or that it leans two ways; empty without options."""
     if not stance:
         return ""
     ordered = sorted(options, key=lambda o: -stance.get(o.key, 0.0))
     first, second = lower_first(ordered[0].text.rstrip(".")), lower_first(ordered[1].text.rstrip("."))
-    if stance[ordered[0].key] - stance[ordered[1].key] < 0.1:
+    if is_torn(stance):
         return pick(_TORN, seed).format(option=first, other=second)
     # Options are worded as actions or as claims; only an action can follow "is to".
     return pick(_LEANINGS[:4], seed).format(option=first)
