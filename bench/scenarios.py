@@ -61,7 +61,7 @@ def main() -> None:
                 "warm_s": warm,
                 "peak_mb": peak,
                 "overton": entropies["overton"]["value"],
-                "overton_corrected": entropies["overton"]["corrected"],
+                "overton_corrected": entropies["overton"]["corrected"]["value"],
                 "steered_mean": statistics.fmean(steered),
                 "steered_highest": max(steered),
             }

@@ -262,17 +262,28 @@ class Act(Generic[R]):
         for place, values in self.choices().items():
             model, name = place.split(".")
             target = schema if schema.get("title") == model else schema.get("$defs", {}).get(model)
-            if target is not None:
+            if target is None:
+                continue
+            if values or target["properties"][name].get("type") != "string":
                 _narrow(target["properties"][name], list(values))
+            else:
+                _forbid(schema, model)
         return schema
+
+
+def _forbid(schema: dict[str, Any], model: str) -> None:
+    """Leave lists of a model empty, where one of its fields has no value that it could take."""
+    for part in schema["properties"].values():
+        if part.get("items") == {"$ref": f"#/$defs/{model}"}:
+            part["maxItems"] = 0
 
 
 def _narrow(field_schema: dict[str, Any], values: list[str]) -> None:
     """Replace every free string below a field's schema by an enumeration."""
     if field_schema.get("type") == "string":
-        for key in ("minLength", "maxLength"):
-            field_schema.pop(key, None)
         if values:
+            for key in ("minLength", "maxLength"):
+                field_schema.pop(key, None)
             field_schema["enum"] = values
     elif "anyOf" in field_schema:
         branches = [b for b in field_schema["anyOf"] if b.get("type") != "string" or values]

@@ -7,8 +7,8 @@ embedding counts words, so that nothing has to be loaded.
 import asyncio
 import re
 import zlib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from pydantic import BaseModel
@@ -25,6 +25,7 @@ from multiplex.acts import (
     JudgeTransition,
     MergeCards,
     Merger,
+    Performed,
     Point,
     Position,
     Proposal,
@@ -36,6 +37,7 @@ from multiplex.acts import (
     References,
     Rejoinder,
     Respond,
+    Responder,
     Support,
     Synthesis,
     Synthesise,
@@ -75,6 +77,7 @@ __all__ = [
     "turn",
 ]
 
+R = TypeVar("R", bound=BaseModel)
 Script = Callable[[Act[Any], int], BaseModel | Failure]
 
 
@@ -99,7 +102,7 @@ def _persona(
                 title=title,
                 statement=statement,
                 attends_to=tuple(policies),
-                schwartz=("Responsible",),
+                schwartz=("Helpful",),
                 topics=("work",),
                 source=Source(work=f"The {label} Papers", locus=str(number)),
             )
@@ -255,7 +258,7 @@ def _stance(scenario: Scenario, name: str) -> tuple[Support, ...]:
     return tuple(Support(option=o.key, weight=w) for o, w in zip(scenario.options, weights, strict=False))
 
 
-def answer(act: Act[Any], seed: int) -> BaseModel | Failure:
+def answer(act: Act[Any], seed: int) -> BaseModel:
     """Answer any act with something plain that fits it, the same whatever the seed."""
     match act:
         case TakePosition():
@@ -319,16 +322,24 @@ def play(
     panel: Panel = PANEL,
     scenario: Scenario = SCENARIO,
     seed: int = 7,
+    pauses: Mapping[str, float] | None = None,
 ) -> tuple[dict[str, Any], ScriptedResponder, list[Event]]:
-    """Run a protocol to its end: the last state, who was asked what, and the events in between."""
+    """Run a protocol to its end: the last state, who was asked what, and the events in between.
+
+    With `pauses`, a speaker takes so many seconds over each answer.
+    """
     responder = ScriptedResponder(script)
     names = [*(persona.name for persona in panel.personas), "moderator", "observer"]
-    context = Context(scenario=scenario, panel=panel, seed=seed, responders=dict.fromkeys(names, responder))
+    responders: dict[str, Responder] = {
+        name: _Slow(responder, (pauses or {})[name]) if name in (pauses or {}) else responder
+        for name in names
+    }
+    context = Context(scenario=scenario, panel=panel, seed=seed, responders=responders)
     events: list[Event] = []
 
     async def run() -> dict[str, Any]:
         state: dict[str, Any] = {}
-        stream = build(stages).astream(
+        stream: Any = build(stages).astream(
             {},
             {"recursion_limit": recursion_limit(stages)},
             context=context,
@@ -342,6 +353,19 @@ def play(
         return state
 
     return asyncio.run(run()), responder, events
+
+
+class _Slow:
+    """Answer as another responder does, only later."""
+
+    def __init__(self, responder: Responder, seconds: float) -> None:
+        self.name = responder.name
+        self._responder = responder
+        self._seconds = seconds
+
+    async def perform(self, act: Act[R], *, seed: int) -> Performed[R]:
+        await asyncio.sleep(self._seconds)
+        return await self._responder.perform(act, seed=seed)
 
 
 def card(persona: Persona, number: int = 0) -> ValuesCard:

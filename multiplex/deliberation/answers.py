@@ -64,7 +64,8 @@ def _standing(state: Mapping[str, Any]) -> Plain | None:
 def _why_no_synthesis(state: Mapping[str, Any], stages: set[str]) -> str:
     asked = [*results_of(state, "synthesise.draft"), *results_of(state, "answer.alone")]
     if asked and asked[-1]["failure"]:
-        return f"the moderator gave no usable answer in {len(asked)} tries: {asked[-1]['failure']['reason']}"
+        tries = "1 try" if len(asked) == 1 else f"{len(asked)} tries"
+        return f"the moderator gave no usable answer in {tries}: {asked[-1]['failure']['reason']}"
     return "the protocol has no stage that writes it"
 
 

@@ -83,7 +83,7 @@ async def conduct(
             on_event(chunk)
     answers = answers_of(state, context, protocol, notice=notice)
     graph, published = moral_graph_of(state)
-    classifier = classifier_for(panel, embedder.embed)
+    classifier = classifier_for(panel, embedder)
     scores = scores_of(state, context, answers, graph, embed=embedder.embed, classifier=classifier)
     model = " + ".join(dict.fromkeys(responders[name].name for name in sorted(responders)))
     names = tuple(persona.name for persona in panel.personas)

@@ -1,11 +1,12 @@
 """The scores of one deliberation: its data handed to the pure functions of `multiplex.scoring`."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from multiplex.content.panels import Panel
 from multiplex.deliberation.state import Context, Plain, results_of, turns_of
-from multiplex.embedding import Vectors
+from multiplex.embedding import Embedder, Vectors
 from multiplex.moral_graph.cards import ValuesCard
 from multiplex.moral_graph.formats import to_dft_json
 from multiplex.moral_graph.graph import MoralGraph, aggregate
@@ -15,7 +16,7 @@ from multiplex.runs import Answers
 from multiplex.scoring.agreement import krippendorff_alpha
 from multiplex.scoring.consensus import endorsement, group_aware_consensus
 from multiplex.scoring.dynamics import dynamics
-from multiplex.scoring.perspectives import PerspectiveClassifier, perspective_entropy
+from multiplex.scoring.perspectives import PerspectiveClassifier, neutral_sentences, perspective_entropy
 from multiplex.scoring.pluralism import representation
 from multiplex.scoring.score import Score, plain
 from multiplex.sentences import sentences
@@ -31,12 +32,19 @@ _DIGITS = 4
 """Scores are rounded, so that the last bits of a matrix product do not tell two equal runs apart."""
 
 
-def classifier_for(panel: Panel, embed: Embed) -> PerspectiveClassifier:
-    """Return the default classifier, trained on the commitments of the panel's pack."""
+_TRAINED: dict[tuple[str, str], PerspectiveClassifier] = {}
+
+
+def classifier_for(panel: Panel, embedder: Embedder) -> PerspectiveClassifier:
+    """Return the default classifier, trained once a process on the commitments of the panel's pack."""
     pack = panel.pack
-    return PerspectiveClassifier.train(
-        personas=pack.personas, perspectives=pack.perspectives, lexicon=pack.lexicon, embed=embed
-    )
+    content = "".join(p.model_dump_json() for p in pack.personas) + repr((pack.perspectives, pack.lexicon))
+    key = (embedder.name, hashlib.sha256(content.encode()).hexdigest())
+    if key not in _TRAINED:
+        _TRAINED[key] = PerspectiveClassifier.train(
+            pack.personas, pack.perspectives, pack.lexicon, neutral_sentences(), embedder.embed
+        )
+    return _TRAINED[key]
 
 
 def scores_of(
@@ -52,7 +60,7 @@ def scores_of(
     entropies: Plain = {
         "overton": _entropy(answers.overton, classifier, answers.reasons.get("overton")),
         "steered": {name: _entropy(s.answer, classifier, None) for name, s in answers.steered.items()},
-        "control": classifier.control(),
+        "control": plain(classifier.control()),
     }
     scores: Plain = {
         "perspective_entropy": entropies,
@@ -126,6 +134,7 @@ def _entropy(text: str | None, classifier: PerspectiveClassifier, reason: str | 
     if text is None:
         return Score.undefined(reason or "there is no text").as_dict()
     found: Plain = perspective_entropy(text, classifier).as_dict()
+    del found["control"]  # the same for every text: it stands once, beside them
     return found
 
 

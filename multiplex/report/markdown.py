@@ -150,7 +150,7 @@ def score_rows(run: Run) -> list[tuple[str, str, str]]:
             entropy,
             "how evenly the Overton answer references the pack's perspectives, 0 to 1",
         ),
-        _row("  corrected for the classifier", {**entropy, "value": entropy.get("corrected")}, "0 to 1"),
+        _row("  corrected for the classifier", entropy.get("corrected") or {}, "0 to 1"),
         (
             "Perspective entropy of steered answers",
             f"{sum(steered) / len(steered):.2f}" if steered else "undefined",

@@ -25,7 +25,7 @@ from multiplex.content.personas import Commitment, Persona
 from multiplex.content.scenarios import Option
 from multiplex.moral_graph.cards import ValuesCard
 from multiplex.responders.extractive.persona import coverage, opening_commitments
-from multiplex.responders.extractive.relevance import Relevance, sentences, wording
+from multiplex.responders.extractive.relevance import Relevance, wording
 from multiplex.responders.extractive.wording import (
     attention,
     cited,
@@ -38,6 +38,7 @@ from multiplex.responders.extractive.wording import (
     pick,
     quoted,
 )
+from multiplex.sentences import sentences
 
 __all__ = ["answer", "classify_perspectives", "merge_cards", "propose_transition", "synthesise"]
 

@@ -27,8 +27,9 @@ from multiplex.acts import (
 from multiplex.content.personas import Commitment, Persona
 from multiplex.content.scenarios import Scenario
 from multiplex.moral_graph.cards import ValuesCard
-from multiplex.responders.extractive.relevance import Relevance, sentences, wording
+from multiplex.responders.extractive.relevance import Relevance, wording
 from multiplex.responders.extractive.wording import attention, cited, fitted, leaning, named, pick, quoted
+from multiplex.sentences import sentences
 
 __all__ = [
     "articulate_value",

@@ -1,8 +1,6 @@
 """Which commitments bear on a question, and how near texts are to one another."""
 
-import re
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,22 +8,15 @@ from numpy.typing import NDArray
 from multiplex.content.personas import Commitment, Persona
 from multiplex.content.scenarios import Scenario
 from multiplex.embedding import Embedder, Vectors
+from multiplex.sentences import sentences
 
-__all__ = ["Relevance", "sentences", "wording"]
-
-_END = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“‘(]?[A-Z0-9])")
+__all__ = ["Relevance", "wording"]
 
 _TOPIC_BONUS = 0.12
 """What it adds to a cosine that the scenario's domain is among a commitment's topics."""
 
 _VARIETY = 0.2
 """The weight of novelty against relevance in maximal marginal relevance (Carbonell and Goldstein, 1998)."""
-
-
-@lru_cache(maxsize=512)
-def sentences(text: str) -> tuple[str, ...]:
-    """Split prose into sentences."""
-    return tuple(part.strip() for line in text.splitlines() for part in _END.split(line) if part.strip())
 
 
 class Relevance:

@@ -1,0 +1,333 @@
+"""Which perspectives a text speaks from, and how evenly: the default classifier and its entropy.
+
+A noisy classifier makes any text look diverse, so every entropy comes with its controls: how the
+classifier does on sentences it was not trained on, the entropy it gives to texts of one perspective
+only, and a value corrected for its errors.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Self
+
+import numpy as np
+from scipy.optimize import minimize
+
+from multiplex.content.personas import Persona
+from multiplex.errors import near_miss
+from multiplex.scoring.entropy import normalised_entropy
+from multiplex.scoring.lexicon import Lexicon
+from multiplex.scoring.quantify import mixtures
+from multiplex.scoring.score import Score
+from multiplex.scoring.text_model import Embed, Floats, Labels, TextModel, fit
+from multiplex.sentences import sentences
+
+__all__ = [
+    "NONE",
+    "NoiseFloor",
+    "PerspectiveClassifier",
+    "PerspectiveControl",
+    "SentenceLabel",
+    "neutral_sentences",
+    "perspective_entropy",
+]
+
+NONE = "none"
+"""The label of a sentence that speaks for no perspective."""
+
+_FOLDS = 5
+_FLOOR_TEXTS = 20
+_FLOOR_SIZES = (4, 8, 12, 16, 20, 24, 32, 40)
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceLabel:
+    """A sentence's perspective, or "none".
+
+    `explicit` says that the lexicon named it; `references` lists all perspectives that were named.
+    """
+
+    sentence: str
+    label: str
+    explicit: bool
+    probability: float
+    probabilities: Mapping[str, float]
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PerspectiveControl:
+    """How the classifier does on the pack's own statements and neutral lines, by cross-validation.
+
+    `confusion` counts sentences: true label, then predicted label. `accuracy_explicit` is the share of
+    sentences with a term of the lexicon that were labelled rightly, `accuracy_implicit` the share of the
+    others that speak for a perspective, `accuracy_none` that of neutral lines.
+    """
+
+    confusion: Mapping[str, Mapping[str, int]]
+    sentences: int
+    accuracy_explicit: float | None
+    accuracy_implicit: float | None
+    accuracy_none: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseFloor:
+    """The mean entropy that held-out texts of a single perspective get; without errors it would be 0."""
+
+    sentences: int
+    raw: float | None
+    corrected: float | None
+
+
+class PerspectiveClassifier:
+    """Names in the text first, a light text model for the rest. Make one with `train`."""
+
+    def __init__(
+        self,
+        perspectives: Sequence[str],
+        lexicon: Lexicon,
+        model: TextModel,
+        embed: Embed,
+        calibration: tuple[float, float],
+        trust: float,
+    ) -> None:
+        self.perspectives = tuple(perspectives)
+        self.labels = (*self.perspectives, NONE)
+        self.trust = trust
+        self._lexicon, self._model, self._embed, self._calibration = lexicon, model, embed, calibration
+        self._held_out: Floats = np.zeros((0, len(self.labels)))
+        self._truth: Labels = np.zeros(0, dtype=np.intp)
+        self._named: list[tuple[str, ...]] = []
+        self._floors: dict[int, NoiseFloor] = {}
+
+    @classmethod
+    def train(
+        cls,
+        personas: Sequence[Persona],
+        perspectives: Sequence[str],
+        lexicon: Mapping[str, Sequence[str]],
+        neutral: Sequence[str],
+        embed: Embed,
+    ) -> Self:
+        """Train on what the personas say and on neutral lines; the same input gives the same classifier.
+
+        The text model learns from titles, statements (whole and by sentence), policies and the personas'
+        own paragraphs, with the lexicon's terms masked, so that it learns the reasoning and not the
+        names. Its scores become probabilities by a scale and an offset for "none", fitted to
+        cross-validated scores (five folds; all of a commitment is in one). How far a name is trusted is
+        the share of names in the personas' own texts that name their own perspective.
+
+        Raises ValueError where no persona speaks for a listed perspective, or a key of the lexicon or a
+        persona's perspective is not on the list.
+        """
+        order = {name: i for i, name in enumerate(perspectives)}
+        for name in [*lexicon, *(p.perspective for p in personas)]:
+            if name not in order:
+                raise ValueError(
+                    f"perspectives: {name!r} is not on the list; {near_miss(name, perspectives)}"
+                )
+        corpus = [(order[p.perspective], *item) for p in personas for item in _passages(p)]
+        if not corpus:
+            raise ValueError("personas: there is none to learn from")
+        corpus += [(len(order), line, f"{NONE} {i}", True) for i, line in enumerate(neutral)]
+
+        terms = Lexicon(lexicon)
+        texts = [terms.mask(text) for _, text, _, _ in corpus]
+        labels = np.array([label for label, _, _, _ in corpus], dtype=np.intp)
+        model, scores = fit(
+            texts, embed(texts), labels, _folds([group for _, _, group, _ in corpus]), classes=len(order) + 1
+        )
+        tested = np.flatnonzero([whole for _, _, _, whole in corpus])
+        named = [tuple(terms.references(text)) for _, text, _, _ in corpus]
+        own = sum(perspectives[label] in names for label, names in zip(labels, named, strict=True) if names)
+        trust = (1 + own) / (2 + sum(map(len, named)))
+
+        found = cls(perspectives, terms, model, embed, _calibrate(scores[tested], labels[tested]), trust)
+        found._truth = labels[tested]
+        found._named = [named[i] for i in tested]
+        found._held_out = found._with_names(found._shares(scores[tested]), found._named)
+        return found
+
+    def classify(self, text: str) -> list[SentenceLabel]:
+        """Label each sentence of a text."""
+        return self.label(sentences(text))
+
+    def label(self, given: Sequence[str]) -> list[SentenceLabel]:
+        """Label sentences that have been split already.
+
+        Where a sentence names several perspectives, each has an equal share of the trust in names, and
+        the text model decides between them on the sentence with the names masked.
+        """
+        if not given:
+            return []
+        named = [tuple(self._lexicon.references(sentence)) for sentence in given]
+        texts = [self._lexicon.mask(sentence) for sentence in given]
+        shares = self._with_names(self._shares(self._model.scores(texts, self._embed(texts))), named)
+        labels = []
+        for sentence, names, row in zip(given, named, shares, strict=True):
+            best = int(row.argmax())
+            by_name = dict(zip(self.labels, map(float, row), strict=True))
+            labels.append(
+                SentenceLabel(sentence, self.labels[best], bool(names), float(row[best]), by_name, names)
+            )
+        return labels
+
+    def control(self) -> PerspectiveControl:
+        """Return the cross-validated confusion and accuracy."""
+        predicted = self._held_out.argmax(axis=1)
+        right = predicted == self._truth
+        explicit = np.array([bool(names) for names in self._named])
+        speaks = self._truth < len(self.perspectives)
+        counts = np.zeros((len(self.labels), len(self.labels)), dtype=int)
+        np.add.at(counts, (self._truth, predicted), 1)
+        return PerspectiveControl(
+            confusion={
+                a: dict(zip(self.labels, map(int, counts[i]), strict=True)) for i, a in enumerate(self.labels)
+            },
+            sentences=len(right),
+            accuracy_explicit=_mean(right[explicit & speaks]),
+            accuracy_implicit=_mean(right[~explicit & speaks]),
+            accuracy_none=_mean(right[~speaks]),
+        )
+
+    def noise_floor(self, count: int) -> NoiseFloor:
+        """Return the entropy of held-out texts of one perspective, of about `count` sentences each.
+
+        Twenty texts a perspective, drawn from the pack's statements with a fixed seed and labelled by
+        models that did not see them; lengths are rounded to the nearest of 4 to 40.
+        """
+        size = min(_FLOOR_SIZES, key=lambda s: abs(s - count))
+        if size not in self._floors:
+            self._floors[size] = self._floor(size)
+        return self._floors[size]
+
+    def _floor(self, size: int) -> NoiseFloor:
+        draw = np.random.default_rng(size)
+        raw, corrected, used = [], [], []
+        for perspective in range(len(self.perspectives)):
+            pool = np.flatnonzero(self._truth == perspective)
+            if not len(pool):
+                continue
+            length = min(size, len(pool))
+            texts = np.stack([draw.choice(pool, length, replace=False) for _ in range(_FLOOR_TEXTS)])
+            counts = [
+                _counts(self._held_out[rows], [self._named[i] for i in rows], self.labels) for rows in texts
+            ]
+            raw += [normalised_entropy(each, self.perspectives).value for each in counts]
+            corrected += [_corrected(row, self.perspectives).value for row in mixtures(self._held_out[texts])]
+            used.append(length)
+        defined = [value for value in raw if value is not None]
+        after = [value for value in corrected if value is not None]
+        return NoiseFloor(round(float(np.mean(used))), _mean(np.array(defined)), _mean(np.array(after)))
+
+    def _shares(self, scores: Floats) -> Floats:
+        return _softmax(scores, *self._calibration)
+
+    def _with_names(self, shares: Floats, named: Sequence[Sequence[str]]) -> Floats:
+        mixed = shares.copy()
+        for row, names in enumerate(named):
+            if names:
+                mixed[row] *= 1 - self.trust
+                for name in names:
+                    mixed[row, self.perspectives.index(name)] += self.trust / len(names)
+        return mixed
+
+
+def perspective_entropy(text: str, classifier: PerspectiveClassifier) -> Score:
+    """Return how evenly a text's sentences spread over the fixed list of perspectives, in [0, 1].
+
+    The value is the published measure, H / ln K over the labels as they come (`counts`, `shares`); a
+    sentence that names several perspectives counts in equal parts for each, and sentences of no
+    perspective are counted apart (`none`). `corrected` holds the entropy and shares of the mixture that
+    explains the labels best, errors considered (see `mixtures`), `noise_floor` the entropy before and
+    after correction of held-out texts of one perspective, and `control` the classifier's confusion.
+    Undefined, and so is `corrected`, where no sentence speaks for a perspective.
+    """
+    labels = classifier.classify(text)
+    rows = np.array([list(each.probabilities.values()) for each in labels])
+    counts = _counts(rows, [each.references for each in labels], classifier.labels) if labels else {}
+    raw = normalised_entropy(counts, classifier.perspectives)
+    detail: dict[str, Any] = {
+        **raw.detail,
+        "none": sum(each.label == NONE for each in labels),
+        "sentences": len(labels),
+        "explicit": sum(each.explicit for each in labels),
+        "control": classifier.control(),
+    }
+    if raw.value is None:
+        reason = raw.reason if labels else "the text holds no sentence"
+        return Score.undefined(
+            str(reason), **detail, corrected=Score.undefined(str(reason)), noise_floor=None
+        )
+    corrected = _corrected(mixtures(rows[None])[0], classifier.perspectives)
+    return Score(
+        raw.value,
+        detail={**detail, "corrected": corrected, "noise_floor": classifier.noise_floor(len(labels))},
+    )
+
+
+def neutral_sentences() -> tuple[str, ...]:
+    """Return the shipped sentences of no perspective: reports, procedures and summaries of debates."""
+    text = (files("multiplex.scoring") / "neutral.txt").read_text(encoding="utf-8")
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _passages(persona: Persona) -> list[tuple[str, str, bool]]:
+    """Return text, group, and whether it is one of the sentences that the control is computed on."""
+    found: list[tuple[str, str, bool]] = []
+    for commitment in persona.commitments:
+        group = f"{persona.name} {commitment.key}"
+        found += [
+            (text, group, False) for text in (commitment.title, commitment.statement, *commitment.attends_to)
+        ]
+        found += [(sentence, group, True) for sentence in sentences(commitment.statement)]
+    for part in ("summary", "ontology", "epistemology", "ethics", "voice", "diversity"):
+        found += [
+            (sentence, f"{persona.name}/{part}", False) for sentence in sentences(getattr(persona, part))
+        ]
+    return found
+
+
+def _folds(groups: Sequence[str]) -> Labels:
+    distinct = {group: i for i, group in enumerate(dict.fromkeys(groups))}
+    shuffled = np.random.default_rng(0).permutation(len(distinct)) % _FOLDS
+    return np.asarray(shuffled[[distinct[group] for group in groups]], dtype=np.intp)
+
+
+def _calibrate(scores: Floats, labels: Labels) -> tuple[float, float]:
+    """Return the scale and the offset of "none" under which the scores explain the labels best."""
+    weight = 1 / np.bincount(labels, minlength=scores.shape[1]).clip(1)[labels]
+    rows = np.arange(len(labels))
+
+    def loss(parameters: Floats) -> float:
+        shares = _softmax(scores, parameters[0], parameters[1])[rows, labels]
+        return -float(weight @ np.log(np.maximum(shares, 1e-300))) / float(weight.sum())
+
+    found = minimize(loss, [5.0, 0.0], method="Nelder-Mead")
+    return float(found.x[0]), float(found.x[1])
+
+
+def _softmax(scores: Floats, scale: float, none: float) -> Floats:
+    exponent = scale * scores
+    exponent[:, -1] += none
+    powers = np.exp(exponent - exponent.max(axis=1, keepdims=True))
+    shares: Floats = powers / powers.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _counts(shares: Floats, named: Sequence[Sequence[str]], labels: Sequence[str]) -> dict[str, float]:
+    counts = dict.fromkeys(labels[:-1], 0.0)
+    for row, names in zip(shares, named, strict=True):
+        label = labels[int(row.argmax())]
+        for name in names or ([label] if label != NONE else []):
+            counts[name] += 1 / max(len(names), 1)
+    return counts
+
+
+def _corrected(counts: Floats, perspectives: Sequence[str]) -> Score:
+    return normalised_entropy(dict(zip(perspectives, map(float, counts), strict=True)), perspectives)
+
+
+def _mean(values: Any) -> float | None:
+    return float(np.mean(values)) if len(values) else None
