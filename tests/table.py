@@ -323,15 +323,17 @@ def play(
     scenario: Scenario = SCENARIO,
     seed: int = 7,
     pauses: Mapping[str, float] | None = None,
+    responder: Responder | None = None,
 ) -> tuple[dict[str, Any], ScriptedResponder, list[Event]]:
     """Run a protocol to its end: the last state, who was asked what, and the events in between.
 
-    With `pauses`, a speaker takes so many seconds over each answer.
+    With `pauses`, a speaker takes so many seconds over each answer; `responder` answers instead of
+    the script.
     """
-    responder = ScriptedResponder(script)
+    scripted = ScriptedResponder(script)
     names = [*(persona.name for persona in panel.personas), "moderator", "observer"]
     responders: dict[str, Responder] = {
-        name: _Slow(responder, (pauses or {})[name]) if name in (pauses or {}) else responder
+        name: _Slow(scripted, (pauses or {})[name]) if name in (pauses or {}) else responder or scripted
         for name in names
     }
     context = Context(scenario=scenario, panel=panel, seed=seed, responders=responders)
@@ -352,7 +354,7 @@ def play(
                 events.append(chunk)
         return state
 
-    return asyncio.run(run()), responder, events
+    return asyncio.run(run()), scripted, events
 
 
 class _Slow:

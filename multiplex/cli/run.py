@@ -38,6 +38,9 @@ def run_all(references: list[str], options: Options, *, as_json: bool, quiet: bo
     Every file is read and every panel seated before the first one runs, so that a mistake in the
     last scenario costs nothing.
     """
+    from multiplex.responders.choose import model_named
+
+    model_named(options.model, base_url=options.base_url)
     scenarios = [load_scenario(reference) for reference in references]
     for scenario in scenarios:
         protocol = load_protocol(options.protocol or scenario.protocol)

@@ -21,7 +21,7 @@ from multiplex.runs import Run, list_runs, load_run
 
 __all__ = ["content", "listing", "past_runs", "print_content", "print_listing", "print_run", "print_runs"]
 
-_BAR = 20
+_BAR = 16
 
 
 def print_run(run: Run) -> None:
@@ -71,8 +71,7 @@ def _section(console: Console, title: str, text: str | None, reason: str | None)
     if text is None:
         console.print(Text(f"None: {reason or 'it was not asked for'}.", style="dim"))
         return
-    for paragraph in text.split("\n\n"):
-        console.print(Text(paragraph), "")
+    console.print(Text(text))
 
 
 def _print_values(console: Console, run: Run) -> None:
@@ -110,7 +109,7 @@ def _print_scores(console: Console, run: Run) -> None:
     table.add_column("", no_wrap=True)
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    table.add_column("", style="dim")
+    table.add_column("", style="dim", overflow="fold")
     for name, value, note in score_rows(run):
         table.add_row(name, value, _score_bar(name, value), note)
     console.print()

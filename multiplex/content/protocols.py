@@ -134,7 +134,7 @@ class Protocol(BaseModel):
 
     name: Name
     summary: Summary
-    quorum: float = Field(default=0.5, gt=0, le=1)
+    quorum: float = Field(default=0.25, gt=0, le=1)
     """The share of the panel that has to answer a stage for the deliberation to go on."""
     stages: tuple[Any, ...] = Field(min_length=1)
 

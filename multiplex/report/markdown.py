@@ -144,40 +144,23 @@ def score_rows(run: Run) -> list[tuple[str, str, str]]:
     alpha = scores["agreement"]["krippendorff_alpha"]
     dynamics = scores["dynamics"]["rounds"]
     last = dynamics[-1] if dynamics else None
+    perspectives = len(run.manifest["content"]["perspectives"])
     rows = [
-        _row(
-            "Perspective entropy",
-            entropy,
-            "how evenly the Overton answer references the pack's perspectives, 0 to 1",
-        ),
-        _row("  corrected for the classifier", entropy.get("corrected") or {}, "0 to 1"),
+        _row("Perspective entropy", entropy, f"evenness over {perspectives} perspectives"),
+        _row("  corrected", entropy.get("corrected") or {}, "for the classifier's errors"),
         (
-            "Perspective entropy of steered answers",
+            "  of steered answers",
             f"{sum(steered) / len(steered):.2f}" if steered else "undefined",
             "mean; low is in character",
         ),
-        _row(
-            "Representation in the Overton answer",
-            scores["representation"]["overton"],
-            "share of personas carried",
-        ),
+        _row("Representation", scores["representation"]["overton"], "share of personas carried"),
         _row("Endorsement", endorsement, f"mean of 1 to 7; lowest {endorsement.get('minimum')}"),
-        _row(
-            "Group-aware consensus", scores["consensus"]["group_aware"], "0 to 1; every opinion group agrees"
-        ),
-        _row("Agreement of judgements", alpha, "Krippendorff's alpha, 1 is perfect, 0 is chance"),
+        _row("Group-aware consensus", scores["consensus"]["group_aware"], "all opinion groups agree"),
+        _row("Agreement on values", alpha, "Krippendorff's alpha"),
     ]
     if last is not None:
-        rows.append(
-            _row("Stance entropy, last round", last["entropy"], "disagreement over the options, 0 to 1")
-        )
-        rows.append(
-            _row(
-                "Diversity gained or lost",
-                scores["dynamics"]["erosion"],
-                "pairwise distance, last minus first",
-            )
-        )
+        rows.append(_row("Stance entropy", last["entropy"], "disagreement at the end"))
+        rows.append(_row("Stance diversity", scores["dynamics"]["erosion"], "last round minus first"))
     return rows
 
 

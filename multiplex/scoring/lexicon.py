@@ -36,6 +36,8 @@ class Lexicon:
 
 def _plain(text: str) -> str:
     even = text.replace("’", "'").replace("ʿ", "'").replace("ʾ", "'")
+    if even.isascii():
+        return even
     return "".join(c for c in unicodedata.normalize("NFKD", even) if not unicodedata.combining(c))
 
 

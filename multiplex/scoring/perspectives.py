@@ -7,19 +7,18 @@ only, and a value corrected for its errors.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any, Self
 
 import numpy as np
-from scipy.optimize import minimize
 
 from multiplex.content.personas import Persona
 from multiplex.errors import near_miss
+from multiplex.scoring.corpus import folds_of, neutral_sentences, passages
 from multiplex.scoring.entropy import normalised_entropy
 from multiplex.scoring.lexicon import Lexicon
 from multiplex.scoring.quantify import mixtures
 from multiplex.scoring.score import Score
-from multiplex.scoring.text_model import Embed, Floats, Labels, TextModel, fit
+from multiplex.scoring.text_model import Embed, Floats, Labels, TextModel, calibrate, calibrated, fit
 from multiplex.sentences import sentences
 
 __all__ = [
@@ -35,7 +34,9 @@ __all__ = [
 NONE = "none"
 """The label of a sentence that speaks for no perspective."""
 
-_FOLDS = 5
+_TRUST, _TRIALS = 0.95, 20
+"""How far a name is trusted before the personas' own texts are counted, and for how many names that stands."""
+
 _FLOOR_TEXTS = 20
 _FLOOR_SIZES = (4, 8, 12, 16, 20, 24, 32, 40)
 
@@ -127,23 +128,29 @@ class PerspectiveClassifier:
                 raise ValueError(
                     f"perspectives: {name!r} is not on the list; {near_miss(name, perspectives)}"
                 )
-        corpus = [(order[p.perspective], *item) for p in personas for item in _passages(p)]
+        corpus = [(order[p.perspective], *item) for p in personas for item in passages(p)]
         if not corpus:
             raise ValueError("personas: there is none to learn from")
         corpus += [(len(order), line, f"{NONE} {i}", True) for i, line in enumerate(neutral)]
 
         terms = Lexicon(lexicon)
-        texts = [terms.mask(text) for _, text, _, _ in corpus]
+        named = [tuple(terms.references(text)) for _, text, _, _ in corpus]
+        texts = [
+            terms.mask(text) if names else text for (_, text, _, _), names in zip(corpus, named, strict=True)
+        ]
         labels = np.array([label for label, _, _, _ in corpus], dtype=np.intp)
         model, scores = fit(
-            texts, embed(texts), labels, _folds([group for _, _, group, _ in corpus]), classes=len(order) + 1
+            texts,
+            embed(texts),
+            labels,
+            folds_of([group for _, _, group, _ in corpus]),
+            classes=len(order) + 1,
         )
         tested = np.flatnonzero([whole for _, _, _, whole in corpus])
-        named = [tuple(terms.references(text)) for _, text, _, _ in corpus]
         own = sum(perspectives[label] in names for label, names in zip(labels, named, strict=True) if names)
-        trust = (1 + own) / (2 + sum(map(len, named)))
+        trust = (_TRUST * _TRIALS + own) / (_TRIALS + sum(map(len, named)))
 
-        found = cls(perspectives, terms, model, embed, _calibrate(scores[tested], labels[tested]), trust)
+        found = cls(perspectives, terms, model, embed, calibrate(scores[tested], labels[tested]), trust)
         found._truth = labels[tested]
         found._named = [named[i] for i in tested]
         found._held_out = found._with_names(found._shares(scores[tested]), found._named)
@@ -162,7 +169,7 @@ class PerspectiveClassifier:
         if not given:
             return []
         named = [tuple(self._lexicon.references(sentence)) for sentence in given]
-        texts = [self._lexicon.mask(sentence) for sentence in given]
+        texts = [self._lexicon.mask(s) if names else s for s, names in zip(given, named, strict=True)]
         shares = self._with_names(self._shares(self._model.scores(texts, self._embed(texts))), named)
         labels = []
         for sentence, names, row in zip(given, named, shares, strict=True):
@@ -222,7 +229,7 @@ class PerspectiveClassifier:
         return NoiseFloor(round(float(np.mean(used))), _mean(np.array(defined)), _mean(np.array(after)))
 
     def _shares(self, scores: Floats) -> Floats:
-        return _softmax(scores, *self._calibration)
+        return calibrated(scores, *self._calibration)
 
     def _with_names(self, shares: Floats, named: Sequence[Sequence[str]]) -> Floats:
         mixed = shares.copy()
@@ -265,55 +272,6 @@ def perspective_entropy(text: str, classifier: PerspectiveClassifier) -> Score:
         raw.value,
         detail={**detail, "corrected": corrected, "noise_floor": classifier.noise_floor(len(labels))},
     )
-
-
-def neutral_sentences() -> tuple[str, ...]:
-    """Return the shipped sentences of no perspective: reports, procedures and summaries of debates."""
-    text = (files("multiplex.scoring") / "neutral.txt").read_text(encoding="utf-8")
-    return tuple(line.strip() for line in text.splitlines() if line.strip())
-
-
-def _passages(persona: Persona) -> list[tuple[str, str, bool]]:
-    """Return text, group, and whether it is one of the sentences that the control is computed on."""
-    found: list[tuple[str, str, bool]] = []
-    for commitment in persona.commitments:
-        group = f"{persona.name} {commitment.key}"
-        found += [
-            (text, group, False) for text in (commitment.title, commitment.statement, *commitment.attends_to)
-        ]
-        found += [(sentence, group, True) for sentence in sentences(commitment.statement)]
-    for part in ("summary", "ontology", "epistemology", "ethics", "voice", "diversity"):
-        found += [
-            (sentence, f"{persona.name}/{part}", False) for sentence in sentences(getattr(persona, part))
-        ]
-    return found
-
-
-def _folds(groups: Sequence[str]) -> Labels:
-    distinct = {group: i for i, group in enumerate(dict.fromkeys(groups))}
-    shuffled = np.random.default_rng(0).permutation(len(distinct)) % _FOLDS
-    return np.asarray(shuffled[[distinct[group] for group in groups]], dtype=np.intp)
-
-
-def _calibrate(scores: Floats, labels: Labels) -> tuple[float, float]:
-    """Return the scale and the offset of "none" under which the scores explain the labels best."""
-    weight = 1 / np.bincount(labels, minlength=scores.shape[1]).clip(1)[labels]
-    rows = np.arange(len(labels))
-
-    def loss(parameters: Floats) -> float:
-        shares = _softmax(scores, parameters[0], parameters[1])[rows, labels]
-        return -float(weight @ np.log(np.maximum(shares, 1e-300))) / float(weight.sum())
-
-    found = minimize(loss, [5.0, 0.0], method="Nelder-Mead")
-    return float(found.x[0]), float(found.x[1])
-
-
-def _softmax(scores: Floats, scale: float, none: float) -> Floats:
-    exponent = scale * scores
-    exponent[:, -1] += none
-    powers = np.exp(exponent - exponent.max(axis=1, keepdims=True))
-    shares: Floats = powers / powers.sum(axis=1, keepdims=True)
-    return shares
 
 
 def _counts(shares: Floats, named: Sequence[Sequence[str]], labels: Sequence[str]) -> dict[str, float]:

@@ -9,9 +9,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
+from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 
-__all__ = ["Embed", "Floats", "Labels", "TextModel", "Wording", "fit"]
+__all__ = ["Embed", "Floats", "Labels", "TextModel", "Wording", "calibrate", "calibrated", "fit"]
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.intp]
@@ -25,6 +26,9 @@ _NARROWNESS = 2.0
 
 _RIDGE = 2.0
 """The weight of the ridge against the fit; both were chosen by cross-validation on the shipped pack."""
+
+_HOLD = 1e-5
+"""How much a large scale or offset costs, so that both stay finite where classes fall apart cleanly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,29 @@ def fit(
         rows = np.flatnonzero(folds == fold)
         held_out[rows] = truth[rows] - np.linalg.solve(inverse[np.ix_(rows, rows)], weights[rows])
     return TextModel(wording, vectors, words, weights), held_out
+
+
+def calibrate(scores: Floats, labels: Labels) -> tuple[float, float]:
+    """Return the scale and the offset of the last class under which the scores explain the labels best."""
+    weight = 1 / np.bincount(labels, minlength=scores.shape[1]).clip(1)[labels]
+    rows = np.arange(len(labels))
+
+    def loss(parameters: Floats) -> float:
+        shares = calibrated(scores, parameters[0], parameters[1])[rows, labels]
+        surprise = -float(weight @ np.log(np.maximum(shares, 1e-300))) / float(weight.sum())
+        return surprise + _HOLD * float(parameters @ parameters)
+
+    found = minimize(loss, [5.0, 0.0], method="Nelder-Mead")
+    return float(found.x[0]), float(found.x[1])
+
+
+def calibrated(scores: Floats, scale: float, offset: float) -> Floats:
+    """Return scores as shares of shape (n, classes), after a scale and an offset of the last class."""
+    exponent = scale * scores
+    exponent[:, -1] += offset
+    powers = np.exp(exponent - exponent.max(axis=1, keepdims=True))
+    shares: Floats = powers / powers.sum(axis=1, keepdims=True)
+    return shares
 
 
 def _kernel(

@@ -39,7 +39,7 @@ def multiplex(*words: str) -> Result:
 def refused(*words: str) -> str:
     """Run a command that must be refused: exit code 1, one line on stderr, nothing on stdout or on disk."""
     before = sorted(Path().rglob("*"))
-    result = multiplex(*words)
+    result = multiplex(*words, "--quiet")
     assert result.exit_code == 1, result.output
     assert result.stdout == ""
     assert "Traceback" not in result.stderr
@@ -106,7 +106,7 @@ def test_people_see_the_four_answers_the_values_and_the_scores() -> None:
         "Perspective entropy",
         "no substitute for asking people",
     ):
-        assert part in result.stdout
+        assert part in " ".join(result.stdout.split())
     assert "exchange" in result.stderr
 
 
@@ -234,7 +234,7 @@ def test_an_endpoint_that_never_answers_well_ends_the_run_with_its_reason(fault:
             *("run", "eldercare", "--model", "openai:test", "--base-url", server.base_url),
             *("--retries", "0", "--timeout", "0.2"),
         )
-    assert told.startswith("open: only 0 of 8 personas answered, and the protocol's quorum is 4: ")
+    assert told.startswith("open: only 0 of 8 personas answered, and the protocol's quorum is 2: ")
     assert "openai:test" in told or said in told
 
 

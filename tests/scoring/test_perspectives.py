@@ -1,0 +1,329 @@
+"""The default perspective classifier, its controls, and the entropy built on it."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from multiplex.content.personas import Commitment, Persona, Source, load_pack
+from multiplex.embedding import SentenceEmbedder
+from multiplex.scoring.lexicon import Lexicon
+from multiplex.scoring.perspectives import (
+    NONE,
+    PerspectiveClassifier,
+    neutral_sentences,
+    perspective_entropy,
+)
+from multiplex.scoring.quantify import mixtures
+from multiplex.scoring.score import plain
+from multiplex.scoring.text_model import fit
+from multiplex.sentences import sentences
+
+PERSPECTIVES = ("river", "forest", "desert")
+WORDS = {
+    "river": ["water", "boats", "fish", "banks", "current"],
+    "forest": ["trees", "moss", "deer", "roots", "shade"],
+    "desert": ["sand", "heat", "camels", "wells", "stars"],
+}
+LEXICON = {
+    "river": ["Book of Rivers", "the Ferryman"],
+    "forest": ["Oakwise", "mycelism"],
+    "desert": ["dune law"],
+}
+NEUTRAL = [f"The meeting number {i} began at {i} and the minutes were approved." for i in range(1, 25)]
+
+
+def embed(texts: Sequence[str]) -> NDArray[np.float32]:
+    """Add up a fixed random direction for each word: no model, the same on every machine."""
+    rows = np.zeros((len(texts), 48))
+    for row, text in zip(rows, texts, strict=True):
+        for word in text.lower().replace(".", "").split():
+            seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")
+            row += np.random.default_rng(seed).normal(size=48)
+        row += 1e-6
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+
+
+def persona(name: str) -> Persona:
+    a, b, c, d, e = WORDS[name]
+    pairs = [(a, b), (b, c), (c, d), (d, e), (e, a), (a, c), (b, d), (c, e)]
+    commitments = tuple(
+        Commitment(
+            key=f"c{i}",
+            title=f"Care for {x} and {y}",
+            statement=f"We owe care to {x} before anything else. Where {y} suffer we have failed.",
+            attends_to=(f"MOMENTS when {x} suffer", f"PEOPLE who care for {y}", f"RULES about {x} and {y}"),
+            schwartz=("Social Justice",),
+            topics=("environment",),
+            source=Source(work="A book", locus=f"chapter {i + 1}"),
+        )
+        for i, (x, y) in enumerate(pairs)
+    )
+    about = f"We live among {a} and {b}, and speak of {c}, {d} and {e}."
+    parts = dict.fromkeys(
+        ("summary", "ontology", "epistemology", "ethics", "voice", "diversity", "limits"), about
+    )
+    return Persona(name=name, label=name, perspective=name, region="a map", commitments=commitments, **parts)
+
+
+def train(**changes: Any) -> PerspectiveClassifier:
+    given_parts: dict[str, Any] = {
+        "personas": [persona(name) for name in PERSPECTIVES],
+        "perspectives": PERSPECTIVES,
+        "lexicon": LEXICON,
+        "neutral": NEUTRAL,
+        "embed": embed,
+    }
+    return PerspectiveClassifier.train(**{**given_parts, **changes})
+
+
+@cache
+def small() -> PerspectiveClassifier:
+    return train()
+
+
+@cache
+def shipped() -> PerspectiveClassifier:
+    pack = load_pack("civilizations")
+    return PerspectiveClassifier.train(
+        pack.personas, pack.perspectives, pack.lexicon, neutral_sentences(), SentenceEmbedder().embed
+    )
+
+
+@cache
+def bench(split: str) -> list[dict[str, Any]]:
+    path = Path(__file__).parents[2] / "bench" / "sentences.yaml"
+    items = yaml.safe_load(path.read_text(encoding="utf-8"))["sentences"]
+    return [item for item in items if item["split"] == split]
+
+
+def test_a_term_is_matched_as_a_whole_word_with_its_capitals() -> None:
+    lexicon = Lexicon({"river": ["Mill", "the Ferryman", "rites"], "forest": ["Gutiérrez", "Shi'i"]})
+    assert lexicon.references("Mill was right.") == {"river": 1}
+    assert lexicon.references("The mill stands still, and Millers write.") == {}
+    assert lexicon.references("The Ferryman. RITES and Rites.") == {"river": 3}
+    assert lexicon.references("Gutierrez read a Shi’i book.") == {"forest": 2}
+
+
+def test_a_term_inside_a_longer_one_counts_once() -> None:
+    assert Lexicon({"river": ["Lotus", "Lotus Sutra"]}).references("the Lotus Sutra") == {"river": 1}
+
+
+def test_masking_leaves_no_term() -> None:
+    lexicon = Lexicon(LEXICON)
+    masked = lexicon.mask("The Book of Rivers and Oakwise disagree with mycelism.")
+    assert lexicon.references(masked) == {}
+    assert "disagree" in masked
+
+
+def test_a_lexicon_without_terms_finds_nothing() -> None:
+    assert Lexicon({"river": []}).references("anything") == {}
+    assert Lexicon({}).references("anything") == {}
+
+
+def test_sentences_of_a_text_are_labelled_in_order() -> None:
+    labels = small().classify("Oakwise says so. We owe care to camels and wells. The minutes were approved.")
+    assert [each.label for each in labels] == ["forest", "desert", NONE]
+    assert [each.explicit for each in labels] == [True, False, False]
+    assert labels[0].references == ("forest",)
+
+
+def test_probabilities_are_shares_and_the_label_is_the_likeliest() -> None:
+    for each in small().classify("Where moss suffer we have failed. The dune law speaks. It rained at nine."):
+        assert math.fsum(each.probabilities.values()) == pytest.approx(1)
+        assert each.probability == max(each.probabilities.values()) == each.probabilities[each.label]
+        assert list(each.probabilities) == [*PERSPECTIVES, NONE]
+
+
+def test_a_name_outweighs_the_reasoning_around_it() -> None:
+    (label,) = small().label(["The Ferryman too cares for camels, wells and sand."])
+    assert (label.label, label.explicit) == ("river", True)
+    assert label.probability > 0.9
+
+
+def test_a_sentence_that_names_two_is_decided_by_its_reasoning_and_counts_in_halves() -> None:
+    text = "Oakwise and the Ferryman care for moss and deer."
+    (label,) = small().classify(text)
+    assert label.label == "forest"
+    assert label.references == ("river", "forest")
+    counts = perspective_entropy(text, small()).detail["counts"]
+    assert counts == {"river": 0.5, "forest": 0.5, "desert": 0}
+
+
+def test_training_twice_gives_the_same_figures() -> None:
+    text = "Where roots suffer we have failed. We owe care to fish. The Ferryman waits. It is late."
+    once, twice = train(), train()
+    assert once.classify(text) == twice.classify(text)
+    assert plain(perspective_entropy(text, once)) == plain(perspective_entropy(text, twice))
+    assert once.trust == twice.trust
+
+
+def test_what_does_not_fit_is_named() -> None:
+    with pytest.raises(ValueError, match="'forrest' is not on the list; did you mean 'forest'"):
+        train(lexicon={"forrest": ["Oakwise"]})
+    with pytest.raises(ValueError, match="'desert' is not on the list"):
+        train(perspectives=("river", "forest"), lexicon={})
+    with pytest.raises(ValueError, match="there is none to learn from"):
+        train(personas=[], lexicon={})
+
+
+def test_a_classifier_needs_neither_lexicon_nor_neutral_lines() -> None:
+    labels = train(lexicon={}, neutral=[]).classify("We owe care to camels and wells.")
+    assert [(each.label, each.explicit) for each in labels] == [("desert", False)]
+
+
+def test_a_perspective_that_nobody_speaks_for_is_still_found_by_name() -> None:
+    classifier = train(personas=[persona("river"), persona("forest")])
+    (label,) = classifier.classify("The dune law forbids it.")
+    assert label.label == "desert"
+
+
+def test_the_model_left_out_is_the_model_trained_without_the_fold() -> None:
+    texts = [f"We owe care to {word} {i}" for i in range(6) for words in WORDS.values() for word in words]
+    labels = np.array([k for _ in range(6) for k, words in enumerate(WORDS.values()) for _ in words])
+    folds = np.arange(len(texts)) % 3
+    model, held_out = fit(texts, embed(texts), labels, folds, classes=3)
+    rows = folds == 1
+    kept = np.flatnonzero(~rows)
+    kernel = np.exp(2.0 * (model.vectors @ model.vectors.T - 1)) + (model.words @ model.words.T).toarray()
+    ridge = 2.0 * np.eye(len(kept))  # the classes are of one size, so that every text weighs 1
+    weights = np.linalg.solve(kernel[np.ix_(kept, kept)] + ridge, np.eye(3)[labels[kept]])
+    assert held_out[rows] == pytest.approx(kernel[np.ix_(rows, ~rows)] @ weights, abs=1e-5)
+
+
+def test_control_counts_every_tested_sentence_once() -> None:
+    control = small().control()
+    assert sum(sum(row.values()) for row in control.confusion.values()) == control.sentences
+    assert control.sentences == 3 * 8 * 2 + len(NEUTRAL)
+    assert sum(control.confusion[NONE].values()) == len(NEUTRAL)
+    assert control.accuracy_explicit is None
+    assert control.accuracy_implicit is not None
+    assert control.accuracy_implicit > 0.5
+
+
+def test_correction_lowers_the_noise_floor() -> None:
+    floor = shipped().noise_floor(20)
+    assert floor.raw is not None
+    assert floor.corrected is not None
+    assert floor.corrected < 0.2 < floor.raw
+
+
+def test_texts_without_perspective_are_undefined() -> None:
+    for text, reason in [("", "no sentence"), ("The minutes were approved at nine.", "no perspective")]:
+        score = perspective_entropy(text, small())
+        assert score.value is None
+        assert reason in str(score.reason)
+        assert score.detail["corrected"].value is None
+        assert score.detail["counts"] == dict.fromkeys(PERSPECTIVES, 0) if text else True
+
+
+def test_neutral_sentences_are_counted_apart() -> None:
+    spoken = "Oakwise says so. The Ferryman says so."
+    with_minutes = spoken + " The meeting began at nine and the minutes were approved." * 5
+    plainly, padded = perspective_entropy(spoken, small()), perspective_entropy(with_minutes, small())
+    assert padded.value == plainly.value == pytest.approx(math.log(2) / math.log(3))
+    assert padded.detail["none"] == 5
+    assert padded.detail["sentences"] == 7
+    assert padded.detail["explicit"] == 2
+
+
+def test_published_limits_hold_for_texts_of_names() -> None:
+    names = {
+        "river": "The Ferryman says so.",
+        "forest": "Oakwise says so.",
+        "desert": "The dune law says so.",
+    }
+    one = perspective_entropy("\n".join([names["river"]] * 12), small())
+    even = perspective_entropy("\n".join([*names.values()] * 6), small())
+    assert one.value == 0
+    assert one.detail["corrected"].value == pytest.approx(0, abs=0.02)
+    assert even.value == pytest.approx(1)
+    assert even.detail["corrected"].value == pytest.approx(1, abs=0.02)
+
+
+vocabulary = [word for words in WORDS.values() for word in words]
+prose = st.lists(
+    st.lists(st.sampled_from([*vocabulary, "Oakwise", "minutes"]), min_size=1, max_size=6), max_size=8
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(prose)
+def test_entropies_stay_in_bounds_and_order_does_not_matter(drawn: list[list[str]]) -> None:
+    lines = [" ".join(words) for words in drawn]
+    score = perspective_entropy("\n".join(lines), small())
+    again = perspective_entropy("\n".join(reversed(lines)), small())
+    for one, other in [(score, again), (score.detail["corrected"], again.detail["corrected"])]:
+        assert (one.value is None) == (other.value is None)
+        if one.value is not None:
+            assert 0 <= one.value <= 1
+            assert one.value == pytest.approx(other.value, abs=1e-3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 12), st.integers(2, 6), st.integers(0, 2**20))
+def test_mixtures_count_no_more_than_there_is(n: int, classes: int, seed: int) -> None:
+    shares = np.random.default_rng(seed).dirichlet(np.ones(classes + 1), size=(3, n))
+    counts = mixtures(shares)
+    assert counts.shape == (3, classes)
+    assert (counts >= 0).all()
+    assert (counts.sum(axis=1) <= n + 1e-9).all()
+
+
+def test_a_mixture_of_certain_labels_is_their_count() -> None:
+    certain = np.eye(4)[[0, 0, 1, 3, 3, 2]]
+    assert mixtures(certain[None])[0] == pytest.approx([2, 1, 1], abs=1e-6)
+
+
+def test_weak_signs_of_one_perspective_add_up() -> None:
+    row = np.array([0.3, *[0.1] * 7])
+    rows = np.stack([np.append(row, 0.0)] * 20)
+    counts = mixtures(rows[None])[0]
+    assert counts[0] / counts.sum() > 0.95
+
+
+def test_sentences_are_split_at_stops_and_line_breaks() -> None:
+    assert sentences('He said "No." Then he left. It was 3.5 km\nSo be it') == (
+        'He said "No.',
+        "Then he left.",
+        "It was 3.5 km",
+        "So be it",
+    )
+    assert sentences(" \n ") == ()
+
+
+def test_shipped_terms_belong_to_one_perspective_each() -> None:
+    lexicon = load_pack("civilizations").lexicon
+    owners: dict[str, set[str]] = {}
+    for name, terms in lexicon.items():
+        assert len(terms) > 50
+        for term in terms:
+            assert Lexicon({name: [term]}).references(term) == {name: 1}
+            owners.setdefault(term.lower(), set()).add(name)
+    assert {term: names for term, names in owners.items() if len(names) > 1} == {}
+
+
+def test_neutral_sentences_name_no_perspective() -> None:
+    lexicon = Lexicon(load_pack("civilizations").lexicon)
+    assert len(neutral_sentences()) == 300
+    assert [line for line in neutral_sentences() if lexicon.references(line)] == []
+
+
+def test_the_shipped_classifier_does_not_fall_below_its_floor_on_dev_sentences() -> None:
+    items = bench("dev")
+    labels = shipped().label([item["text"] for item in items])
+    right = np.array([a.label == b["perspective"] for a, b in zip(labels, items, strict=True)])
+    explicit = np.array([item["explicit"] for item in items])
+    neutral = np.array([item["perspective"] == NONE for item in items])
+    assert right[explicit].mean() >= 0.9
+    assert right[neutral].mean() >= 0.85
+    assert right[~explicit & ~neutral].mean() >= 0.38
