@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import yaml
 
+from multiplex.content.passages import neutral_sentences, passages
 from multiplex.content.personas import load_pack
 from multiplex.embedding import SentenceEmbedder
 from multiplex.scoring.perspectives import (
     NONE,
     PerspectiveClassifier,
     SentenceLabel,
-    neutral_sentences,
     perspective_entropy,
 )
 from multiplex.scoring.score import plain
@@ -41,11 +41,10 @@ def main() -> None:
     splits = ["dev", "test"] if options.split == "both" else [options.split]
 
     pack, embed = load_pack("civilizations"), SentenceEmbedder().embed
+    said = [passage for persona in pack.personas for passage in passages(persona)]
 
     def train() -> PerspectiveClassifier:
-        return PerspectiveClassifier.train(
-            pack.personas, pack.perspectives, pack.lexicon, neutral_sentences(), embed
-        )
+        return PerspectiveClassifier.train(said, pack.perspectives, pack.lexicon, neutral_sentences(), embed)
 
     train()  # fills the cache of embeddings
     start = time.perf_counter()

@@ -47,14 +47,18 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="warm runs a scenario")
     options = parser.parse_args()
     rows = []
-    print(f"{'scenario':<22}{'cold s':>8}{'warm s':>8}{'peak MB':>9}{'overton':>9}{'corrected':>11}{'steered':>9}")
+    print(
+        f"{'scenario':<22}{'cold s':>8}{'warm s':>8}{'peak MB':>9}{'overton':>9}{'corrected':>11}{'steered':>9}"
+    )
     with tempfile.TemporaryDirectory() as scratch:
         folder, cache = Path(scratch) / "runs", Path(scratch) / "cache"
         for name in options.scenarios or scenario_names():
             run, cold, peak = measure(name, folder, cache)
             warm = statistics.median(measure(name, folder, cache)[1] for _ in range(options.repeats))
             entropies = run["scores"]["perspective_entropy"]
-            steered = [score["value"] for score in entropies["steered"].values() if score["value"] is not None]
+            steered = [
+                score["value"] for score in entropies["steered"].values() if score["value"] is not None
+            ]
             row = {
                 "scenario": name,
                 "cold_s": cold,

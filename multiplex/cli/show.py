@@ -19,7 +19,16 @@ from multiplex.errors import ContentError, near_miss
 from multiplex.report.markdown import score_rows
 from multiplex.runs import Run, list_runs, load_run
 
-__all__ = ["content", "listing", "past_runs", "print_content", "print_listing", "print_run", "print_runs"]
+__all__ = [
+    "content",
+    "listing",
+    "past_runs",
+    "print_content",
+    "print_listing",
+    "print_run",
+    "print_runs",
+    "schema",
+]
 
 _BAR = 16
 

@@ -138,6 +138,8 @@ class Persona(_Content):
     diversity: Paragraph
     limits: Paragraph
     phrases: Phrases = _PHRASES
+    plain_speech: tuple[Line, ...] = Field(default=(), max_length=1000)
+    """Sentences that only this worldview would say, without its names and terms: a classifier learns from them."""
     commitments: tuple[Commitment, ...] = Field(min_length=3)
 
     @model_validator(mode="after")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from multiplex.content.panels import Panel
+from multiplex.content.passages import neutral_sentences, passages
 from multiplex.deliberation.state import Context, Plain, results_of, turns_of
 from multiplex.embedding import Embedder, Vectors
 from multiplex.moral_graph.cards import ValuesCard
@@ -16,7 +17,7 @@ from multiplex.runs import Answers
 from multiplex.scoring.agreement import krippendorff_alpha
 from multiplex.scoring.consensus import endorsement, group_aware_consensus
 from multiplex.scoring.dynamics import dynamics
-from multiplex.scoring.perspectives import PerspectiveClassifier, neutral_sentences, perspective_entropy
+from multiplex.scoring.perspectives import PerspectiveClassifier, perspective_entropy
 from multiplex.scoring.pluralism import representation
 from multiplex.scoring.score import Score, plain
 from multiplex.sentences import sentences
@@ -42,7 +43,11 @@ def classifier_for(panel: Panel, embedder: Embedder) -> PerspectiveClassifier:
     key = (embedder.name, hashlib.sha256(content.encode()).hexdigest())
     if key not in _TRAINED:
         _TRAINED[key] = PerspectiveClassifier.train(
-            pack.personas, pack.perspectives, pack.lexicon, neutral_sentences(), embedder.embed
+            [passage for persona in pack.personas for passage in passages(persona)],
+            pack.perspectives,
+            pack.lexicon,
+            neutral_sentences(),
+            embedder.embed,
         )
     return _TRAINED[key]
 

@@ -11,9 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from multiplex.content.personas import Persona
 from multiplex.errors import near_miss
-from multiplex.scoring.corpus import folds_of, neutral_sentences, passages
 from multiplex.scoring.entropy import normalised_entropy
 from multiplex.scoring.lexicon import Lexicon
 from multiplex.scoring.quantify import mixtures
@@ -24,12 +22,14 @@ from multiplex.sentences import sentences
 __all__ = [
     "NONE",
     "NoiseFloor",
+    "Passages",
     "PerspectiveClassifier",
     "PerspectiveControl",
     "SentenceLabel",
-    "neutral_sentences",
     "perspective_entropy",
 ]
+
+_FOLDS = 5
 
 NONE = "none"
 """The label of a sentence that speaks for no perspective."""
@@ -81,6 +81,10 @@ class NoiseFloor:
     corrected: float | None
 
 
+Passages = Sequence[tuple[str, str, str, bool]]
+"""Perspective, text, group (all of one are held out together), and whether to test on it."""
+
+
 class PerspectiveClassifier:
     """Names in the text first, a light text model for the rest. Make one with `train`."""
 
@@ -105,7 +109,7 @@ class PerspectiveClassifier:
     @classmethod
     def train(
         cls,
-        personas: Sequence[Persona],
+        passages: Passages,
         perspectives: Sequence[str],
         lexicon: Mapping[str, Sequence[str]],
         neutral: Sequence[str],
@@ -123,14 +127,14 @@ class PerspectiveClassifier:
         persona's perspective is not on the list.
         """
         order = {name: i for i, name in enumerate(perspectives)}
-        for name in [*lexicon, *(p.perspective for p in personas)]:
+        for name in [*lexicon, *(perspective for perspective, _, _, _ in passages)]:
             if name not in order:
                 raise ValueError(
                     f"perspectives: {name!r} is not on the list; {near_miss(name, perspectives)}"
                 )
-        corpus = [(order[p.perspective], *item) for p in personas for item in passages(p)]
-        if not corpus:
-            raise ValueError("personas: there is none to learn from")
+        if not passages:
+            raise ValueError("passages: there are none to learn from")
+        corpus = [(order[perspective], text, group, tested) for perspective, text, group, tested in passages]
         corpus += [(len(order), line, f"{NONE} {i}", True) for i, line in enumerate(neutral)]
 
         terms = Lexicon(lexicon)
@@ -143,7 +147,7 @@ class PerspectiveClassifier:
             texts,
             embed(texts),
             labels,
-            folds_of([group for _, _, group, _ in corpus]),
+            _folds([group for _, _, group, _ in corpus]),
             classes=len(order) + 1,
         )
         tested = np.flatnonzero([whole for _, _, _, whole in corpus])
@@ -239,6 +243,13 @@ class PerspectiveClassifier:
                 for name in names:
                     mixed[row, self.perspectives.index(name)] += self.trust / len(names)
         return mixed
+
+
+def _folds(groups: Sequence[str]) -> Labels:
+    """Return the fold of each text, 0 to 4: all texts of a group in one, and always the same."""
+    distinct = {group: i for i, group in enumerate(dict.fromkeys(groups))}
+    shuffled = np.random.default_rng(0).permutation(len(distinct)) % _FOLDS
+    return np.asarray(shuffled[[distinct[group] for group in groups]], dtype=np.intp)
 
 
 def perspective_entropy(text: str, classifier: PerspectiveClassifier) -> Score:

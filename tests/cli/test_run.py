@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from multiplex.cli.app import app
-from tests.endpoint import endpoint
+from tests.endpoint import Fault, endpoint
 
 GOOD = "name: oak\nquestion: Should the old oak on the square be felled?\n"
 KEYS = [
@@ -205,7 +205,7 @@ def test_a_served_model_deliberates_end_to_end() -> None:
 
 
 @pytest.mark.parametrize("fault", ["status_500", "invalid_json", "schema_breaking", "empty", "truncated"])
-def test_a_third_of_the_calls_failing_leaves_a_whole_run_with_every_failure_on_record(fault: str) -> None:
+def test_a_third_of_the_calls_failing_leaves_a_whole_run_with_every_failure_on_record(fault: Fault) -> None:
     with endpoint(fault=fault, every=3) as server:
         run = printed("eldercare", "--model", "openai:test", "--base-url", server.base_url, "--retries", "0")
     failed = run["usage"]["failures"]
@@ -228,7 +228,7 @@ def test_a_third_of_the_calls_failing_leaves_a_whole_run_with_every_failure_on_r
         ("schema_breaking", "Field required"),
     ],
 )
-def test_an_endpoint_that_never_answers_well_ends_the_run_with_its_reason(fault: str, said: str) -> None:
+def test_an_endpoint_that_never_answers_well_ends_the_run_with_its_reason(fault: Fault, said: str) -> None:
     with endpoint(fault=fault) as server:
         told = refused(
             *("run", "eldercare", "--model", "openai:test", "--base-url", server.base_url),

@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from multiplex.content.passages import neutral_sentences, passages
 from multiplex.content.personas import Commitment, Persona, Source, load_pack
 from multiplex.embedding import SentenceEmbedder
 from multiplex.scoring.lexicon import Lexicon
 from multiplex.scoring.perspectives import (
     NONE,
     PerspectiveClassifier,
-    neutral_sentences,
     perspective_entropy,
 )
 from multiplex.scoring.quantify import mixtures
@@ -77,7 +77,7 @@ def persona(name: str) -> Persona:
 
 def train(**changes: Any) -> PerspectiveClassifier:
     given_parts: dict[str, Any] = {
-        "personas": [persona(name) for name in PERSPECTIVES],
+        "passages": [passage for name in PERSPECTIVES for passage in passages(persona(name))],
         "perspectives": PERSPECTIVES,
         "lexicon": LEXICON,
         "neutral": NEUTRAL,
@@ -95,7 +95,11 @@ def small() -> PerspectiveClassifier:
 def shipped() -> PerspectiveClassifier:
     pack = load_pack("civilizations")
     return PerspectiveClassifier.train(
-        pack.personas, pack.perspectives, pack.lexicon, neutral_sentences(), SentenceEmbedder().embed
+        [passage for persona in pack.personas for passage in passages(persona)],
+        pack.perspectives,
+        pack.lexicon,
+        neutral_sentences(),
+        SentenceEmbedder().embed,
     )
 
 
@@ -172,8 +176,8 @@ def test_what_does_not_fit_is_named() -> None:
         train(lexicon={"forrest": ["Oakwise"]})
     with pytest.raises(ValueError, match="'desert' is not on the list"):
         train(perspectives=("river", "forest"), lexicon={})
-    with pytest.raises(ValueError, match="there is none to learn from"):
-        train(personas=[], lexicon={})
+    with pytest.raises(ValueError, match="there are none to learn from"):
+        train(passages=[], lexicon={})
 
 
 def test_a_classifier_needs_neither_lexicon_nor_neutral_lines() -> None:
@@ -182,7 +186,7 @@ def test_a_classifier_needs_neither_lexicon_nor_neutral_lines() -> None:
 
 
 def test_a_perspective_that_nobody_speaks_for_is_still_found_by_name() -> None:
-    classifier = train(personas=[persona("river"), persona("forest")])
+    classifier = train(passages=[*passages(persona("river")), *passages(persona("forest"))])
     (label,) = classifier.classify("The dune law forbids it.")
     assert label.label == "desert"
 

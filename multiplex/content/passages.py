@@ -1,0 +1,44 @@
+"""What a classifier of perspectives learns from: what personas say, and lines that speak for nobody."""
+
+from importlib.resources import files
+from typing import NamedTuple
+
+from multiplex.content.personas import Persona
+from multiplex.sentences import sentences
+
+__all__ = ["Passage", "neutral_sentences", "passages"]
+
+
+class Passage(NamedTuple):
+    """A text of a perspective; all of a `group` go together when some are held out.
+
+    `tested` marks the whole sentences that a classifier is tried on; titles, policies and paragraphs
+    about a tradition are learned from only.
+    """
+
+    perspective: str
+    text: str
+    group: str
+    tested: bool
+
+
+def passages(persona: Persona) -> list[Passage]:
+    """Return everything that a persona says, and what is said of it."""
+    found = []
+    for commitment in persona.commitments:
+        group = f"{persona.name} {commitment.key}"
+        learned = (commitment.title, commitment.statement, *commitment.attends_to)
+        found += [Passage(persona.perspective, text, group, False) for text in learned]
+        found += [Passage(persona.perspective, s, group, True) for s in sentences(commitment.statement)]
+    for part in ("summary", "ontology", "epistemology", "ethics", "voice", "diversity"):
+        said = sentences(getattr(persona, part))
+        found += [Passage(persona.perspective, s, f"{persona.name}/{part}", False) for s in said]
+    for number, sentence in enumerate(persona.plain_speech):
+        found.append(Passage(persona.perspective, sentence, f"{persona.name} {number}", True))
+    return found
+
+
+def neutral_sentences() -> tuple[str, ...]:
+    """Return the shipped sentences of no perspective: reports, procedures and summaries of debates."""
+    text = (files("multiplex.content") / "neutral.txt").read_text(encoding="utf-8")
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
