@@ -8,6 +8,7 @@ import asyncio
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -448,8 +449,12 @@ class Words:
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return an array of shape (len(texts), 256), one unit vector a text."""
         self.embedded += len(texts)
-        rows = np.zeros((len(texts), 256), dtype=np.float32)
-        for row, text in zip(rows, texts, strict=True):
-            for word in re.findall(r"\w+", text.lower()) or ["-"]:
-                row[zlib.crc32(word.encode()) % 256] += 1
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True) if len(texts) else rows
+        return np.stack([_counted(text) for text in texts]) if texts else np.zeros((0, 256), np.float32)
+
+
+@cache
+def _counted(text: str) -> Vectors:
+    row = np.zeros(256, dtype=np.float32)
+    for word in re.findall(r"\w+", text.lower()) or ["-"]:
+        row[zlib.crc32(word.encode()) % 256] += 1
+    return row / np.linalg.norm(row)
