@@ -245,6 +245,8 @@ def _as_markdown(data: dict[str, Any]) -> str:
                 )
                 lines.append("\n".join(f"- {policy}" for policy in c["attends_to"]))
                 lines.append(f"`{c['key']}`; {', '.join(c['topics'])}; {', '.join(c['schwartz'])}")
+        elif key == "plain_speech":
+            lines.append(f"**{key}**: {len(value)} sentences (--json shows them)")
         elif key == "body":
             lines.append(f"```\n{value}\n```")
         elif isinstance(value, list):

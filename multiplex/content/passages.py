@@ -10,10 +10,9 @@ __all__ = ["Passage", "neutral_sentences", "passages"]
 
 
 class Passage(NamedTuple):
-    """A text of a perspective; all of a `group` go together when some are held out.
+    """A sentence of a perspective; all of a `group` go together when some are held out.
 
-    `tested` marks the whole sentences that a classifier is tried on; titles, policies and paragraphs
-    about a tradition are learned from only.
+    `tested` marks those that a classifier is tried on; paragraphs about a tradition are learned from only.
     """
 
     perspective: str
@@ -23,12 +22,13 @@ class Passage(NamedTuple):
 
 
 def passages(persona: Persona) -> list[Passage]:
-    """Return everything that a persona says, and what is said of it."""
+    """Return what a persona says, sentence by sentence, and what is said of it.
+
+    Titles and policies are left out: policies are worded so that anybody could notice the same thing.
+    """
     found = []
     for commitment in persona.commitments:
         group = f"{persona.name} {commitment.key}"
-        learned = (commitment.title, commitment.statement, *commitment.attends_to)
-        found += [Passage(persona.perspective, text, group, False) for text in learned]
         found += [Passage(persona.perspective, s, group, True) for s in sentences(commitment.statement)]
     for part in ("summary", "ontology", "epistemology", "ethics", "voice", "diversity"):
         said = sentences(getattr(persona, part))
