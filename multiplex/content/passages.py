@@ -3,7 +3,7 @@
 from importlib.resources import files
 from typing import NamedTuple
 
-from multiplex.content.personas import Persona
+from multiplex.content.personas import GENERIC_PHRASES, Persona
 from multiplex.sentences import sentences
 
 __all__ = ["Passage", "neutral_sentences", "passages"]
@@ -33,6 +33,9 @@ def passages(persona: Persona) -> list[Passage]:
     for part in ("summary", "ontology", "epistemology", "ethics", "voice", "diversity"):
         said = sentences(getattr(persona, part))
         found += [Passage(persona.perspective, s, f"{persona.name}/{part}", False) for s in said]
+    if persona.phrases != GENERIC_PHRASES:
+        own = (*persona.phrases.open, *persona.phrases.add, *persona.phrases.close)
+        found += [Passage(persona.perspective, phrase, f"{persona.name}/phrases", False) for phrase in own]
     for number, sentence in enumerate(persona.plain_speech):
         found.append(Passage(persona.perspective, sentence, f"{persona.name} {number}", True))
     return found

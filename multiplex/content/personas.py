@@ -30,7 +30,17 @@ from multiplex.content.schwartz import SchwartzValue
 from multiplex.content.topics import Topic
 from multiplex.errors import ContentError, near_miss
 
-__all__ = ["Commitment", "Pack", "PackFile", "Persona", "Phrases", "Source", "load_pack", "load_persona"]
+__all__ = [
+    "GENERIC_PHRASES",
+    "Commitment",
+    "Pack",
+    "PackFile",
+    "Persona",
+    "Phrases",
+    "Source",
+    "load_pack",
+    "load_persona",
+]
 
 Name = Annotated[str, AfterValidator(check_name)]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400)]
@@ -114,13 +124,14 @@ class Phrases(_Content):
     object: tuple[SpeakerLine, ...] = Field(min_length=1)
 
 
-_PHRASES = Phrases(
+GENERIC_PHRASES = Phrases(
     open=("I begin with this.", "This comes first for me."),
     add=("There is more.", "I would add this."),
     close=("So, in practice:",),
     concede=("I grant {speaker} this:", "{speaker} is right about one thing:"),
     object=("Where I cannot follow {speaker} is this:", "I would ask {speaker} to look again at this:"),
 )
+"""What a persona says that has no turns of phrase of its own."""
 
 
 class Persona(_Content):
@@ -137,7 +148,7 @@ class Persona(_Content):
     voice: Paragraph
     diversity: Paragraph
     limits: Paragraph
-    phrases: Phrases = _PHRASES
+    phrases: Phrases = GENERIC_PHRASES
     plain_speech: tuple[Line, ...] = Field(default=(), max_length=1000)
     """Sentences that only this worldview would say, without its names and terms: a classifier learns from them."""
     commitments: tuple[Commitment, ...] = Field(min_length=3)

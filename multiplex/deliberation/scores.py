@@ -9,6 +9,7 @@ from multiplex.content.passages import neutral_sentences, passages
 from multiplex.deliberation.state import Context, Plain, results_of, turns_of
 from multiplex.embedding import Embedder, Vectors
 from multiplex.moral_graph.cards import ValuesCard
+from multiplex.moral_graph.edges import Edge
 from multiplex.moral_graph.formats import to_dft_json
 from multiplex.moral_graph.graph import MoralGraph, aggregate
 from multiplex.moral_graph.judgements import Judgement, Transition
@@ -217,6 +218,12 @@ def _graph_summary(graph: MoralGraph | None) -> Plain:
         "cards": len(graph.values),
         "edges_judged": len(graph.edges),
         "edges_kept": len(kept),
-        "mean_likelihood": sum(e.likelihood or 0.0 for e in kept) / len(kept) if kept else None,
+        "mean_likelihood": _mean_likelihood(kept),
         "winners": plain(winners),
     }
+
+
+def _mean_likelihood(kept: Sequence[Edge]) -> Plain:
+    if not kept:
+        return Score.undefined("no edge was kept").as_dict()
+    return Score(sum(edge.likelihood or 0.0 for edge in kept) / len(kept)).as_dict()

@@ -27,7 +27,7 @@ def test_every_shipped_protocol_loads(name: str) -> None:
 def test_a_stage_stands_by_its_name_or_with_its_parameters(tmp_path: Path) -> None:
     protocol = load_protocol(write(tmp_path, f"{HEAD}stages: [open, exchange: {{rounds: 3}}]\n"))
     assert protocol.stages == (Open(), Exchange(rounds=3))
-    assert (protocol.minimum_panel, protocol.quorum) == (2, 0.5)
+    assert (protocol.minimum_panel, protocol.quorum) == (2, 0.25)
 
 
 def test_one_model_alone_needs_no_panel(tmp_path: Path) -> None:

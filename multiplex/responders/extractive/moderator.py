@@ -77,11 +77,12 @@ def propose_transition(relevance: Relevance, act: ProposeTransition) -> Proposal
     here, there = np.unravel_index(int(np.argmax(pairs)), pairs.shape)
     kept, found = attention(act.card.policies[int(here)]), attention(other.policies[int(there)])
     first = attention(act.card.policies[0 if here else min(1, len(act.card.policies) - 1)])
+    matter = lower_first(act.scenario.choice_context or "this question")
     return Proposal(
         to=other.id,
         about=fitted(f"Behind {quoted(act.card.title)} lies attention to {kept}.", 600),
         story=fitted(
-            f"Someone faced with {act.scenario.setting} had long been attending to {first} and to {kept}. "
+            f"Someone faced with {matter} had long been attending to {first} and to {kept}. "
             f"Going on, they came to notice {found} as well, and saw that this was what they had been looking "
             f"for. They did not give up {quoted(act.card.title)}, but found it again within {quoted(other.title)}.",
             1500,
@@ -285,11 +286,11 @@ def _consensus(
     camps: Sequence[tuple[Option, list[Persona]]],
     seed: int,
 ) -> str:
-    setting = act.scenario.setting
+    matter = lower_first(act.scenario.choice_context or "this matter")
     alone = "One tradition was heard here, and these lines speak for no other."
     lines = [
         pick(_SIGNED, seed).format(count=number(len(panel))) if len(panel) > 1 else alone,
-        f"In {lower_first(setting)}, whoever decides is asked to attend, before anything else, "
+        f"In {matter}, whoever decides is asked to attend, before anything else, "
         f"{joined([f'to {policy}' for policy in policies])}.",
     ]
     if shared:
