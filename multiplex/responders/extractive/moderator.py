@@ -24,7 +24,7 @@ from multiplex.acts import (
 from multiplex.content.personas import Commitment, Persona
 from multiplex.content.scenarios import Option
 from multiplex.moral_graph.cards import ValuesCard
-from multiplex.responders.extractive.persona import coverage, opening_commitments
+from multiplex.responders.extractive.persona import best_policy, coverage, opening_commitments
 from multiplex.responders.extractive.relevance import Relevance, wording
 from multiplex.responders.extractive.wording import (
     attention,
@@ -47,6 +47,9 @@ _SAME = 0.8
 
 _ALIKE = 0.4
 """The cosine from which two commitments of different personas count as asking for the same."""
+
+_TAKEN_UP, _NAMED = 3, 5
+"""How many objections a revision takes up at the most, and how many policies a revised statement names."""
 
 _BEARING = 0.25
 """The mean cosine to the question and the setting from which an objection's policy is taken up."""
@@ -105,7 +108,7 @@ def synthesise(relevance: Relevance, act: Synthesise, seed: int) -> Synthesis:
     return Synthesis(
         overton=act.previous.overton
         if act.previous
-        else fitted(_overton(act, panel, grounds, camps, shared, seed), 12000),
+        else fitted(_overton(relevance, act, panel, grounds, camps, shared, seed), 12000),
         consensus=consensus,
         agreements=tuple(_agreement(pair) for pair in shared),
         disagreements=_disagreements(camps, panel, grounds),
@@ -247,13 +250,13 @@ def _common_policies(
         nearest = relevance.cosines(texts, own).max(axis=1)
         support *= np.clip(nearest, 0.01, None) ** (1 / max(len(panel), 1))
     support += np.sort(relevance.cosines(texts, around), axis=1)[:, -2:].mean(axis=1)
-    chosen = asked[:4]
+    chosen = asked[:_TAKEN_UP]
     authors: set[str] = set()
     order = list(np.argsort(-support, kind="stable"))[act.candidate :]
     for index in order:
         author, text = entries[index][0], texts[index]
         near = relevance.cosines([text], chosen).max() if chosen else 0.0
-        if author not in authors and near < 0.55 and len(chosen) < 3 + len(asked[:4]):
+        if author not in authors and near < 0.55 and len(chosen) < (_NAMED if asked else _TAKEN_UP):
             authors.add(author)
             chosen.append(text)
     return chosen
@@ -320,6 +323,7 @@ _SAYS = (
 
 
 def _overton(
+    relevance: Relevance,
     act: Synthesise,
     panel: Sequence[Persona],
     grounds: dict[str, list[Commitment]],
@@ -329,7 +333,10 @@ def _overton(
 ) -> str:
     # A large panel is heard more briefly, and nobody is left out.
     room = max((10_500 - len(act.scenario.question)) // max(len(panel), 1), 100)
-    voice = {p.name: fitted(_voice(p, grounds[p.name], seed + i), room) for i, p in enumerate(panel)}
+    voice = {
+        p.name: fitted(_voice(relevance, p, grounds[p.name], act, seed + i), room)
+        for i, p in enumerate(panel)
+    }
     heard = (
         f"The {number(len(panel))} speakers have the same facts before them and begin from different places."
         if len(panel) > 1
@@ -350,9 +357,11 @@ def _overton(
     return "\n\n".join(paragraphs)
 
 
-def _voice(persona: Persona, grounds: Sequence[Commitment], offset: int) -> str:
+def _voice(
+    relevance: Relevance, persona: Persona, grounds: Sequence[Commitment], act: Synthesise, offset: int
+) -> str:
     second = grounds[1] if len(grounds) > 1 else grounds[0]
-    policy = attention(second.attends_to[offset % len(second.attends_to)])
+    policy = attention(best_policy(relevance, second, act.scenario))
     return pick(_SAYS, offset).format(
         label=persona.label,
         first=cited(grounds[0]),

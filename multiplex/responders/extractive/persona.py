@@ -33,6 +33,7 @@ from multiplex.sentences import sentences
 
 __all__ = [
     "articulate_value",
+    "best_policy",
     "coverage",
     "judge_transition",
     "opening_commitments",
@@ -47,6 +48,9 @@ _OPENING = 3
 
 _CLOSE = 0.85
 """The share of the best commitment's relevance from which the last one is still opened with."""
+
+_NEAR_ENOUGH = 0.7
+"""The share of the best commitment's relevance from which a new ground is brought into an exchange."""
 
 _SHARPNESS = 12.0
 """How much more the relevant commitments weigh in a stance: weights are exp(sharpness x relevance)."""
@@ -81,7 +85,7 @@ def take_position(relevance: Relevance, act: TakePosition, seed: int) -> Positio
     if len(chosen) > 1:
         rest = " ".join(cited(c) for c in chosen[1:])
         paragraphs.append(f"{pick(phrases.add, seed)} {rest}")
-    policies = [attention(c.attends_to[(seed + i) % len(c.attends_to)]) for i, c in enumerate(chosen[:2])]
+    policies = [attention(best_policy(relevance, c, act.scenario)) for c in chosen[:2]]
     closing = f"{pick(phrases.close, seed)} attend to {' and to '.join(policies)}."
     paragraphs.append(
         " ".join(part for part in (leaning(stance, act.scenario.options, seed), closing) if part)
@@ -109,9 +113,13 @@ def reply(relevance: Relevance, act: Respond, seed: int) -> Rejoinder:
     ]
     before = own_turns[-1].stance if own_turns else None
     conceded = _conceded_claims(own_turns, heard)
-    new = relevance.choose(
-        persona.commitments, relevance.to_scenario(persona.commitments, scenario), 1, said=voiced
-    )
+    scores = relevance.to_scenario(persona.commitments, scenario)
+    of = dict(zip((c.key for c in persona.commitments), scores, strict=True))
+    new = [
+        c
+        for c in relevance.choose(persona.commitments, scores, 1, said=voiced)
+        if of[c.key] >= _NEAR_ENOUGH * scores.max()
+    ]
     paragraphs: list[str] = []
     concedes: tuple[Point, ...] = ()
     objects: tuple[Point, ...] = ()
@@ -203,7 +211,7 @@ def ratify(relevance: Relevance, act: Ratify) -> Ballot:
     if endorsement >= 6:
         return Ballot(endorsement=endorsement, objection=None)
     missing = opening[int(np.argmax(relevance.to_scenario(opening, act.scenario) - carried))]
-    policy = attention(_best_policy(relevance, missing, act.scenario))
+    policy = attention(best_policy(relevance, missing, act.scenario))
     objection = fitted(f"It carries too little of {quoted(missing.title)}: {policy}.", 800)
     return Ballot(endorsement=endorsement, objection=objection)
 
@@ -233,7 +241,7 @@ def _endorsement(carried: float) -> int:
     return int(np.clip(np.floor(1 + 6 * place + 0.5), 1, 7))
 
 
-def _best_policy(relevance: Relevance, commitment: Commitment, scenario: Scenario) -> str:
+def best_policy(relevance: Relevance, commitment: Commitment, scenario: Scenario) -> str:
     """Return the policy of a commitment that bears most on the scenario."""
     asked = [scenario.question, f"{scenario.label} {scenario.setting}"]
     nearness = relevance.cosines(list(commitment.attends_to), asked).mean(axis=1)

@@ -15,7 +15,7 @@ __all__ = ["Relevance", "wording"]
 _TOPIC_BONUS = 0.12
 """What it adds to a cosine that the scenario's domain is among a commitment's topics."""
 
-_VARIETY = 0.2
+_VARIETY = 0.1
 """The weight of novelty against relevance in maximal marginal relevance (Carbonell and Goldstein, 1998)."""
 
 
