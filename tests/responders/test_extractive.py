@@ -169,13 +169,15 @@ def test_a_reply_concedes_to_someone_else_and_objects_to_yet_another(
     assert label[refused.to] in reply.statement
 
 
-def test_a_reply_brings_a_ground_that_was_not_used_before(table: ExtractiveResponder) -> None:
-    before = (turn(MILLER, number=0), turn(NURSE), turn(SAILOR))
-    act = Respond(scenario=SCENARIO, persona=MILLER, transcript=before, round=1)
-    reply = ask(table, act)
-    fresh = [c for c in MILLER.commitments if c.source.brief in reply.statement]
-    assert fresh
-    assert MILLER.commitments[0] not in [c for c in fresh if c.statement.rstrip(".") in reply.statement]
+def test_a_reply_brings_a_relevant_ground_that_was_not_used_before(table: ExtractiveResponder) -> None:
+    brought = []
+    for persona in PERSONAS:
+        turns = tuple(turn(p, number=0) for p in PERSONAS)
+        reply = ask(table, Respond(scenario=SCENARIO, persona=persona, transcript=turns, round=1))
+        spoken = [c for c in persona.commitments if c.statement.rstrip(".") in reply.statement]
+        assert persona.commitments[0] not in spoken
+        brought += spoken
+    assert brought
 
 
 def test_a_reply_to_nobody_objects_to_nobody(table: ExtractiveResponder) -> None:
