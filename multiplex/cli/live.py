@@ -9,6 +9,7 @@ from rich.live import Live as RichLive
 from rich.table import Table
 from rich.text import Text
 
+from multiplex.cli.text import safe
 from multiplex.content.panels import Panel
 from multiplex.content.protocols import Protocol
 from multiplex.content.scenarios import Scenario
@@ -43,7 +44,7 @@ class Live:
             self._live = RichLive(self._table(), console=self._console, refresh_per_second=8, transient=True)
             self._live.start()
         elif self._shown:
-            self._console.print(self._title)
+            self._console.print(safe(self._title))
         return self
 
     def __exit__(
@@ -66,7 +67,7 @@ class Live:
             self._marks[event.speaker, event.stage] = "failed" if event.failure else "answered"
             self._said[event.speaker] = event.failure or _gist(event)
             if event.failure and self._live is None:
-                self._console.print(f"    {self._labels[event.speaker]}: {event.failure}", style="red")
+                self._console.print(safe(f"    {self._labels[event.speaker]}: {event.failure}", style="red"))
         if self._live is not None:
             self._live.update(self._table())
 
@@ -79,8 +80,8 @@ class Live:
         for name, label in self._labels.items():
             marks = [self._marks.get((name, stage), "waiting") for stage in self._stages]
             cells = [Text(_MARKS[mark], style=_STYLES[mark]) for mark in marks]
-            table.add_row(label, *cells, Text(self._said.get(name, ""), style="dim"))
-        return Group(Text(self._title, style="bold"), table)
+            table.add_row(safe(label), *cells, safe(self._said.get(name, ""), style="dim"))
+        return Group(safe(self._title, style="bold"), table)
 
 
 def _gist(event: ActFinished) -> str:

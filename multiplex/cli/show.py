@@ -7,9 +7,9 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
-from rich.text import Text
 from rich.tree import Tree
 
+from multiplex.cli.text import safe
 from multiplex.content.panels import pack_names, seat
 from multiplex.content.personas import PackFile, Persona, load_pack
 from multiplex.content.protocols import STAGES, Protocol, load_protocol, protocol_names
@@ -38,9 +38,9 @@ def print_run(run: Run) -> None:
     console = Console(highlight=False)
     scenario = run.manifest["content"]["scenario"]
     labels = run.manifest["content"]["labels"]
-    console.rule(f"[bold]{scenario.get('title') or scenario['question']}")
+    console.rule(safe(scenario.get("title") or scenario["question"], style="bold"))
     if run.answers.notice:
-        console.print(Text(run.answers.notice, style="italic dim"))
+        console.print(safe(run.answers.notice, style="italic dim"))
     _section(console, "The spectrum of views", run.answers.overton, run.answers.reasons.get("overton"))
     consensus = run.answers.consensus
     _section(
@@ -52,15 +52,15 @@ def print_run(run: Run) -> None:
     if consensus and consensus.endorsements:
         for name, value in consensus.endorsements.items():
             given = "abstained" if value is None else f"{'■' * value}{'·' * (7 - value)} {value}"
-            console.print(Text(f"  {labels[name]:<20} {given}", style="dim" if value is None else ""))
+            console.print(safe(f"  {labels[name]:<20} {given}", style="dim" if value is None else ""))
         for dissent in consensus.dissent:
-            console.print(Text(f"  {dissent.label} objects: {dissent.text}", style="dim"))
+            console.print(safe(f"  {dissent.label} objects: {dissent.text}", style="dim"))
     shares = run.answers.distribution
     if shares and shares["overall"]:
         texts = {option["key"]: option["text"] for option in scenario["options"]}
         console.print("\n[bold]How the panel leans")
         for key, share in shares["overall"].items():
-            console.print(Text(f"  {_bar(share)} {100 * share:3.0f}%  {texts[key]}"))
+            console.print(safe(f"  {_bar(share)} {100 * share:3.0f}%  {texts[key]}"))
     if run.answers.steered:
         console.print(
             f"\n[bold]One answer for each persona[/] ({len(run.answers.steered)}): in answers.json and report.md"
@@ -69,18 +69,18 @@ def print_run(run: Run) -> None:
     _print_scores(console, run)
     failed = run.usage["failures"]
     tail = f", {failed} failed (see report.md)" if failed else ""
-    console.print(
-        f"\n{run.usage['acts']} acts{tail}, {run.usage['seconds']:.1f} s. {run.path or ''}", soft_wrap=True
-    )
-    console.print(Text(run.manifest["simulated"], style="dim"))
+    console.print()
+    account = f"{run.usage['acts']} acts{tail}, {run.usage['seconds']:.1f} s. {run.path or ''}"
+    console.print(safe(account), soft_wrap=True)
+    console.print(safe(run.manifest["simulated"], style="dim"))
 
 
 def _section(console: Console, title: str, text: str | None, reason: str | None) -> None:
     console.print(f"\n[bold]{title}\n")
     if text is None:
-        console.print(Text(f"None: {reason or 'it was not asked for'}.", style="dim"))
+        console.print(safe(f"None: {reason or 'it was not asked for'}.", style="dim"))
         return
-    console.print(Text(text))
+    console.print(safe(text))
 
 
 def _print_values(console: Console, run: Run) -> None:
@@ -90,7 +90,7 @@ def _print_values(console: Console, run: Run) -> None:
     winners = graph["winners"]["values"]
     console.print()
     if not winners:
-        console.print(Text(f"Winning values: none, {graph['winners']['reason']}.", style="dim"))
+        console.print(safe(f"Winning values: none, {graph['winners']['reason']}.", style="dim"))
         return
     card = {value["id"]: value for value in graph["values"]}
     into: dict[str, list[dict[str, Any]]] = {}
@@ -101,7 +101,7 @@ def _print_values(console: Console, run: Run) -> None:
     for winner in winners[:5]:
         value = card[winner["id"]]
         branch = tree.add(
-            Text(
+            safe(
                 f"{winner['rank']}. {winner['title']}  ({', '.join(value['authors'])}) "
                 f"PageRank {winner['pagerank']:.3f}"
             )
@@ -109,7 +109,7 @@ def _print_values(console: Console, run: Run) -> None:
         for edge in sorted(into.get(winner["id"], []), key=lambda e: -e["summary"]["wiserLikelihood"]):
             counts = edge["counts"]
             said = f"{counts['markedWiser']} wiser, {counts['markedNotWiser']} not, {counts['markedUnsure']} unsure"
-            branch.add(Text(f"{card[edge['sourceValueId']]['title']}  ({said})", style="dim"))
+            branch.add(safe(f"{card[edge['sourceValueId']]['title']}  ({said})", style="dim"))
     console.print(tree)
 
 
@@ -120,7 +120,7 @@ def _print_scores(console: Console, run: Run) -> None:
     table.add_column("", no_wrap=True)
     table.add_column("", style="dim", overflow="fold")
     for name, value, note in score_rows(run):
-        table.add_row(name, value, _score_bar(name, value), note)
+        table.add_row(name, value, _score_bar(name, value), safe(note))
     console.print()
     console.print(table)
 
@@ -178,7 +178,10 @@ def print_listing(kind: str, rows: list[dict[str, Any]]) -> None:
         table.add_column(key, style="bold" if key == "name" else "", overflow="fold", no_wrap=key == "name")
     for row in rows:
         table.add_row(
-            *(", ".join(v) if isinstance(v, list) else str(v if v is not None else "-") for v in row.values())
+            *(
+                safe(", ".join(v) if isinstance(v, list) else v if v is not None else "-")
+                for v in row.values()
+            )
         )
     console.print(table)
 
@@ -231,7 +234,7 @@ def schema(kind: str) -> dict[str, Any]:
 
 def print_content(found: dict[str, Any]) -> None:
     """Print one piece of content to be read."""
-    Console(highlight=False).print(Markdown(_as_markdown(found)))
+    Console(highlight=False).print(Markdown(safe(_as_markdown(found)).plain))
 
 
 def _as_markdown(data: dict[str, Any]) -> str:
@@ -288,7 +291,7 @@ def past_runs(folder: Path) -> list[dict[str, Any]]:
 def print_runs(rows: list[dict[str, Any]], folder: Path) -> None:
     """Print past runs as a table."""
     if not rows:
-        Console(highlight=False).print(f"no runs in {folder}")
+        Console(highlight=False).print(safe(f"no runs in {folder}"))
         return
     table = Table(box=None, pad_edge=False)
     for key in rows[0]:
@@ -296,7 +299,7 @@ def print_runs(rows: list[dict[str, Any]], folder: Path) -> None:
     for row in rows:
         table.add_row(
             *(
-                "-" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
+                safe("-" if value is None else f"{value:.2f}" if isinstance(value, float) else value)
                 for value in row.values()
             )
         )
