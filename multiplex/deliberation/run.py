@@ -1,5 +1,6 @@
 """Run one deliberation: compile, stream, read the answers off, score, and hand back a `Run`."""
 
+import hashlib
 import platform
 import sys
 import time
@@ -113,7 +114,12 @@ async def conduct(
             "perspectives": list(panel.pack.perspectives),
             "labels": {persona.name: persona.label for persona in panel.personas},
         },
-        "sha256": {**panel.hashes, **(hashes or {})},
+        "sha256": {
+            "scenario": _sha256(scenario.model_dump_json()),
+            "protocol": _sha256(protocol.model_dump_json()),
+            **panel.hashes,
+            **(hashes or {}),
+        },
     }
     return Run(
         run=run,
@@ -162,6 +168,10 @@ def _peak_mb() -> float | None:
         return None
     unit = 1 if sys.platform == "darwin" else 1024
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _version(package: str) -> str | None:
