@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
 
 __all__ = ["Embed", "Floats", "Labels", "TextModel", "Wording", "calibrate", "calibrated", "fit"]
 
@@ -95,7 +96,9 @@ def fit(
     truth = np.eye(classes)[labels]
     system = _kernel(vectors, words, vectors, words)
     system[np.diag_indices_from(system)] += _RIDGE * counts[labels] / share
-    inverse = _inverse(system)
+    # On a busy machine BLAS threads wait for one another by spinning: one alone is seldom slower, and steady.
+    with threadpool_limits(limits=1):
+        inverse = _inverse(system)
     weights = inverse @ truth
     held_out = np.empty_like(weights)
     for fold in np.unique(folds):
