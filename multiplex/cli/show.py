@@ -59,6 +59,8 @@ def print_run(run: Run) -> None:
     if shares and shares["overall"]:
         texts = {option["key"]: option["text"] for option in scenario["options"]}
         console.print("\n[bold]How the panel leans")
+        if run.answers.notice:
+            console.print(safe("  estimated from nearness of words, not from argument", style="dim"))
         for key, share in shares["overall"].items():
             console.print(safe(f"  {_bar(share)} {100 * share:3.0f}%  {texts[key]}"))
     if run.answers.steered:
@@ -70,7 +72,10 @@ def print_run(run: Run) -> None:
     failed = run.usage["failures"]
     tail = f", {failed} failed (see report.md)" if failed else ""
     console.print()
-    account = f"{run.usage['acts']} acts{tail}, {run.usage['seconds']:.1f} s. {run.path or ''}"
+    count = run.usage["acts"]
+    account = (
+        f"{count} {'act' if count == 1 else 'acts'}{tail}, {run.usage['seconds']:.1f} s. {run.path or ''}"
+    )
     console.print(safe(account), soft_wrap=True)
     console.print(safe(run.manifest["simulated"], style="dim"))
 

@@ -129,7 +129,7 @@ def _values(run: Run) -> list[str]:
 
 
 def _scores(run: Run) -> list[str]:
-    rows = [f"| {name} | {value} | {note} |" for name, value, note in score_rows(run)]
+    rows = [f"| {name} | {value} | {_cell(note)} |" for name, value, note in score_rows(run)]
     return ["\n".join(["| score | value | |", "|---|---|---|", *rows])]
 
 
@@ -141,6 +141,7 @@ def score_rows(run: Run) -> list[tuple[str, str, str]]:
         s["value"] for s in scores["perspective_entropy"]["steered"].values() if s["value"] is not None
     ]
     endorsement = scores["consensus"]["endorsement"]
+    grouped = scores["consensus"]["group_aware"]
     alpha = scores["agreement"]["krippendorff_alpha"]
     dynamics = scores["dynamics"]["rounds"]
     last = dynamics[-1] if dynamics else None
@@ -155,12 +156,12 @@ def score_rows(run: Run) -> list[tuple[str, str, str]]:
         ),
         _row("Representation", scores["representation"]["overton"], "share of personas carried"),
         _row("Endorsement", endorsement, f"mean of 1 to 7; lowest {endorsement.get('minimum')}"),
-        _row("Group-aware consensus", scores["consensus"]["group_aware"], "all opinion groups agree"),
+        _row("Group-aware consensus", grouped, f"at unanimity {grouped.get('ceiling') or 0:.2f}"),
         _row("Agreement on values", alpha, "Krippendorff's alpha"),
     ]
     if last is not None:
-        rows.append(_row("Stance entropy", last["entropy"], "disagreement at the end"))
-        rows.append(_row("Stance diversity", scores["dynamics"]["erosion"], "last round minus first"))
+        rows.append(_row("Disagreement", last["disagreement"], "over the options, at the end"))
+        rows.append(_row("Change in diversity", scores["dynamics"]["erosion"], "last round minus first"))
     return rows
 
 
@@ -194,8 +195,8 @@ def _caution(run: Run) -> str:
     return (
         f"{run.manifest['simulated']} Perspective entropy says which perspectives a text references, not who is "
         "right, and depends on a classifier that errs: its figures on sentences that it was not trained on stand "
-        f"in `scores.json` under `control` ({', '.join(sorted(entropy))}). Stance entropy says how far the panel "
-        "disagrees. They are different things."
+        f"in `scores.json` under `control` ({', '.join(sorted(entropy))}). Disagreement says how far the panel's stances "
+        "lie apart. They are different things."
     )
 
 
@@ -205,6 +206,10 @@ def _missing(run: Run, answer: str) -> str:
 
 def _bullets(lines: Any) -> str:
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
 
 
 def _share(value: float) -> str:

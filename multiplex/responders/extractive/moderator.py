@@ -24,7 +24,12 @@ from multiplex.acts import (
 from multiplex.content.personas import Commitment, Persona
 from multiplex.content.scenarios import Option
 from multiplex.moral_graph.cards import ValuesCard
-from multiplex.responders.extractive.persona import best_policy, coverage, opening_commitments
+from multiplex.responders.extractive.persona import (
+    best_policy,
+    coverage,
+    opening_commitments,
+    speaks_to,
+)
 from multiplex.responders.extractive.relevance import Relevance, wording
 from multiplex.responders.extractive.wording import (
     attention,
@@ -160,7 +165,7 @@ def answer(relevance: Relevance, act: AnswerAlone, seed: int) -> Answered:
         persona = owner[id(commitment)]
         if taken[persona.name] < 2 and len(parts) < 8:
             taken[persona.name] += 1
-            parts.append(fitted(f"A {persona.label} view: {cited(commitment)}", 990))
+            parts.append(fitted(f"{persona.label}: {cited(commitment)}", 990))
     return Answered(answer="\n\n".join(parts))
 
 
@@ -244,6 +249,7 @@ def _common_policies(
     if asked:
         bearing = relevance.cosines(asked, around[:2]).mean(axis=1)
         asked = [policy for policy, cosine in zip(asked, bearing, strict=True) if cosine >= _BEARING]
+    on_point = relevance.cosines(texts, around[:2]).mean(axis=1) >= _BEARING
     support = np.ones(len(texts))
     for persona in panel:
         own = [attention(policy) for c in grounds[persona.name] for policy in c.attends_to]
@@ -252,7 +258,9 @@ def _common_policies(
     support += np.sort(relevance.cosines(texts, around), axis=1)[:, -2:].mean(axis=1)
     chosen = asked[:_TAKEN_UP]
     authors: set[str] = set()
-    order = list(np.argsort(-support, kind="stable"))[act.candidate :]
+    by_support = list(np.argsort(-support, kind="stable"))
+    ranked = [index for index in by_support if on_point[index]] or by_support[:2]
+    order = ranked[act.candidate :] or ranked
     for index in order:
         author, text = entries[index][0], texts[index]
         near = relevance.cosines([text], chosen).max() if chosen else 0.0
@@ -342,11 +350,17 @@ def _overton(
         if len(panel) > 1
         else "One speaker was heard."
     )
+    silent = [p.label for p in panel if not speaks_to(relevance, p, act.scenario)]
+    if silent:
+        heard += (
+            f" Nothing that {'they stand' if len(silent) == len(panel) else joined(silent) + ' stand'} for "
+            "speaks to just this question; what comes nearest is said."
+        )
     paragraphs = [f"{act.scenario.question} {heard}"]
     grouped = [p.name for _, people in camps for p in people]
     for option, people in camps:
         stand = "stands" if len(people) == 1 else "stand"
-        head = f"Nearest to “{option.text.rstrip('.')}” {stand} {joined([p.label for p in people])}."
+        head = f"By their reasons, nearest to “{option.text.rstrip('.')}” {stand} {joined([p.label for p in people])}."
         paragraphs += [head, *(voice[p.name] for p in people)]
     between = [p for p in panel if p.name not in grouped]
     if between and camps:

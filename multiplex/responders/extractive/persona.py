@@ -28,7 +28,16 @@ from multiplex.content.personas import Commitment, Persona
 from multiplex.content.scenarios import Scenario
 from multiplex.moral_graph.cards import ValuesCard
 from multiplex.responders.extractive.relevance import Relevance, wording
-from multiplex.responders.extractive.wording import attention, cited, fitted, leaning, named, pick, quoted
+from multiplex.responders.extractive.wording import (
+    attention,
+    cited,
+    fitted,
+    is_torn,
+    leaning,
+    named,
+    pick,
+    quoted,
+)
 from multiplex.sentences import sentences
 
 __all__ = [
@@ -40,14 +49,18 @@ __all__ = [
     "rank",
     "ratify",
     "reply",
+    "speaks_to",
     "take_position",
 ]
 
 _OPENING = 3
-"""How many commitments an opening rests on at the most, and at least one fewer."""
+"""How many commitments an opening rests on at the most."""
 
-_CLOSE = 0.85
-"""The share of the best commitment's relevance from which the last one is still opened with."""
+_CLOSE = 0.8
+"""The share of the best commitment's relevance from which another is opened with."""
+
+_SPEAKS_TO = 0.2
+"""The relevance of the best commitment below which a persona says that it has nothing on just this question."""
 
 _NEAR_ENOUGH = 0.7
 """The share of the best commitment's relevance from which a new ground is brought into an exchange."""
@@ -64,6 +77,8 @@ _MARGIN = 0.02
 _RELATED = 0.25
 """The cosine of two cards below which a move between them is a change of subject."""
 
+_NOTHING = "I have nothing of my own that speaks to just this; what comes nearest is the following."
+
 _FAINT, _FULL = 0.22, 0.72
 """The coverage of a persona's concerns by a statement that counts as 1 and as 7."""
 
@@ -73,7 +88,12 @@ def opening_commitments(relevance: Relevance, persona: Persona, scenario: Scenar
     scores = relevance.to_scenario(persona.commitments, scenario)
     chosen = relevance.choose(persona.commitments, scores, _OPENING)
     of = dict(zip((c.key for c in persona.commitments), scores, strict=True))
-    return [c for i, c in enumerate(chosen) if i < _OPENING - 1 or of[c.key] >= _CLOSE * of[chosen[0].key]]
+    return [c for i, c in enumerate(chosen) if i == 0 or of[c.key] >= _CLOSE * of[chosen[0].key]]
+
+
+def speaks_to(relevance: Relevance, persona: Persona, scenario: Scenario) -> bool:
+    """Tell whether anything that a persona stands for bears on the question itself."""
+    return bool(relevance.to_scenario(persona.commitments, scenario).max() >= _SPEAKS_TO)
 
 
 def take_position(relevance: Relevance, act: TakePosition, seed: int) -> Position:
@@ -81,7 +101,8 @@ def take_position(relevance: Relevance, act: TakePosition, seed: int) -> Positio
     phrases = act.persona.phrases
     chosen = opening_commitments(relevance, act.persona, act.scenario)
     stance = _stance(relevance, act.persona, act.scenario)
-    paragraphs = [f"{pick(phrases.open, seed)} {cited(chosen[0])}"]
+    lead = pick(phrases.open, seed) if speaks_to(relevance, act.persona, act.scenario) else _NOTHING
+    paragraphs = [f"{lead} {cited(chosen[0])}"]
     if len(chosen) > 1:
         rest = " ".join(cited(c) for c in chosen[1:])
         paragraphs.append(f"{pick(phrases.add, seed)} {rest}")
@@ -98,7 +119,9 @@ def take_position(relevance: Relevance, act: TakePosition, seed: int) -> Positio
 
 
 def reply(relevance: Relevance, act: Respond, seed: int) -> Rejoinder:
-    """Concede to the nearest claim of another, object to the furthest, and bring a new ground.
+    """Concede to the nearest claim of another, object to a course that another leans to, and bring a new ground.
+
+    Nobody objects to another's claim: that two claims are far apart in words does not make them contrary.
 
     What is conceded counts, at half weight, among the grounds of the stance from then on.
     """
@@ -131,13 +154,12 @@ def reply(relevance: Relevance, act: Respond, seed: int) -> Rejoinder:
         ground = _nearest(relevance, persona, near[1].text)
         known = f" I know it by another name, {named(ground)}." if ground else ""
         paragraphs.append(f"{lead} {_gist(near[1].text)}{known}")
-        far = _least_agreeable(
-            relevance, act, [h for h in heard if h[0].speaker != near[0].speaker], own_turns
-        )
-        if far is not None:
-            objects = (Point(to=far[0].speaker, text=far[1].text[:800]),)
-            lead = pick(persona.phrases.object, seed, act.round).format(speaker=far[0].label)
-            paragraphs.append(f"{lead} {_gist(far[1].text)}")
+        other = _who_leans_elsewhere(act, own_turns, apart_from=near[0].speaker)
+        if other is not None:
+            course = scenario.option(_leads(other.stance or {}) or "").text.rstrip(".")
+            objects = (Point(to=other.speaker, text=course),)
+            lead = pick(persona.phrases.object, seed, act.round).format(speaker=other.label)
+            paragraphs.append(f"{lead} the course they stand nearest to, ‘{course}’.")
     if new:
         paragraphs.append(f"{pick(persona.phrases.add, seed, act.round)} {cited(new[0])}")
     stance = _stance(relevance, persona, scenario, conceded)
@@ -322,18 +344,22 @@ def _most_agreeable(
     return fresh[int(np.argmax(support + bearing))]
 
 
-def _least_agreeable(
-    relevance: Relevance, act: Respond, heard: list[tuple[Turn, Claim]], own_turns: list[Turn]
-) -> tuple[Turn, Claim] | None:
-    """Return the claim furthest from one's own that bears on the question, of a speaker whose stance lies away."""
-    answered = {point.to for turn in own_turns for point in turn.objects}
-    fresh = [h for h in heard if h[0].speaker not in answered] or heard
-    if not fresh:
-        return None
+def _who_leans_elsewhere(act: Respond, own_turns: list[Turn], *, apart_from: str) -> Turn | None:
+    """Return the latest turn of the speaker who leans furthest from one's own course, both clearly."""
     mine = own_turns[-1].stance if own_turns else None
-    distance = np.array([_distance(mine, turn.stance) for turn, _ in fresh])
-    support, bearing = _support(relevance, act, fresh)
-    return fresh[int(np.argmax(0.5 * distance + bearing - support))]
+    if not mine or is_torn(mine):
+        return None
+    latest = {turn.speaker: turn for turn in act.transcript if turn.stance}
+    answered = {point.to for turn in own_turns for point in turn.objects}
+    others = [
+        turn
+        for speaker, turn in latest.items()
+        if speaker not in {act.persona.name, apart_from, *answered}
+        and turn.stance
+        and not is_torn(turn.stance)
+        and _leads(turn.stance) != _leads(mine)
+    ]
+    return max(others, key=lambda turn: _distance(mine, turn.stance), default=None)
 
 
 def _distance(left: dict[str, float] | None, right: dict[str, float] | None) -> float:

@@ -95,15 +95,14 @@ def quoted(title: str) -> str:
 
 
 _LEANINGS = (
-    "Of the courses open here I lean towards this one: {option}.",
-    "If I must choose, then {option}.",
-    "Weighing the courses before us, I come down nearest to this: {option}.",
-    "My counsel in this case is: {option}.",
-    "What follows for this case, as I see it, is to {option}.",
+    "Of the courses open here, the reasons given for this one come nearest to mine: {option}.",
+    "Among the courses before us I hear most of what I attend to in this one: {option}.",
+    "The case made for one course sounds closest to my own concerns: {option}.",
+    "If I look for my own reasons among the courses, I find most of them here: {option}.",
 )
 _TORN = (
-    "I am drawn two ways, to {option} and also to {other}.",
-    "Two of the courses speak to me: {option}, and yet also {other}.",
+    "I hear my concerns in two of the courses: {option}, and also {other}.",
+    "Two of the courses speak to what I attend to: {option}, and yet also {other}.",
     "I would not pretend to be of one mind: {option} weighs with me, and so does {other}.",
 )
 
@@ -111,7 +110,7 @@ _TORN = (
 def is_torn(stance: dict[str, float]) -> bool:
     """Tell whether a stance's two heaviest options are too close to say where it leans."""
     first, second = sorted(stance.values(), reverse=True)[:2]
-    return first - second < 0.1
+    return first - second < 0.15
 
 
 def leaning(stance: dict[str, float], options: Sequence[Option], seed: int) -> str:
@@ -122,5 +121,4 @@ def leaning(stance: dict[str, float], options: Sequence[Option], seed: int) -> s
     first, second = lower_first(ordered[0].text.rstrip(".")), lower_first(ordered[1].text.rstrip("."))
     if is_torn(stance):
         return pick(_TORN, seed).format(option=first, other=second)
-    # Options are worded as actions or as claims; only an action can follow "is to".
-    return pick(_LEANINGS[:4], seed).format(option=first)
+    return pick(_LEANINGS, seed).format(option=first)
