@@ -123,7 +123,7 @@ class Merger(_Reply):
     """Which cards are one value: groups of two or more card ids."""
 
     groups: Annotated[
-        tuple[Annotated[tuple[Annotated[str, _text(40)], ...], Field(min_length=2, max_length=60)], ...],
+        tuple[Annotated[tuple[Annotated[str, _text(80)], ...], Field(min_length=2, max_length=60)], ...],
         Field(max_length=60),
     ]
 
@@ -131,7 +131,7 @@ class Merger(_Reply):
 class Proposal(_Reply):
     """A proposed move from a card to a wiser one, with the story that makes the case."""
 
-    to: Annotated[str, _text(40)]
+    to: Annotated[str, _text(80)]
     about: Annotated[str, _text(600)]
     story: Annotated[str, _text(1500)]
 

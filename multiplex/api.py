@@ -5,7 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
+from pydantic import ValidationError
+
 from multiplex.acts import Responder
+from multiplex.content.files import explain
 from multiplex.content.panels import seat
 from multiplex.content.personas import Persona
 from multiplex.content.protocols import Protocol, load_protocol
@@ -13,9 +16,11 @@ from multiplex.content.roles import load_roles
 from multiplex.content.scenarios import Scenario
 from multiplex.deliberation.events import Event
 from multiplex.deliberation.run import check_panel, conduct
+from multiplex.deliberation.scores import read_moral_graph
 from multiplex.embedding import Embedder, SentenceEmbedder
 from multiplex.errors import ContentError
 from multiplex.models.base import Model
+from multiplex.moral_graph.formats import to_graphml
 from multiplex.responders.choose import model_named, responder_for
 from multiplex.responders.extractive import ExtractiveResponder
 from multiplex.runs import Run, check_writable, save_run
@@ -62,11 +67,7 @@ async def adeliberate(
         RunError: `out` cannot be written.
         ModelError: the embedding model cannot be loaded.
     """
-    scenario = (
-        Scenario.model_validate({"name": "question", "question": question})
-        if isinstance(question, str)
-        else question
-    )
+    scenario = _asked(question) if isinstance(question, str) else question
     chosen = scenario.protocol if protocol is None else protocol
     compiled = chosen if isinstance(chosen, Protocol) else load_protocol(chosen)
     panel = seat(scenario.personas if personas is None else personas)
@@ -104,7 +105,10 @@ async def adeliberate(
         return run
     from multiplex.report.markdown import report
 
-    return save_run(run, Path(out), extra={"report.md": report(run)})
+    extra = {"report.md": report(run)}
+    if run.moral_graph is not None:
+        extra["moral_graph.graphml"] = to_graphml(read_moral_graph(run.moral_graph))
+    return save_run(run, Path(out), extra=extra)
 
 
 def deliberate(
@@ -149,6 +153,13 @@ def deliberate(
             on_event=on_event,
         )
     )
+
+
+def _asked(question: str) -> Scenario:
+    try:
+        return Scenario.model_validate({"name": "question", "question": question})
+    except ValidationError as error:
+        raise ContentError(explain(error, Scenario)) from error
 
 
 def _seed(seed: int | None, scenario: Scenario) -> int:

@@ -61,7 +61,8 @@ class SentenceEmbedder:
         self._model: Any = None
         self._known: dict[str, NDArray[np.float32]] = {}
         folder = cache_folder() if cache is None else cache
-        label = hashlib.sha256(f"{self.name}\x1f{_WEIGHTS_SHA256}".encode()).hexdigest()[:12]
+        identity = f"{self.name}\x1f{_WEIGHTS_SHA256}{_fingerprint(model)}"
+        label = hashlib.sha256(identity.encode()).hexdigest()[:12]
         self._store = folder / f"embeddings-{label}.sqlite"
 
     def embed(self, texts: Sequence[str]) -> Vectors:
@@ -120,6 +121,16 @@ class SentenceEmbedder:
 
 def _key(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
+
+
+def _fingerprint(model: str | None) -> str:
+    """Return what tells one state of a model's folder from another; nothing for a model by name."""
+    with suppress(OSError):
+        if model and (folder := Path(model)).is_dir():
+            states = [(file, file.stat()) for file in sorted(folder.rglob("*")) if file.is_file()]
+            listed = [(str(file.relative_to(folder)), s.st_size, s.st_mtime_ns) for file, s in states]
+            return f"\x1f{folder.resolve()}\x1f{listed!r}"
+    return ""
 
 
 def _load(model: str | None) -> Any:

@@ -1,7 +1,7 @@
 """A run: everything one deliberation left behind, as an object and as a folder.
 
 The folder holds `run.json` (what ran), `transcript.jsonl` (every act, in the order asked, with its
-reply or failure), `answers.json`, `moral_graph.json` and `scores.json`. It appears whole or not at all.
+reply or failure), `answers.json`, `moral_graph.json` and `scores.json`, and what is made from them. It appears whole or not at all.
 """
 
 import json
@@ -167,7 +167,7 @@ def load_run(folder: str | Path) -> Run:
             key: manifest[key]
             for key in ("run", "scenario", "protocol", "model", "seed", "personas", "usage")
         }
-        return Run(
+        run = Run(
             **data,
             path=str(folder),
             answers=Answers.model_validate(_read(folder / "answers.json")),
@@ -176,8 +176,40 @@ def load_run(folder: str | Path) -> Run:
             manifest=manifest,
             transcript=tuple(json.loads(line) for line in lines if line),
         )
+        _check_parts(run)
+        return run
     except (OSError, KeyError, TypeError, ValueError, ValidationError) as error:
         raise RunError(f"{folder}: is damaged: {type(error).__name__}: {_first_line(error)}") from error
+
+
+_PARTS = {
+    "run.json": (
+        "created simulated content.scenario.question content.labels content.perspectives "
+        "usage.acts usage.failures usage.seconds"
+    ),
+    "scores.json": (
+        "perspective_entropy.overton.value perspective_entropy.steered perspective_entropy.control "
+        "consensus.endorsement.value consensus.group_aware.value agreement.krippendorff_alpha.value "
+        "representation.overton.value dynamics.rounds"
+    ),
+    "moral_graph.json": "values edges winners.values",
+    "transcript.jsonl": "act speaker step round reply failure",
+}
+"""What reports rely on in the parts of a run that are kept as plain data."""
+
+
+def _check_parts(run: Run) -> None:
+    """Raise ValueError where a part is missing."""
+    graphs = [] if run.moral_graph is None else [run.moral_graph]
+    held = zip(_PARTS, ([run.manifest], [run.scores], graphs, run.transcript), strict=True)
+    for name, parts in held:
+        for part in parts:
+            for place in _PARTS[name].split():
+                here: Any = part
+                for key in place.split("."):
+                    if not isinstance(here, dict) or key not in here:
+                        raise ValueError(f"{name}: {place} is missing")
+                    here = here[key]
 
 
 def list_runs(folder: Path) -> Iterator[Path]:

@@ -244,6 +244,12 @@ def test_groups_are_disjoint_and_name_cards_that_there_are() -> None:
         Merger(groups=(("miller.1",),))
 
 
+def test_a_card_of_the_longest_name_can_be_merged_and_proposed() -> None:
+    longest = f"{'n' * 60}.10"
+    assert Merger(groups=((longest, "miller.1"),)).groups[0][0] == longest
+    assert Proposal(to=longest, about="It.", story="So.").to == longest
+
+
 @pytest.mark.parametrize("to", ["miller.1", "owl.1"])
 def test_a_wiser_card_is_another_one(to: str) -> None:
     act = EVERY[ProposeTransition.name]

@@ -113,3 +113,13 @@ def test_the_cache_lies_where_the_environment_says(monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("MULTIPLEX_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_folder() == Path.home() / ".cache" / "multiplex"
+
+
+def test_a_model_in_a_folder_has_a_new_store_when_its_files_change(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "weights").write_text("one")
+    stores = [SentenceEmbedder(str(model), cache=tmp_path)._store for _ in range(2)]
+    (model / "weights").write_text("other")
+    stores.append(SentenceEmbedder(str(model), cache=tmp_path)._store)
+    assert stores[0] == stores[1] != stores[2]

@@ -45,7 +45,7 @@ def test_the_wheel_ships_the_content_of_the_checkout_and_no_other_top_level_pack
     ).stdout.splitlines()
     assert shipped == {name: (ROOT / name).read_bytes() for name in tracked}
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"multiplex"}
-    assert "multiplex/scoring/neutral.txt" in names
+    assert "multiplex/content/neutral.txt" in names
     assert "multiplex/py.typed" in names
 
 

@@ -45,7 +45,9 @@ def _plain_errors() -> Iterator[None]:
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
+    from multiplex.cli.text import safe
+
+    print(f"error: {safe(message).plain}", file=sys.stderr)
     raise typer.Exit(1)
 
 
@@ -89,7 +91,7 @@ def run(
         str | None, typer.Option(help="A protocol by name or file; else the scenario's.", show_default=False)
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Else the scenario's own.", show_default=False)
+        int | None, typer.Option(min=0, max=2**63 - 1, help="Else the scenario's own.", show_default=False)
     ] = None,
     out: Annotated[Path, typer.Option(help="The folder that runs are written to.")] = _RUNS,
     timeout: Annotated[
@@ -170,13 +172,14 @@ def validate(
     """Check content files, and say what was checked."""
     with _plain_errors():
         from multiplex.cli.checks import validate_paths
+        from multiplex.cli.text import safe
 
         checked = validate_paths(paths)
         if as_json:
             _print_json({"checked": checked.counts, "problems": checked.problems})
         else:
             for problem in checked.problems:
-                print(f"error: {problem}", file=sys.stderr)
+                print(f"error: {safe(problem).plain}", file=sys.stderr)
             print(f"checked {checked.sentence()}")
     if checked.problems:
         raise typer.Exit(1)
@@ -219,13 +222,14 @@ def report(
 ) -> None:
     """Print a run's report as Markdown."""
     with _plain_errors():
+        from multiplex.cli.text import safe
         from multiplex.content.files import is_path
         from multiplex.report.markdown import report as markdown
         from multiplex.runs import load_run
 
         text = markdown(load_run(name if is_path(name) else _RUNS / name))
         if out is None:
-            print(text, end="")
+            print(safe(text).plain, end="")
         else:
             _write(out, text)
 

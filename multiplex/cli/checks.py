@@ -15,6 +15,7 @@ from multiplex.content.personas import load_pack, load_persona
 from multiplex.content.protocols import load_protocol
 from multiplex.content.roles import read_role
 from multiplex.content.scenarios import load_scenario
+from multiplex.deliberation.run import check_panel
 from multiplex.errors import ContentError, ModelError, MultiplexError
 
 __all__ = ["Checked", "Finding", "examine", "validate_paths"]
@@ -106,8 +107,10 @@ def _one(path: Path, checked: Checked) -> None:
         raise ContentError(f"{path}: a pack is checked as a folder; name {path.parent}")
     else:
         scenario = load_scenario(path)
-        seat(scenario.personas)
-        load_protocol(scenario.protocol)
+        try:
+            check_panel(load_protocol(scenario.protocol), seat(scenario.personas))
+        except ContentError as error:
+            raise ContentError(f"{path}: {error}") from error
         checked.counts["scenario"] += 1
 
 

@@ -214,6 +214,10 @@ def content(kind: str, name: str) -> dict[str, Any]:
         pack = load_pack(name)
         head = {"name": pack.name, "title": pack.title, "summary": pack.summary}
         return {**head, "perspectives": list(pack.perspectives), "personas": [p.name for p in pack.personas]}
+    from multiplex.content.files import is_path
+
+    if name in pack_names() or (is_path(name) and Path(name).is_dir()):
+        raise ContentError(f"{name!r} is a pack; use 'show pack {name}'")
     return seat([name]).personas[0].model_dump(mode="json")
 
 
@@ -275,10 +279,17 @@ def _flat(value: Any) -> str:
 
 
 def past_runs(folder: Path) -> list[dict[str, Any]]:
-    """Return the runs below a folder, the newest first."""
+    """Return the runs below a folder, the newest first; of a damaged one, its folder and what is wrong."""
+    from multiplex.errors import RunError
+
+    keys = ("run", "protocol", "model", "seed", "perspective_entropy", "failures")
     rows = []
     for path in list_runs(folder):
-        run = load_run(path)
+        try:
+            run = load_run(path)
+        except RunError as error:
+            rows.append({**dict.fromkeys(keys), "run": path.name, "damaged": str(error)})
+            continue
         entropy = run.scores["perspective_entropy"]["overton"]["value"]
         rows.append(
             {
@@ -299,13 +310,15 @@ def print_runs(rows: list[dict[str, Any]], folder: Path) -> None:
         Console(highlight=False).print(safe(f"no runs in {folder}"))
         return
     table = Table(box=None, pad_edge=False)
-    for key in rows[0]:
+    keys = [key for key in rows[0] if key != "damaged"]
+    for key in keys:
         table.add_column(key.replace("_", " "), no_wrap=key == "run")
     for row in rows:
+        shown = {**row, "protocol": "damaged"} if "damaged" in row else row
         table.add_row(
             *(
                 safe("-" if value is None else f"{value:.2f}" if isinstance(value, float) else value)
-                for value in row.values()
+                for value in map(shown.get, keys)
             )
         )
     Console(highlight=False).print(table)

@@ -80,6 +80,7 @@ def read_path(path: Path) -> Text:
     try:
         if not path.exists():
             siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+            siblings = [name for name in siblings if name != path.name]  # a link that leads nowhere
             hint = f"; {near_miss(path.name, siblings)}" if siblings else ""
             raise ContentError(f"{path}: no such file{hint}")
         if path.is_dir():
@@ -194,6 +195,8 @@ def _problem(error: dict[str, Any], model: type[BaseModel]) -> tuple[str, str]:
     place, context = _place(location), error.get("ctx", {})
     if kind == "missing":
         return place, "is missing"
+    if kind == "string_type" and isinstance(error["input"], bool) and not _is_branch(str(location[-1])):
+        return place, "needs to be text; put it in quotes"
     if kind in _TYPES:
         return place, _TYPES[kind]
     if kind == "string_too_short" and context["min_length"] == 1:

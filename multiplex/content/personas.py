@@ -58,6 +58,21 @@ Policy = Annotated[Line, AfterValidator(_policy)]
 """An attentional policy: a capitalised plural noun and a qualifier."""
 
 
+def _term(text: str) -> str:
+    if not any(c.isalnum() for c in text):
+        raise ValueError(f"{text!r} is no term; a term holds a letter or a digit")
+    return text
+
+
+Term = Annotated[Line, AfterValidator(_term)]
+
+
+def _not_reserved(name: str) -> str:
+    if name in {"moderator", "observer"}:
+        raise ValueError(f"{name!r} is the name of an agent of every deliberation; choose another name")
+    return name
+
+
 class _Content(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -137,7 +152,7 @@ GENERIC_PHRASES = Phrases(
 class Persona(_Content):
     """A culturally situated participant of a deliberation."""
 
-    name: Name
+    name: Annotated[Name, AfterValidator(_not_reserved)]
     label: Line
     perspective: Name
     region: Line
@@ -177,7 +192,7 @@ class PackFile(_Content):
     title: Line
     summary: Paragraph
     perspectives: tuple[Name, ...] = Field(min_length=1)
-    lexicon: dict[Name, tuple[Line, ...]] = Field(default_factory=dict)
+    lexicon: dict[Name, tuple[Term, ...]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _lexicon_fits(self) -> "PackFile":

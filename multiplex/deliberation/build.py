@@ -193,13 +193,20 @@ def _settle(step: Step, quorum: float) -> _Settle:
 
 
 def _check_quorum(step: Step, results: list[Plain], context: Context, quorum: float) -> None:
-    asked = {result["speaker"] for result in results} & set(context.speakers)
+    panel = set(context.speakers)
+    asked = {result["speaker"] for result in results} & panel
+    if not asked:
+        return
     heard = {result["speaker"] for result in results if result["reply"] is not None} & asked
-    needed = math.ceil(round(quorum * len(asked), 9))  # 0.55 of 20 is 11, not 12 for its last bits
+    if step.stage == "open":
+        if results[0]["round"] < opening.TRIES:
+            return  # who failed is asked again
+        heard |= panel - asked  # who is not asked again has answered in an earlier round
+    needed = math.ceil(round(quorum * len(panel), 9))  # 0.55 of 20 is 11, not 12 for its last bits
     if len(heard) < needed:
         reasons = sorted({result["failure"]["reason"] for result in results if result["failure"]})
         more = f" (and {len(reasons) - 2} more reasons)" if len(reasons) > 2 else ""
         raise NoQuorumError(
-            f"{step.stage}: only {len(heard)} of {len(asked)} personas answered, and the protocol's quorum is "
+            f"{step.stage}: only {len(heard)} of {len(panel)} personas answered, and the protocol's quorum is "
             f"{needed}: {'; '.join(reasons[:2])}{more}"
         )

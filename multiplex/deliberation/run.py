@@ -1,16 +1,20 @@
 """Run one deliberation: compile, stream, read the answers off, score, and hand back a `Run`."""
 
+import asyncio
 import hashlib
 import platform
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from multiplex.acts import Responder
 from multiplex.content.panels import Panel
+from multiplex.content.passages import neutral_sentences
+from multiplex.content.personas import Pack
 from multiplex.content.protocols import Protocol
 from multiplex.content.scenarios import Scenario
 from multiplex.deliberation.answers import answers_of
@@ -71,21 +75,25 @@ async def conduct(
     started, clock = datetime.now(UTC), time.perf_counter()
     state: Plain = {}
     chunk: Any
-    stream = build(protocol).astream(
+    stream: Any = build(protocol).astream(
         {},
         {"recursion_limit": recursion_limit(protocol)},
         context=context,
         stream_mode=["custom", "values"],
     )
-    async for mode, chunk in stream:
-        if mode == "values":
-            state = chunk
-        elif on_event is not None:
-            on_event(chunk)
+    async with aclosing(stream):
+        async for mode, chunk in stream:
+            if mode == "values":
+                state = chunk
+            elif on_event is not None:
+                on_event(chunk)
+    # Ctrl-C cancels this task, which is noticed where it waits; what follows computes and would not wait.
+    await asyncio.sleep(0)
     answers = answers_of(state, context, protocol, notice=notice)
     graph, published = moral_graph_of(state)
     classifier = classifier_for(panel, embedder)
     scores = scores_of(state, context, answers, graph, embed=embedder.embed, classifier=classifier)
+    await asyncio.sleep(0)
     model = " + ".join(dict.fromkeys(responders[name].name for name in sorted(responders)))
     names = tuple(persona.name for persona in panel.personas)
     run = new_run_name(scenario.name)
@@ -117,10 +125,14 @@ async def conduct(
         "sha256": {
             "scenario": _sha256(scenario.model_dump_json()),
             "protocol": _sha256(protocol.model_dump_json()),
+            **{f"personas/{p.name}": _sha256(p.model_dump_json()) for p in panel.personas},
+            "pack": _pack_sha256(panel.pack),
+            "neutral": _sha256("\n".join(neutral_sentences())),
             **panel.hashes,
             **(hashes or {}),
         },
     }
+    await asyncio.sleep(0)
     return Run(
         run=run,
         path=None,
@@ -168,6 +180,11 @@ def _peak_mb() -> float | None:
         return None
     unit = 1 if sys.platform == "darwin" else 1024
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)
+
+
+def _pack_sha256(pack: Pack) -> str:
+    """Return a pack's hash; one that was made of the seated personas has no files."""
+    return pack.sha256 if pack.hashes else _sha256("\n".join(p.model_dump_json() for p in pack.personas))
 
 
 def _sha256(text: str) -> str:

@@ -23,7 +23,7 @@ from multiplex.scoring.pluralism import representation
 from multiplex.scoring.score import Score, plain
 from multiplex.sentences import sentences
 
-__all__ = ["Embed", "classifier_for", "judgements_of", "moral_graph_of", "rounded", "scores_of"]
+__all__ = ["Embed", "classifier_for", "judgements_of", "moral_graph_of", "read_moral_graph", "rounded", "scores_of"]
 
 Embed = Callable[[Sequence[str]], Vectors]
 
@@ -34,6 +34,7 @@ _DIGITS = 4
 """Scores are rounded, so that the last bits of a matrix product do not tell two equal runs apart."""
 
 
+_MOST_TRAINED = 8
 _TRAINED: dict[tuple[str, str], PerspectiveClassifier] = {}
 
 
@@ -43,6 +44,8 @@ def classifier_for(panel: Panel, embedder: Embedder) -> PerspectiveClassifier:
     content = "".join(p.model_dump_json() for p in pack.personas) + repr((pack.perspectives, pack.lexicon))
     key = (embedder.name, hashlib.sha256(content.encode()).hexdigest())
     if key not in _TRAINED:
+        while len(_TRAINED) >= _MOST_TRAINED:
+            del _TRAINED[next(iter(_TRAINED))]  # the oldest
         _TRAINED[key] = PerspectiveClassifier.train(
             [passage for persona in pack.personas for passage in passages(persona)],
             pack.perspectives,
@@ -123,6 +126,18 @@ def moral_graph_of(state: Mapping[str, Any]) -> tuple[MoralGraph | None, Plain |
     published["judgements"] = [judgement.model_dump() for judgement in judgements]
     published["merged"] = {card: into for card, into in state.get("aliases", {}).items() if card != into}
     return graph, rounded(published)
+
+
+def read_moral_graph(published: Mapping[str, Any]) -> MoralGraph:
+    """Return the moral graph that `moral_graph_of` published, made again from its cards and judgements."""
+    keys = ("id", "title", "policies", "schwartz", "context", "authors", "sources")
+    cards = [
+        ValuesCard.model_validate(
+            {"description": value["instructionsShort"], **{key: value[key] for key in keys}}
+        )
+        for value in published["values"]
+    ]
+    return aggregate(cards, [Judgement.model_validate(each) for each in published["judgements"]])
 
 
 def rounded(data: Any) -> Any:

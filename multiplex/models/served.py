@@ -1,5 +1,6 @@
 """A model behind any OpenAI-compatible endpoint: vLLM, llama.cpp's server, Ollama, or a hosted one."""
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ __all__ = ["Served"]
 
 
 class Served:
-    """Complete through `POST {base_url}/chat/completions`, with one shared client.
+    """Complete through `POST {base_url}/chat/completions`, with one client for each event loop.
 
     The client's own retries (with back-off) are the only ones: connection failures, time-outs,
     429 and 5xx are tried `retries` more times.
@@ -41,6 +42,7 @@ class Served:
         self._timeout = timeout
         self._retries = retries
         self._client: AsyncOpenAI | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def complete(
         self, messages: Sequence[Message], *, sampling: Sampling, schema: Mapping[str, Any] | None = None
@@ -82,14 +84,17 @@ class Served:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._client is not None:
+        if self._client is not None and self._loop is asyncio.get_running_loop():
             await self._client.close()
-            self._client = None
+        self._client = None
 
     def _connected(self) -> "AsyncOpenAI":
-        if self._client is None:
+        loop = asyncio.get_running_loop()
+        # A client's connections belong to the loop that they were opened in.
+        if self._client is None or self._loop is not loop:
             from openai import AsyncOpenAI, DefaultAioHttpClient
 
+            self._loop = loop
             self._client = AsyncOpenAI(
                 base_url=self._base_url,
                 api_key=self._api_key or "none",

@@ -195,8 +195,8 @@ def _caution(run: Run) -> str:
     return (
         f"{run.manifest['simulated']} Perspective entropy says which perspectives a text references, not who is "
         "right, and depends on a classifier that errs: its figures on sentences that it was not trained on stand "
-        f"in `scores.json` under `control` ({', '.join(sorted(entropy))}). Disagreement says how far the panel's stances "
-        "lie apart. They are different things."
+        f"in `scores.json` under `control` ({', '.join(sorted(entropy))}). Disagreement says how far the panel's "
+        "stances lie apart. They are different things."
     )
 
 

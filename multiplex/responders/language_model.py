@@ -2,7 +2,7 @@
 
 Prompt layout: the rules come first (system), then the scenario, then the transcript so far, all
 byte-identical for every agent and append-only, so that a prefix cache computes them once. What
-differs comes last: the persona's card, then the task.
+differs comes last: the persona's card, then the task. One model alone sees the same scenario, and no rules.
 """
 
 import hashlib
@@ -80,7 +80,7 @@ class LanguageModelResponder:
         """Return the prompt of an act: what all agents share first, what differs last."""
         common = {name: role for (agent, name), role in self._roles.items() if agent == "common"}
         inputs = {f.name: getattr(act, f.name) for f in fields(act)}
-        parts = [] if act.name == "answer" else [common["scenario"].render(scenario=act.scenario)]
+        parts = [common["scenario"].render(scenario=act.scenario)]
         if inputs.get("transcript"):
             parts.append(common["transcript"].render(transcript=inputs["transcript"]))
         if "persona" in inputs:

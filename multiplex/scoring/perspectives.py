@@ -117,14 +117,17 @@ class PerspectiveClassifier:
     ) -> Self:
         """Train on what the personas say and on neutral lines; the same input gives the same classifier.
 
-        The text model learns from titles, statements (whole and by sentence), policies and the personas'
-        own paragraphs, with the lexicon's terms masked, so that it learns the reasoning and not the
-        names. Its scores become probabilities by a scale and an offset for "none", fitted to
+        The text model learns from the passages it is given (statements, paragraphs and plain speech, a
+        sentence each; no titles and no policies), with the lexicon's terms masked, so that it learns the
+        reasoning and not the names. Its scores become probabilities by a scale and an offset for "none", fitted to
         cross-validated scores (five folds; all of a commitment is in one). How far a name is trusted is
         the share of names in the personas' own texts that name their own perspective.
 
-        Raises ValueError where no persona speaks for a listed perspective, or a key of the lexicon or a
-        persona's perspective is not on the list.
+        A listed perspective that no passage speaks for is allowed: the text model scores every text 0
+        for it, so that it is found by its names alone, or nearly so.
+
+        Raises ValueError where there are no passages, or a key of the lexicon or a passage's perspective
+        is not on the list.
         """
         order = {name: i for i, name in enumerate(perspectives)}
         for name in [*lexicon, *(perspective for perspective, _, _, _ in passages)]:

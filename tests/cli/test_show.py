@@ -77,6 +77,42 @@ def test_validate_tells_every_problem_and_fails() -> None:
     assert len(found["problems"]) == 2
 
 
+def test_validate_names_the_scenario_whose_panel_does_not_fit() -> None:
+    head = "name: {}\nquestion: Fell it?\n"
+    Path("oak.yaml").write_text(head.format("oak") + "personas: [nobody_here]\n")
+    Path("elm.yaml").write_text(head.format("elm") + "personas: [hindu]\n")
+    first, second = json.loads(multiplex("validate", "oak.yaml", "elm.yaml", "--json").stdout)["problems"]
+    assert first.startswith("oak.yaml: no persona or pack named 'nobody_here'")
+    assert second.startswith("elm.yaml: the protocol 'multiplex' needs a panel of ")
+
+
+def test_a_pack_is_no_persona() -> None:
+    said = "error: 'civilizations' is a pack; use 'show pack civilizations'"
+    assert refused("show", "persona", "civilizations") == said
+
+
+def test_a_seed_that_is_too_large_is_refused_before_anything_runs() -> None:
+    assert multiplex("run", "eldercare", "--seed", str(2**63)).exit_code == 2
+
+
+def test_a_damaged_run_is_listed_as_damaged() -> None:
+    name = json.loads(ran("run", "eldercare", "--protocol", "uniplex", "--json"))["run"]
+    Path(f"runs/{name}/scores.json").write_text("{}")
+    assert "damaged" in ran("runs")
+    [row] = json.loads(ran("runs", "--json"))["runs"]
+    assert row["run"] == name
+    assert "scores.json: perspective_entropy.overton.value is missing" in row["damaged"]
+
+
+def test_what_is_wrong_and_a_report_reach_no_terminal_as_a_command() -> None:
+    Path("oak.yaml").write_text('name: oak\nquestion: Fell it?\n"\\e[31m": 1\n')
+    assert "\x1b" not in multiplex("validate", "oak.yaml").stderr
+    assert "\x1b" not in refused("run", "./oak.yaml")
+    Path("oak.yaml").write_text('name: oak\nquestion: "Fell \\e[31mit?"\n')
+    name = json.loads(ran("run", "./oak.yaml", "--protocol", "uniplex", "--json"))["run"]
+    assert "\x1b" not in ran("report", name)
+
+
 def test_validate_refuses_a_path_that_is_not_there_and_a_folder_without_content() -> None:
     Path("empty").mkdir()
     assert "holds no content" in refused("validate", "empty")

@@ -80,6 +80,12 @@ def test_a_missing_file_in_a_missing_folder_is_told_plainly(tmp_path: Path) -> N
     assert refusal(path) == f"{path}: no such file"
 
 
+def test_a_link_that_leads_nowhere_is_no_near_miss_of_itself(tmp_path: Path) -> None:
+    path = tmp_path / "tree.yaml"
+    path.symlink_to(tmp_path / "felled.yaml")
+    assert refusal(path) == f"{path}: no such file"
+
+
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     assert refusal(tmp_path) == f"{tmp_path}: is a folder; name a file in it"
 
@@ -202,6 +208,8 @@ KEY = "unknown key; did you mean 'key'?"
         ("name: oak\nstr: 2\n", "str: unknown key; known: either, height, leaves, name"),
         ("name: oak\nleaves: [{kei: a}]\n", f"leaves[0].key: is missing; leaves[0].kei: {KEY}"),
         ("name: 5\n", "name: needs to be text"),
+        ("name: yes\n", "name: needs to be text; put it in quotes"),
+        ("name: oak\neither: no\n", "either: needs to be text or a list"),
         ("name:\n", "name: needs to be text"),
         ("name: oak\nheight: tall\n", "height: needs to be a whole number"),
         ("name: oak\nleaves: red\n", "leaves: needs to be a list"),

@@ -11,6 +11,7 @@ from multiplex.content.panels import pack_names
 from multiplex.content.personas import load_pack, load_persona
 from multiplex.errors import ContentError
 
+_NO_TERM = "lexicon.rural[1]: '.' is no term; a term holds a letter or a digit"
 PHRASES = {
     "open": ["First."],
     "add": ["Then."],
@@ -113,6 +114,14 @@ def test_a_commitment_that_is_not_held_is_a_key_error(tmp_path: Path) -> None:
     ("change", "said"),
     [
         ({"name": "baker"}, "name: is 'baker', but the file is named 'miller'"),
+        (
+            {"name": "moderator"},
+            "name: 'moderator' is the name of an agent of every deliberation; choose another name",
+        ),
+        (
+            {"name": "observer"},
+            "name: 'observer' is the name of an agent of every deliberation; choose another name",
+        ),
         ({"lable": "Miller"}, "lable: unknown key; did you mean 'label'?"),
         ({"label": "  "}, "label: is empty"),
         ({"commitments": []}, "commitments: needs at least 3 of them, and has 0"),
@@ -216,6 +225,7 @@ def test_a_pack_without_personas_is_refused(valley: Path) -> None:
         ({"perspectives": ["rural", "rural"]}, "perspectives: one stands twice"),
         ({"perspectives": []}, "perspectives: needs at least 1 of them, and has 0"),
         ({"lexicon": {"rual": ["mill"]}}, "lexicon.rual: is no perspective; did you mean 'rural'?"),
+        ({"lexicon": {"rural": ["mill", "."]}}, _NO_TERM),
         ({"titel": "The valley"}, "titel: unknown key; did you mean 'title'?"),
     ],
 )

@@ -195,7 +195,7 @@ def test_ballots_and_rankings_carry_ones_own_words_only() -> None:
 
 
 def test_failed_acts_are_recorded_and_nobody_reads_of_them() -> None:
-    everything = (TakePosition, Respond, ArticulateValue, JudgeTransition, Rank, Ratify)
+    everything = (Respond, ArticulateValue, JudgeTransition, Rank, Ratify)
     state, responder, events = play(WHOLE, failing(*everything, of="sailor"))
     failures = [result for result in state["results"] if result["failure"]]
     assert {result["speaker"] for result in failures} == {"sailor"}
@@ -203,10 +203,49 @@ def test_failed_acts_are_recorded_and_nobody_reads_of_them() -> None:
     assert all(result["reply"] is None for result in failures)
     assert failures[0]["failure"] == {"kind": "tired", "reason": "sailor is LOST FOR WORDS"}
     assert not any("LOST FOR WORDS" in repr(act) for act in responder.acts)
-    assert "sailor" not in {turn["speaker"] for turn in state["turns"]}
+    assert [turn["round"] for turn in state["turns"] if turn["speaker"] == "sailor"] == [0]
     assert [event.failure for event in events if isinstance(event, ActFinished) and event.failure] == [
         "sailor is LOST FOR WORDS"
     ] * len(failures)
+
+
+def test_a_persona_that_fails_its_opening_is_asked_again_before_anyone_is_heard() -> None:
+    state, responder, events = play(WHOLE, failing(TakePosition, of="sailor", first=2))
+    opened = results_of(state, "open.position")
+    assert [(r["round"], r["speaker"]) for r in opened] == [
+        *((1, name) for name in NAMES),
+        (2, "sailor"),
+        (3, "sailor"),
+    ]
+    assert len({result["seed"] for result in opened}) == 5
+    assert all(isinstance(act, TakePosition) for act in responder.acts[:5])
+    openings = [turn for turn in state["turns"] if turn["round"] == 0]
+    assert [turn["speaker"] for turn in openings] == ["miller", "nurse", "sailor"]
+    assert [act.speaker for act in asked(responder, Respond)] == NAMES
+    steps = [event for event in events if isinstance(event, StepFinished) and event.stage == "open"]
+    assert [(step.round, step.asked, step.answered) for step in steps] == [(1, 3, 2), (2, 1, 0), (3, 1, 1)]
+
+
+def test_a_persona_without_a_position_hears_nobody_and_abstains() -> None:
+    state, responder, _ = play(WHOLE, failing(TakePosition, of="sailor"))
+    assert [act.name for act in responder.acts if act.speaker == "sailor"] == ["take_position"] * 3
+    assert "sailor" not in {turn["speaker"] for turn in state["turns"]}
+    assert [ballot["persona"] for ballot in state["ballots"]] == NAMES
+    abstained = state["ballots"][1]
+    assert abstained == {
+        "persona": "sailor",
+        "draft": state["chosen"],
+        "round": 1,
+        "endorsement": None,
+        "objection": None,
+        "failure": "no_position",
+    }
+    assert {r["speaker"] for r in results_of(state, "compare.judge")} == {"miller", "nurse"}
+
+
+def test_values_can_be_articulated_by_everybody_where_nobody_opens() -> None:
+    state, _, _ = play(protocol("articulate"))
+    assert [result["speaker"] for result in results_of(state, "articulate.card")] == NAMES
 
 
 def test_a_failed_ballot_is_an_abstention_with_its_kind() -> None:
@@ -320,6 +359,22 @@ def test_a_quorum_that_is_just_met_is_enough() -> None:
 def test_a_quorum_of_all_needs_all() -> None:
     with pytest.raises(NoQuorumError, match=r"only 2 of 3 personas answered, and the protocol's quorum is 3"):
         play(protocol("open", quorum=1.0), failing(TakePosition, of="nurse"))
+
+
+def test_a_quorum_of_openings_is_counted_when_nobody_is_left_to_ask_again() -> None:
+    state, _, _ = play(protocol("open", quorum=1.0), failing(TakePosition, first=4))
+    assert [turn["speaker"] for turn in state["turns"]] == ["sailor", "nurse", "miller"]
+    with pytest.raises(NoQuorumError, match=r"^open: only 0 of 3"):
+        play(protocol("open"), failing(TakePosition))
+
+
+def test_a_quorum_is_counted_against_the_panel_whoever_was_asked() -> None:
+    def script(act: Act[Any], seed: int) -> BaseModel | Failure:
+        silent = "miller" if isinstance(act, ArticulateValue) else "sailor"
+        return Failure(kind="tired", reason="tired") if act.speaker == silent else answer(act, seed)
+
+    with pytest.raises(NoQuorumError, match=r"^articulate: only 1 of 3 .* quorum is 2: tired"):
+        play(protocol("open", "articulate"), script)
 
 
 def test_a_quorum_is_counted_in_whole_personas_whatever_the_last_bits_say() -> None:

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import pytest
 from pydantic import BaseModel
 
@@ -14,6 +15,7 @@ from multiplex.api import adeliberate, deliberate
 from multiplex.content.protocols import Protocol
 from multiplex.deliberation.events import Event
 from multiplex.deliberation.run import check_panel, conduct
+from multiplex.embedding import Vectors
 from multiplex.errors import ContentError, NoQuorumError, RunError
 from multiplex.models.scripted import Scripted
 from multiplex.responders.scripted import ScriptedResponder
@@ -222,6 +224,35 @@ def test_a_damaged_run_is_told_so(name: str, damage: str, run: Run, tmp_path: Pa
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("run.json", "content.scenario.question"),
+        ("run.json", "content.labels"),
+        ("run.json", "content.perspectives"),
+        ("run.json", "simulated"),
+        ("run.json", "created"),
+        ("scores.json", "perspective_entropy.overton.value"),
+        ("scores.json", "dynamics.rounds"),
+        ("moral_graph.json", "winners.values"),
+    ],
+)
+def test_a_run_without_what_reports_rely_on_is_damaged(
+    name: str, place: str, run: Run, tmp_path: Path
+) -> None:
+    save_run(run, tmp_path)
+    file = tmp_path / run.run / name
+    data = json.loads(file.read_text(encoding="utf-8"))
+    *outer, last = place.split(".")
+    here = data
+    for key in outer:
+        here = here[key]
+    del here[last]
+    file.write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(RunError, match=rf"is damaged: ValueError: {name}: {place} is missing$"):
+        load_run(tmp_path / run.run)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "7", "{}", '{"run": 1}', '{"run'])
 def test_a_damaged_manifest_is_told_so(text: str, run: Run, tmp_path: Path) -> None:
     save_run(run, tmp_path)
@@ -271,6 +302,49 @@ def test_a_question_is_deliberated_with_a_responder_of_ones_own(tmp_path: Path) 
     assert found.path is not None
     assert load_run(found.path) == found
     assert (Path(found.path) / "report.md").read_text(encoding="utf-8").startswith("#")
+    assert found.moral_graph is not None
+    graph = nx.read_graphml(Path(found.path) / "moral_graph.graphml")
+    assert sorted(graph) == sorted(value["id"] for value in found.moral_graph["values"])
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [("", "question: is empty"), ("a" * 4001, "question: String should have at most 4000 characters")],
+)
+def test_a_question_that_is_none_is_refused(question: str, said: str) -> None:
+    with pytest.raises(ContentError) as caught:
+        deliberate(question, personas=PERSONAS, protocol=protocol("open"), embedder=WORDS)
+    assert str(caught.value) == said
+
+
+def test_personas_the_pack_and_the_neutral_lines_leave_their_hashes(run: Run) -> None:
+    hashes = run.manifest["sha256"]
+    changed = MILLER.model_copy(update={"summary": "Another miller."})
+    others = deliberate(
+        SCENARIO, personas=[changed, NURSE], protocol=protocol("open"), embedder=WORDS
+    ).manifest["sha256"]
+    assert hashes["personas/miller"] != others["personas/miller"]
+    assert hashes["personas/nurse"] == others["personas/nurse"]
+    assert hashes["pack"] != others["pack"]
+    assert hashes["neutral"] == others["neutral"]
+
+
+def test_an_interrupt_while_scores_are_computed_is_noticed() -> None:
+    class Interrupted(Words):
+        def embed(self, texts: Sequence[str]) -> Vectors:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()  # what Ctrl-C does
+            return super().embed(texts)
+
+    with pytest.raises(asyncio.CancelledError):
+        deliberate(
+            SCENARIO,
+            personas=PERSONAS,
+            protocol=protocol("open"),
+            model=ScriptedResponder(answer),
+            embedder=Interrupted(),
+        )
 
 
 def test_a_scripted_model_can_be_given_and_its_failures_are_no_crash() -> None:

@@ -11,7 +11,16 @@ from multiplex.acts import Act, Ballot, Failure, JudgeTransition, Ratify, Respon
 from multiplex.content.protocols import Protocol, load_protocol, protocol_names
 from multiplex.content.scenarios import Scenario
 from multiplex.deliberation.answers import answers_of
-from multiplex.deliberation.scores import classifier_for, judgements_of, moral_graph_of, rounded, scores_of
+from multiplex.deliberation.scores import (
+    _MOST_TRAINED,
+    _TRAINED,
+    classifier_for,
+    judgements_of,
+    moral_graph_of,
+    read_moral_graph,
+    rounded,
+    scores_of,
+)
 from multiplex.deliberation.state import Context
 from tests.table import (
     MILLER,
@@ -188,6 +197,13 @@ def test_the_moral_graph_is_published_with_what_it_was_made_from() -> None:
     assert scored(protocol("open"))[0]["moral_graph"]["reason"] == "the protocol compares no values"
 
 
+def test_a_published_moral_graph_is_read_back() -> None:
+    state, _, _ = play(WHOLE, answer)
+    graph, published = moral_graph_of(state)
+    assert published is not None
+    assert read_moral_graph(published) == graph
+
+
 def test_what_the_observer_marked_is_kept_apart_from_the_entropy() -> None:
     observed = scored(WHOLE)[0]["observed"]
     assert observed["classifier"] == "observer"
@@ -208,3 +224,12 @@ def test_numbers_are_rounded_all_the_way_down() -> None:
 def test_a_classifier_is_trained_once_for_a_pack_and_anew_for_another() -> None:
     assert classifier_for(PANEL, Words()) is classifier_for(PANEL, Words())
     assert classifier_for(panel_of(MILLER, NURSE), WORDS) is not classifier_for(PANEL, WORDS)
+
+
+def test_only_so_many_classifiers_are_kept() -> None:
+    embedder = Words()
+    for number in range(12):
+        embedder.name = f"words {number}"
+        last = classifier_for(PANEL, embedder)
+    assert len(_TRAINED) == _MOST_TRAINED
+    assert classifier_for(PANEL, embedder) is last

@@ -11,7 +11,7 @@ from multiplex.deliberation.stages import alone, compare, exchange, observe, ope
 from multiplex.deliberation.stages.step import ask_panel, last_round, replies, shares
 from multiplex.deliberation.state import Context, State, Task, results_of, turns_of
 from multiplex.responders.scripted import ScriptedResponder
-from tests.table import MILLER, PANEL, SCENARIO, answer, card, turn
+from tests.table import MILLER, NURSE, PANEL, SAILOR, SCENARIO, answer, card, turn
 
 CONTEXT = Context(
     scenario=SCENARIO,
@@ -19,6 +19,7 @@ CONTEXT = Context(
     seed=3,
     responders=dict.fromkeys(["miller", "sailor", "nurse", "moderator"], ScriptedResponder(answer)),
 )
+NAMES = ("miller", "sailor", "nurse")
 ASIDE = Task(speaker="moderator", round=1, about="")
 
 
@@ -48,9 +49,30 @@ def test_a_stance_without_weight_is_no_stance(stance: list[dict[str, Any]]) -> N
 
 
 def test_the_panel_is_asked_in_its_order() -> None:
-    assert ask_panel(CONTEXT, 2, "x") == [
+    assert ask_panel(State(), CONTEXT, 2, "x") == [
         Task(speaker=name, round=2, about="x") for name in ("miller", "sailor", "nurse")
     ]
+
+
+def test_once_the_panel_has_opened_only_those_with_an_opening_are_asked() -> None:
+    results = [result("open.position", 1, name, {}) for name in ("nurse", "miller")]
+    turns = [turn(persona).model_dump(mode="json") for persona in (NURSE, MILLER)]
+    turns.append(turn(SAILOR, 1).model_dump(mode="json"))
+    state = State(results=results, turns=turns)
+    assert [task["speaker"] for task in ask_panel(state, CONTEXT, 2)] == ["miller", "nurse"]
+
+
+def test_only_those_whose_opening_failed_are_asked_again_and_only_so_often() -> None:
+    [step] = opening.steps(Open())
+    results = [result("open.position", 1, name, None if name == "sailor" else {}) for name in NAMES]
+    assert step.tasks(State(), CONTEXT) == [Task(speaker=name, round=1, about="") for name in NAMES]
+    assert step.again(State(results=results), CONTEXT) == "open.position"
+    assert step.tasks(State(results=results), CONTEXT) == [Task(speaker="sailor", round=2, about="")]
+    results.append(result("open.position", 2, "sailor", None))
+    heard = [*results, result("open.position", 3, "sailor", {})]
+    assert step.again(State(results=results), CONTEXT) == "open.position"
+    assert step.again(State(results=heard), CONTEXT) is None
+    assert step.again(State(results=[*results, result("open.position", 3, "sailor", None)]), CONTEXT) is None
 
 
 def test_results_are_found_by_step_and_round_and_replies_leave_out_failures() -> None:

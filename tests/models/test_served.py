@@ -254,3 +254,13 @@ def test_closing_twice_or_before_the_first_call_is_fine() -> None:
 
 def test_the_name_says_that_it_is_served() -> None:
     assert Served("qwen3").name == "openai:qwen3"
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # the first loop took its connections with it
+def test_one_model_serves_one_event_loop_after_another() -> None:
+    with endpoint() as server:
+        model = Served("test-model", base_url=server.base_url)
+        for _ in range(2):
+            assert asyncio.run(model.complete(CHAT, sampling=Sampling(seed=1))).text
+        asyncio.run(model.aclose())
+        assert server.count == 2

@@ -127,7 +127,7 @@ def test_every_claim_rests_on_a_commitment_whose_source_is_printed(
     persona: Persona, name: str, world: ExtractiveResponder
 ) -> None:
     position = ask(world, TakePosition(scenario=load_scenario(name), persona=persona))
-    assert 2 <= len(position.claims) <= 3
+    assert 1 <= len(position.claims) <= 3
     for claim in position.claims:
         commitment = persona.commitment(claim.commitment)
         assert claim.text == commitment.statement
@@ -152,20 +152,28 @@ def test_the_seed_changes_the_turn_of_phrase_and_not_the_grounds(table: Extracti
 
 
 @pytest.mark.parametrize("persona", PERSONAS, ids=lambda p: p.name)
-def test_a_reply_concedes_to_someone_else_and_objects_to_yet_another(
+def test_a_reply_concedes_to_someone_else_and_objects_only_to_a_course_that_is_not_its_own(
     persona: Persona, table: ExtractiveResponder
 ) -> None:
     stances = ({"keep": 0.9, "stop": 0.1}, {"keep": 0.5, "stop": 0.5}, {"keep": 0.1, "stop": 0.9})
     turns = tuple(turn(p, stance=stance) for p, stance in zip(PERSONAS, stances, strict=True))
     reply = ask(table, Respond(scenario=SCENARIO, persona=persona, transcript=turns, round=1))
-    [granted], [refused] = reply.concedes, reply.objects
-    assert persona.name not in {granted.to, refused.to}
-    assert granted.to != refused.to
+    [granted] = reply.concedes
+    assert granted.to != persona.name
     said = {t.speaker: [claim.text for claim in t.claims] for t in turns}
     assert granted.text in said[granted.to]
-    assert refused.text in said[refused.to]
     label = {p.name: p.label for p in PERSONAS}
     assert label[granted.to] in reply.statement
+    leaning_to = {p.name: stance for p, stance in zip(PERSONAS, stances, strict=True)}
+    if leaning_to[persona.name]["keep"] == 0.5:
+        assert reply.objects == ()
+        return
+    [refused] = reply.objects
+    mine, theirs = (
+        max(leaning_to[n], key=lambda k, n=n: leaning_to[n][k]) for n in (persona.name, refused.to)
+    )
+    assert mine != theirs
+    assert refused.text == SCENARIO.option(theirs).text
     assert label[refused.to] in reply.statement
 
 
@@ -301,8 +309,8 @@ def test_the_spectrum_gives_everyone_a_place_and_a_source(table: ExtractiveRespo
     for persona in PERSONAS:
         assert persona.label in overton
         assert persona.commitments[0].source.brief in overton
-    assert "Nearest to “Keep the ferry every night” stand Miller and Sailor." in overton
-    assert "Nearest to “Stop the ferry until spring” stands Nurse." in overton
+    assert "nearest to “Keep the ferry every night” stand Miller and Sailor." in overton
+    assert "nearest to “Stop the ferry until spring” stands Nurse." in overton
 
 
 def test_who_leans_one_way_together_is_not_said_to_lean_apart(table: ExtractiveResponder) -> None:
@@ -355,7 +363,7 @@ def test_one_voice_is_one_worldview_and_many_are_several(world: ExtractiveRespon
     plain = ask(world, AnswerAlone(scenario=scenario)).answer
     many = ask(world, AnswerAlone(scenario=scenario, told="multiplex")).answer
     assert not any(f"A {p.label} view:" in plain for p in CIVILIZATIONS)
-    assert sum(f"A {p.label} view:" in many for p in CIVILIZATIONS) >= 4
+    assert sum(f"{p.label}: " in many for p in CIVILIZATIONS) >= 4
 
 
 # --- the longest that files may hold ---------------------------------------------------------

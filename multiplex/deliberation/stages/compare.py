@@ -2,7 +2,7 @@
 
 from multiplex.acts import JudgeTransition, MergeCards, ProposeTransition
 from multiplex.content.protocols import Compare
-from multiplex.deliberation.stages.step import Step, replies
+from multiplex.deliberation.stages.step import Step, replies, with_position
 from multiplex.deliberation.state import Context, State, Task, Update
 from multiplex.moral_graph.cards import ValuesCard, merge_cards
 from multiplex.moral_graph.judgements import Transition
@@ -77,14 +77,14 @@ def _proposed(state: State, context: Context, round: int) -> Update:
 
 
 def _assign(state: State, context: Context, most: int) -> list[Task]:
-    """Give every persona up to `most` transitions, so that all transitions get about as many judges.
+    """Give every persona with a position up to `most` transitions, so that all transitions get about as many judges.
 
     The order is shuffled for each persona; the two directions of a pair never go to the same one.
     """
     transitions = [Transition.model_validate(entry) for entry in state.get("transitions", [])]
     load = dict.fromkeys((t.id for t in transitions), 0)
     tasks = []
-    for name in context.speakers:
+    for name in with_position(state, context):
         shuffled = sorted(transitions, key=lambda t: derive_seed(context.seed, "assign", name, t.id))
         shuffled.sort(key=lambda t: load[t.id])
         taken: set[frozenset[str]] = set()

@@ -22,7 +22,7 @@ def steps(stage: Exchange) -> list[Step]:
         Step(
             stage=stage.name,
             name="reply",
-            tasks=lambda state, context: ask_panel(context, last_round(state, _LABEL) + 1),
+            tasks=lambda state, context: ask_panel(state, context, last_round(state, _LABEL) + 1),
             act=_act,
             settle=_settle,
             reads=("turns",),

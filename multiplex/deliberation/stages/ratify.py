@@ -50,7 +50,7 @@ def _voted_on(state: State) -> int:
 def _to_vote(state: State, context: Context) -> list[Task]:
     if not state.get("drafts"):
         return []
-    return ask_panel(context, last_round(state, _BALLOT) + 1)
+    return ask_panel(state, context, last_round(state, _BALLOT) + 1)
 
 
 def _vote(task: Task, state: State, context: Context) -> Ratify:
@@ -66,13 +66,14 @@ def _voted(state: State, context: Context, round: int) -> Update:
     if not state.get("drafts"):
         return Update()
     draft = _voted_on(state)
+    asked = {result["speaker"]: result for result in results_of(state, _BALLOT, round)}
     ballots: list[Plain] = []
-    for result in results_of(state, _BALLOT, round):
+    for name in context.speakers:
+        # Who has no position is not asked, and abstains.
+        result = asked.get(name, {"reply": None, "failure": {"kind": "no_position"}})
         reply = result["reply"] or {"endorsement": None, "objection": None}
         failure = result["failure"]["kind"] if result["failure"] else None
-        ballots.append(
-            {"persona": result["speaker"], "draft": draft, "round": round, **reply, "failure": failure}
-        )
+        ballots.append({"persona": name, "draft": draft, "round": round, **reply, "failure": failure})
     return Update(ballots=ballots, chosen=_standing([*state.get("ballots", []), *ballots], draft))
 
 

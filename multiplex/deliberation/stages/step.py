@@ -7,7 +7,7 @@ from typing import Any
 from multiplex.acts import Act
 from multiplex.deliberation.state import Context, Plain, State, Task, Update, results_of
 
-__all__ = ["Step", "ask_panel", "last_round", "replies", "shares"]
+__all__ = ["Step", "ask_panel", "last_round", "replies", "shares", "with_position"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,20 @@ class Step:
         return f"{self.stage}.{self.name}"
 
 
-def ask_panel(context: Context, round: int, about: str = "") -> list[Task]:
-    """Return a task for every persona on the panel."""
-    return [Task(speaker=name, round=round, about=about) for name in context.speakers]
+def with_position(state: State, context: Context) -> list[str]:
+    """Return whom to ask, in the panel's order: once the panel has opened, those who have an opening.
+
+    Whoever has none would take its position after it has heard the others.
+    """
+    if not results_of(state, "open.position"):
+        return list(context.speakers)
+    opened = {turn["speaker"] for turn in state.get("turns", []) if turn["round"] == 0}
+    return [name for name in context.speakers if name in opened]
+
+
+def ask_panel(state: State, context: Context, round: int, about: str = "") -> list[Task]:
+    """Return a task for every persona on the panel that may be asked."""
+    return [Task(speaker=name, round=round, about=about) for name in with_position(state, context)]
 
 
 def last_round(state: State, step: str) -> int:

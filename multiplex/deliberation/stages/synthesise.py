@@ -50,7 +50,7 @@ def _drafted(state: State, context: Context, round: int) -> Update:
 
 
 def _to_rank(state: State, context: Context) -> list[Task]:
-    return ask_panel(context, 1) if len(state.get("drafts", [])) > 1 else []
+    return ask_panel(state, context, 1) if len(state.get("drafts", [])) > 1 else []
 
 
 def _order(count: int, speaker: str, context: Context) -> list[int]:

@@ -259,8 +259,10 @@ def _common_policies(
     chosen = asked[:_TAKEN_UP]
     authors: set[str] = set()
     by_support = list(np.argsort(-support, kind="stable"))
-    ranked = [index for index in by_support if on_point[index]] or by_support[:2]
-    order = ranked[act.candidate :] or ranked
+    ranked = [index for index in by_support if on_point[index]]
+    ranked += [index for index in by_support if not on_point[index]][: max(_TAKEN_UP - len(ranked), 0)]
+    start = act.candidate % len(ranked) if ranked else 0
+    order = ranked[start:] + ranked[:start]
     for index in order:
         author, text = entries[index][0], texts[index]
         near = relevance.cosines([text], chosen).max() if chosen else 0.0

@@ -153,8 +153,8 @@ def reply(relevance: Relevance, act: Respond, seed: int) -> Rejoinder:
         lead = pick(persona.phrases.concede, seed, act.round).format(speaker=near[0].label)
         ground = _nearest(relevance, persona, near[1].text)
         known = f" I know it by another name, {named(ground)}." if ground else ""
-        paragraphs.append(f"{lead} {_gist(near[1].text)}{known}")
-        other = _who_leans_elsewhere(act, own_turns, apart_from=near[0].speaker)
+        paragraphs.append(f"{lead} {_gist(relevance, scenario, near[1].text)}{known}")
+        other = _who_leans_elsewhere(act, own_turns)
         if other is not None:
             course = scenario.option(_leads(other.stance or {}) or "").text.rstrip(".")
             objects = (Point(to=other.speaker, text=course),)
@@ -344,7 +344,7 @@ def _most_agreeable(
     return fresh[int(np.argmax(support + bearing))]
 
 
-def _who_leans_elsewhere(act: Respond, own_turns: list[Turn], *, apart_from: str) -> Turn | None:
+def _who_leans_elsewhere(act: Respond, own_turns: list[Turn]) -> Turn | None:
     """Return the latest turn of the speaker who leans furthest from one's own course, both clearly."""
     mine = own_turns[-1].stance if own_turns else None
     if not mine or is_torn(mine):
@@ -354,7 +354,7 @@ def _who_leans_elsewhere(act: Respond, own_turns: list[Turn], *, apart_from: str
     others = [
         turn
         for speaker, turn in latest.items()
-        if speaker not in {act.persona.name, apart_from, *answered}
+        if speaker not in {act.persona.name, *answered}
         and turn.stance
         and not is_torn(turn.stance)
         and _leads(turn.stance) != _leads(mine)
@@ -368,7 +368,10 @@ def _distance(left: dict[str, float] | None, right: dict[str, float] | None) -> 
     return 0.5 * sum(abs(left.get(key, 0.0) - right.get(key, 0.0)) for key in {*left, *right})
 
 
-def _gist(claim: str) -> str:
-    """Return the first sentence of a claim as it can be repeated by someone else, in quotation marks."""
-    first = sentences(claim)[0]
-    return f"‘{first}’"
+def _gist(relevance: Relevance, scenario: Scenario, claim: str) -> str:
+    """Return the sentence of a claim that bears most on the question, in quotation marks."""
+    said = sentences(claim)
+    nearness = relevance.cosines(said, [scenario.question, f"{scenario.label} {scenario.setting}"]).mean(
+        axis=1
+    )
+    return f"‘{said[int(np.argmax(nearness))]}’"
