@@ -1,7 +1,8 @@
 """A run: everything one deliberation left behind, as an object and as a folder.
 
 The folder holds `run.json` (what ran), `transcript.jsonl` (every act, in the order asked, with its
-reply or failure), `answers.json`, `moral_graph.json` and `scores.json`, and what is made from them. It appears whole or not at all.
+reply or failure), `answers.json`, `moral_graph.json` and `scores.json`, and what was made from
+them (`report.md`, `moral_graph.graphml`). It appears whole or not at all.
 """
 
 import json

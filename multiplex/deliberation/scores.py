@@ -23,7 +23,15 @@ from multiplex.scoring.pluralism import representation
 from multiplex.scoring.score import Score, plain
 from multiplex.sentences import sentences
 
-__all__ = ["Embed", "classifier_for", "judgements_of", "moral_graph_of", "read_moral_graph", "rounded", "scores_of"]
+__all__ = [
+    "Embed",
+    "classifier_for",
+    "judgements_of",
+    "moral_graph_of",
+    "read_moral_graph",
+    "rounded",
+    "scores_of",
+]
 
 Embed = Callable[[Sequence[str]], Vectors]
 

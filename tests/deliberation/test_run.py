@@ -331,6 +331,8 @@ def test_personas_the_pack_and_the_neutral_lines_leave_their_hashes(run: Run) ->
 
 def test_an_interrupt_while_scores_are_computed_is_noticed() -> None:
     class Interrupted(Words):
+        name = "interrupted"  # a classifier of its own
+
         def embed(self, texts: Sequence[str]) -> Vectors:
             task = asyncio.current_task()
             assert task is not None

@@ -1,6 +1,7 @@
 """A model behind an OpenAI-compatible endpoint: what is sent, what is read, and how it fails."""
 
 import asyncio
+import gc
 import json
 import socket
 import threading
@@ -264,3 +265,4 @@ def test_one_model_serves_one_event_loop_after_another() -> None:
             assert asyncio.run(model.complete(CHAT, sampling=Sampling(seed=1))).text
         asyncio.run(model.aclose())
         assert server.count == 2
+        gc.collect()

@@ -169,9 +169,8 @@ def test_a_reply_concedes_to_someone_else_and_objects_only_to_a_course_that_is_n
         assert reply.objects == ()
         return
     [refused] = reply.objects
-    mine, theirs = (
-        max(leaning_to[n], key=lambda k, n=n: leaning_to[n][k]) for n in (persona.name, refused.to)
-    )
+    mine = max(leaning_to[persona.name], key=leaning_to[persona.name].__getitem__)
+    theirs = max(leaning_to[refused.to], key=leaning_to[refused.to].__getitem__)
     assert mine != theirs
     assert refused.text == SCENARIO.option(theirs).text
     assert label[refused.to] in reply.statement

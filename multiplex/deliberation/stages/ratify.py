@@ -7,7 +7,7 @@ from statistics import fmean
 
 from multiplex.acts import Objection, Ratify, Synthesis, Synthesise
 from multiplex.content.protocols import Ratify as RatifyStage
-from multiplex.deliberation.stages.step import Step, ask_panel, last_round, replies
+from multiplex.deliberation.stages.step import Step, ask_panel, heard, last_round, replies
 from multiplex.deliberation.state import Context, Plain, State, Task, Update, results_of, turns_of
 
 __all__ = ["steps"]
@@ -103,7 +103,7 @@ def _revise(task: Task, state: State, context: Context) -> Synthesise:
     voted_on = next(b["draft"] for b in state["ballots"] if b["round"] == task["round"])
     return Synthesise(
         scenario=context.scenario,
-        panel=context.panel.personas,
+        panel=heard(state, context),
         transcript=turns_of(state),
         previous=Synthesis.model_validate(state["drafts"][voted_on]),
         objections=_objections(state, context, task["round"]),

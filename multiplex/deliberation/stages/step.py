@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from multiplex.acts import Act
+from multiplex.content.personas import Persona
 from multiplex.deliberation.state import Context, Plain, State, Task, Update, results_of
 
-__all__ = ["Step", "ask_panel", "last_round", "replies", "shares", "with_position"]
+__all__ = ["Step", "ask_panel", "heard", "last_round", "replies", "shares", "with_position"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,12 @@ def with_position(state: State, context: Context) -> list[str]:
         return list(context.speakers)
     opened = {turn["speaker"] for turn in state.get("turns", []) if turn["round"] == 0}
     return [name for name in context.speakers if name in opened]
+
+
+def heard(state: State, context: Context) -> tuple[Persona, ...]:
+    """Return the personas whose opening stands in the transcript, in the panel's order."""
+    opened = {turn["speaker"] for turn in state.get("turns", []) if turn["round"] == 0}
+    return tuple(persona for persona in context.panel.personas if persona.name in opened)
 
 
 def ask_panel(state: State, context: Context, round: int, about: str = "") -> list[Task]:

@@ -7,7 +7,7 @@ method chooses.
 from multiplex.acts import Rank
 from multiplex.acts import Synthesise as SynthesiseAct
 from multiplex.content.protocols import Synthesise
-from multiplex.deliberation.stages.step import Step, ask_panel, last_round, replies
+from multiplex.deliberation.stages.step import Step, ask_panel, heard, last_round, replies
 from multiplex.deliberation.state import Context, State, Task, Update, results_of, turns_of
 from multiplex.seeds import derive_seed
 from multiplex.voting import schulze
@@ -38,7 +38,7 @@ def steps(stage: Synthesise) -> list[Step]:
 def _draft(task: Task, state: State, context: Context) -> SynthesiseAct:
     return SynthesiseAct(
         scenario=context.scenario,
-        panel=context.panel.personas,
+        panel=heard(state, context),
         transcript=turns_of(state),
         candidate=int(task["about"]),
     )
