@@ -232,7 +232,7 @@ def ratify(relevance: Relevance, act: Ratify) -> Ballot:
     endorsement = _endorsement(float(carried.mean()))
     if endorsement >= 6:
         return Ballot(endorsement=endorsement, objection=None)
-    missing = opening[int(np.argmax(relevance.to_scenario(opening, act.scenario) - carried))]
+    missing = opening[int(np.argmax(2 * relevance.to_scenario(opening, act.scenario) - carried))]
     policy = attention(best_policy(relevance, missing, act.scenario))
     objection = fitted(f"It carries too little of {quoted(missing.title)}: {policy}.", 800)
     return Ballot(endorsement=endorsement, objection=objection)

@@ -1,5 +1,6 @@
 """Answer every act from the panel's own sourced commitments: deterministic, grounded, no language model."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
@@ -48,6 +49,7 @@ class ExtractiveResponder:
 
     async def perform(self, act: Act[R], *, seed: int) -> Performed[R]:
         """Answer one act."""
+        await asyncio.sleep(0)  # nothing below waits: without this nobody could interrupt
         started = time.perf_counter()
         reply = self._answer(act, seed)
         usage = Usage(seconds=time.perf_counter() - started)
