@@ -376,13 +376,12 @@ def _overton(
 def _voice(
     relevance: Relevance, persona: Persona, grounds: Sequence[Commitment], act: Synthesise, offset: int
 ) -> str:
-    second = grounds[1] if len(grounds) > 1 else grounds[0]
-    policy = attention(best_policy(relevance, second, act.scenario))
-    return pick(_SAYS, offset).format(
-        label=persona.label,
-        first=cited(grounds[0]),
-        second=f"{named(second)}, attending to {policy}",
-    )
+    policy = attention(best_policy(relevance, grounds[-1 if len(grounds) < 2 else 1], act.scenario))
+    opened, _, joins = pick(_SAYS, offset).partition("{first}")
+    said = f"{opened.format(label=persona.label)}{cited(grounds[0])}"
+    if len(grounds) == 1:
+        return f"{said} It is a matter of attending to {policy}."
+    return said + joins.format(second=f"{named(grounds[1])}, attending to {policy}")
 
 
 def _agreement(pair: Shared) -> str:
