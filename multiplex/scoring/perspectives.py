@@ -31,6 +31,10 @@ __all__ = [
 
 _FOLDS = 5
 
+_LEAST = 0.35
+"""The least probability that a perspective is named with; below it a sentence counts as "none" (chosen on
+the development half of bench/sentences.yaml)."""
+
 NONE = "none"
 """The label of a sentence that speaks for no perspective."""
 
@@ -180,7 +184,7 @@ class PerspectiveClassifier:
         shares = self._with_names(self._shares(self._model.scores(texts, self._embed(texts))), named)
         labels = []
         for sentence, names, row in zip(given, named, shares, strict=True):
-            best = int(row.argmax())
+            best = int(_best(row[None])[0])
             by_name = dict(zip(self.labels, map(float, row), strict=True))
             labels.append(
                 SentenceLabel(sentence, self.labels[best], bool(names), float(row[best]), by_name, names)
@@ -189,7 +193,7 @@ class PerspectiveClassifier:
 
     def control(self) -> PerspectiveControl:
         """Return the cross-validated confusion and accuracy."""
-        predicted = self._held_out.argmax(axis=1)
+        predicted = _best(self._held_out)
         right = predicted == self._truth
         explicit = np.array([bool(names) for names in self._named])
         speaks = self._truth < len(self.perspectives)
@@ -288,10 +292,17 @@ def perspective_entropy(text: str, classifier: PerspectiveClassifier) -> Score:
     )
 
 
+def _best(shares: Floats) -> Labels:
+    """Return the likeliest class of each row, "none" (the last) where no perspective is likely enough."""
+    best: Labels = shares.argmax(axis=1)
+    best[shares.max(axis=1) < _LEAST] = shares.shape[1] - 1
+    return best
+
+
 def _counts(shares: Floats, named: Sequence[Sequence[str]], labels: Sequence[str]) -> dict[str, float]:
     counts = dict.fromkeys(labels[:-1], 0.0)
     for row, names in zip(shares, named, strict=True):
-        label = labels[int(row.argmax())]
+        label = labels[int(_best(row[None])[0])]
         for name in names or ([label] if label != NONE else []):
             counts[name] += 1 / max(len(names), 1)
     return counts
