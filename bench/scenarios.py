@@ -44,17 +44,20 @@ def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scenarios", nargs="*", help="shipped scenarios; all by default")
-    parser.add_argument("--repeats", type=int, default=3, help="warm runs a scenario")
+    parser.add_argument("--repeats", type=int, default=3, help="warm runs a scenario; 0 for entropies alone")
+    parser.add_argument("--cache", type=Path, help="an embedding cache to use instead of an empty one")
     options = parser.parse_args()
     rows = []
     print(
         f"{'scenario':<22}{'cold s':>8}{'warm s':>8}{'peak MB':>9}{'overton':>9}{'corrected':>11}{'steered':>9}"
     )
     with tempfile.TemporaryDirectory() as scratch:
-        folder, cache = Path(scratch) / "runs", Path(scratch) / "cache"
+        folder, cache = Path(scratch) / "runs", options.cache or Path(scratch) / "cache"
         for name in options.scenarios or scenario_names():
             run, cold, peak = measure(name, folder, cache)
-            warm = statistics.median(measure(name, folder, cache)[1] for _ in range(options.repeats))
+            warm = statistics.median(
+                [measure(name, folder, cache)[1] for _ in range(options.repeats)] or [cold]
+            )
             entropies = run["scores"]["perspective_entropy"]
             steered = [
                 score["value"] for score in entropies["steered"].values() if score["value"] is not None
