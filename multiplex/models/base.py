@@ -16,12 +16,17 @@ class Message(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to sample: temperature, the most tokens to generate, and the call's own seed."""
+    """How to sample: temperature, the most tokens to generate, and the call's own seed.
+
+    With `choices` (two or more short texts, each of which begins with a token of its own, such as
+    letters) the completion is one of them, and `Completion.logprobs` says how likely each was.
+    """
 
     seed: int
     temperature: float = 0.7
     max_tokens: int = 1024
     top_p: float = 1.0
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,11 @@ class Completion:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+    logprobs: Mapping[str, float] | None = None
+    """For each of the sampling's choices the natural logarithm of its first token's probability, before
+    any constraint; a choice that the model did not report is left out. None where none was reported."""
+    recalled: bool = False
+    """Whether the completion was read from the response cache: no call was made."""
 
 
 class Model(Protocol):

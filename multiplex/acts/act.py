@@ -1,0 +1,87 @@
+"""The act: one typed request that a stage makes of one agent, and the schema of its reply."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+from pydantic import BaseModel
+
+from multiplex.content.personas import Persona
+from multiplex.content.scenarios import Scenario
+
+__all__ = ["Act", "Agent", "among"]
+
+Agent = Literal["persona", "moderator", "observer"]
+
+R = TypeVar("R", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act(Generic[R]):
+    """One typed request that a stage makes of one agent."""
+
+    name: ClassVar[str]
+    agent: ClassVar[Agent]
+    reply: ClassVar[type[BaseModel]]
+    scenario: Scenario
+
+    @property
+    def speaker(self) -> str:
+        """Return who is asked: a persona's name, `moderator` or `observer`."""
+        persona: Persona | None = getattr(self, "persona", None)
+        return persona.name if persona else self.agent
+
+    @property
+    def role(self) -> str:
+        """Return the name of the role file that words this act."""
+        return self.name
+
+    def choices(self) -> Mapping[str, Sequence[str]]:
+        """Return, for fields of the reply as `Model.field`, the only values that they may take."""
+        return {}
+
+    def check(self, reply: BaseModel) -> None:
+        """Raise ValueError where a reply that fits the schema still makes no sense for this act."""
+
+    def schema(self) -> dict[str, Any]:
+        """Return the reply's JSON schema, narrowed to the values that this act can mean."""
+        schema = self.reply.model_json_schema()
+        for place, values in self.choices().items():
+            model, name = place.split(".")
+            target = schema if schema.get("title") == model else schema.get("$defs", {}).get(model)
+            if target is None:
+                continue
+            if values or target["properties"][name].get("type") != "string":
+                _narrow(target["properties"][name], list(values))
+            else:
+                _forbid(schema, model)
+        return schema
+
+
+def _forbid(schema: dict[str, Any], model: str) -> None:
+    """Leave lists of a model empty, where one of its fields has no value that it could take."""
+    for part in schema["properties"].values():
+        if part.get("items") == {"$ref": f"#/$defs/{model}"}:
+            part["maxItems"] = 0
+
+
+def _narrow(field_schema: dict[str, Any], values: list[str]) -> None:
+    """Replace every free string below a field's schema by an enumeration."""
+    if field_schema.get("type") == "string":
+        if values:
+            for key in ("minLength", "maxLength"):
+                field_schema.pop(key, None)
+            field_schema["enum"] = values
+    elif "anyOf" in field_schema:
+        branches = [b for b in field_schema["anyOf"] if b.get("type") != "string" or values]
+        for branch in branches:
+            _narrow(branch, values)
+        field_schema["anyOf"] = branches
+    elif "items" in field_schema:
+        _narrow(field_schema["items"], values)
+
+
+def among(value: str | None, known: Sequence[str], what: str) -> None:
+    """Raise ValueError if a value is none of those known; None is always fine."""
+    if value is not None and value not in known:
+        raise ValueError(f"{what} {value!r} is none of: {', '.join(known) or '(there are none)'}")
