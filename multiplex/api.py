@@ -1,15 +1,20 @@
-"""The Python API: a question or a scenario in, a `Run` out."""
+"""The Python API: a question or a scenario in, a `Run` out; a `Session` for many with the same model."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import cast
+from types import TracebackType
+from typing import Any, Self, TypedDict, Unpack, cast
 
 from pydantic import ValidationError
 
 from multiplex.acts import Responder
 from multiplex.content.files import explain
-from multiplex.content.panels import seat
+from multiplex.content.panels import Panel, seat
 from multiplex.content.personas import Persona
 from multiplex.content.protocols import Protocol, load_protocol
 from multiplex.content.roles import load_roles
@@ -18,141 +23,393 @@ from multiplex.deliberation.events import Event
 from multiplex.deliberation.run import check_panel, conduct
 from multiplex.deliberation.scores import read_moral_graph
 from multiplex.embedding import Embedder, SentenceEmbedder
-from multiplex.errors import ContentError
+from multiplex.errors import ContentError, NoQuorumError, RunError
 from multiplex.models.base import Model
+from multiplex.models.cached import ResponseStore
+from multiplex.models.pool import ModelPool
 from multiplex.moral_graph.formats import to_graphml
-from multiplex.responders.choose import model_named, responder_for
+from multiplex.responders.choose import model_names, responders_for
 from multiplex.responders.extractive import ExtractiveResponder
-from multiplex.runs import Run, check_writable, save_run
+from multiplex.runs import Run, check_writable, load_run, new_run_name, save_run
+from multiplex.unfinished import Request, Unfinished
 
-__all__ = ["adeliberate", "deliberate"]
+__all__ = ["Options", "Session", "adeliberate", "deliberate", "resume"]
+
+Personas = Panel | str | Path | Sequence[str | Path | Persona]
+Watch = Callable[[Event], None]
+
+
+class Options(TypedDict, total=False):
+    """What a `Session` takes."""
+
+    model: str | Model | Responder
+    base_url: str | Mapping[str, str] | None
+    api_key: str | None
+    timeout: float
+    retries: int
+    concurrency: int | None
+    cache: bool | Path
+    engine: Mapping[str, Any] | None
+    embedder: Embedder | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """All that one deliberation starts from."""
+
+    scenario: Scenario
+    panel: Panel
+    protocol: Protocol
+    responders: Mapping[str, Responder]
+    seed: int
+    scores: bool
+    run: str
+    created: str
+
+
+class Session:
+    """One model, one bound on calls in flight and one cache, for as many deliberations as you like.
+
+    Use it as `async with Session(model="vllm:NAME") as session`; deliberations may run at the same
+    time, and an engine is started once for all of them.
+
+    Args:
+        model: `extractive`, `openai:NAME`, `vllm:NAME`, a `Model`, or a `Responder` of your own. It
+            speaks for everyone for whom neither the scenario nor the persona's file names another.
+        base_url: the endpoint of served models, else the `openai` client's own default; or endpoints
+            by model name, '' standing for all others.
+        api_key: the key of served models, if they need one.
+        timeout: seconds that one call to a served model may take.
+        retries: how often the client tries a failed call again.
+        concurrency: the most model calls in flight at once, over all deliberations; by default 32
+            for a served model and 512 for an engine in this process.
+        cache: whether completions are kept and recalled, or the SQLite file to keep them in. A
+            `Model` object is never cached: wrap it in `Cached` if you want it to be.
+        engine: options of `vllm:NAME`, by vLLM's own names, as in `{"tensor_parallel_size": 2}`.
+        embedder: the sentence embeddings; else all-MiniLM-L6-v2.
+
+    Raises:
+        ContentError: something that was given is wrong.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str | Model | Responder = "extractive",
+        base_url: str | Mapping[str, str] | None = None,
+        api_key: str | None = None,
+        timeout: float = 120.0,
+        retries: int = 2,
+        concurrency: int | None = None,
+        cache: bool | Path = True,
+        engine: Mapping[str, Any] | None = None,
+        embedder: Embedder | None = None,
+    ) -> None:
+        self._model = model
+        self._base_url = {"": base_url} if isinstance(base_url, str) else dict(base_url or {})
+        self._engine = dict(engine or {})
+        self._embedder = embedder or SentenceEmbedder()
+        store = ResponseStore(cache if isinstance(cache, Path) else None) if cache is not False else None
+        self._pool = ModelPool(
+            base_url=self._base_url,
+            api_key=api_key,
+            timeout=timeout,
+            retries=retries,
+            concurrency=concurrency,
+            engine=engine,
+            store=store,
+        )
+        if isinstance(model, str):
+            self._pool.named(model)
+
+    @property
+    def model(self) -> str:
+        """Return the name of the model that speaks for all who have none of their own."""
+        return self._model if isinstance(self._model, str) else self._model.name
+
+    @property
+    def at_once(self) -> int:
+        """Return how many deliberations at once are of any use: as many as calls that may be in flight.
+
+        Without a language model everything computes in one thread, and it is one.
+        """
+        return 1 if self.model == "extractive" else self._pool.at_once(self.model)
+
+    def check(self, scenario: Scenario, panel: Panel, protocol: Protocol) -> None:
+        """Raise ContentError where a deliberation would, before anything is asked."""
+        check_panel(protocol, panel)
+        self._responders(scenario, panel)
+
+    async def __aenter__(self) -> Self:
+        """Return the session; models are opened when they are first asked."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close what was opened."""
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close models, an engine among them, and the cache."""
+        await self._pool.aclose()
+
+    async def deliberate(
+        self,
+        question: str | Scenario,
+        *,
+        personas: Personas | None = None,
+        protocol: str | Path | Protocol | None = None,
+        seed: int | None = None,
+        scores: bool = True,
+        out: str | Path | None = None,
+        on_begin: Callable[[str], None] | None = None,
+        on_event: Watch | None = None,
+    ) -> Run:
+        """Deliberate on a question or a scenario.
+
+        Args:
+            question: a question in words, or a `Scenario`.
+            personas: a pack, a list of persona names, files and personas, or a panel; else the scenario's.
+            protocol: a protocol, its name or its file; else the scenario's.
+            seed: an integer from 0; else the scenario's, else 0.
+            scores: whether to score the texts; without, no embedding model is needed for them, and
+                the run's `scores` are empty.
+            out: a folder to write the run's own folder into, and meanwhile what it takes to resume
+                it; nothing is written without it.
+            on_begin: called with the run's name as it begins.
+            on_event: called with every event as it happens.
+
+        Raises:
+            ContentError: something that was given is wrong.
+            NoQuorumError: too few of the panel answered.
+            RunError: `out` cannot be written.
+            ModelError: the embedding model cannot be loaded.
+        """
+        plan = self._plan(question, personas, protocol, seed, scores)
+        if out is None:
+            if on_begin is not None:
+                on_begin(plan.run)
+            return await self._conduct(plan, on_event)
+        check_writable(Path(out))
+        unfinished = Unfinished(Path(out), plan.run)
+        unfinished.begin(self._request(plan))
+        if on_begin is not None:
+            on_begin(plan.run)
+        with unfinished.held():
+            return await self._finish(unfinished, plan, on_event)
+
+    async def resume(self, folder: str | Path, *, on_event: Watch | None = None) -> Run:
+        """Go on with a run that was cut off, from where it was; `folder` is where it would have been written.
+
+        Raises:
+            RunError: there is no such run, it is being run by another process, or the roles or the
+                version that it began with have changed.
+            ContentError, NoQuorumError, ModelError: as `deliberate`.
+        """
+        folder = Path(folder)
+        unfinished = Unfinished(folder.parent, folder.name)
+        request = unfinished.request()
+        if request.version != _version() or request.roles != _role_hashes():
+            raise RunError(
+                f"{folder}: began with Multiplex {request.version} and other roles than those that are here; "
+                "resume it with those, or start it again"
+            )
+        if self.model != request.model:
+            raise RunError(
+                f"{folder}: began with the model {request.model!r}, not {self.model!r}; give that one"
+            )
+        with unfinished.held():
+            if (folder / "run.json").is_file():  # cut off between its end and the clearing away
+                unfinished.discard()
+                return load_run(folder)
+            panel = request.panel
+            plan = _Plan(
+                scenario=request.scenario,
+                panel=panel,
+                protocol=Protocol.model_validate(request.protocol),
+                responders=self._responders(request.scenario, panel),
+                seed=request.seed,
+                scores=request.scores,
+                run=request.run,
+                created=request.created,
+            )
+            return await self._finish(unfinished, plan, on_event)
+
+    def _plan(
+        self,
+        question: str | Scenario,
+        personas: Personas | None,
+        protocol: str | Path | Protocol | None,
+        seed: int | None,
+        scores: bool,
+    ) -> _Plan:
+        scenario = _asked(question) if isinstance(question, str) else question
+        chosen = scenario.protocol if protocol is None else protocol
+        compiled = chosen if isinstance(chosen, Protocol) else load_protocol(chosen)
+        chosen_panel = scenario.personas if personas is None else personas
+        panel = chosen_panel if isinstance(chosen_panel, Panel) else seat(chosen_panel)
+        check_panel(compiled, panel)
+        return _Plan(
+            scenario=scenario,
+            panel=panel,
+            protocol=compiled,
+            responders=self._responders(scenario, panel),
+            seed=_seed(seed, scenario),
+            scores=scores,
+            run=new_run_name(scenario.name),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def _request(self, plan: _Plan) -> Request:
+        return Request.of(
+            scenario=plan.scenario,
+            panel=plan.panel,
+            protocol=plan.protocol,
+            roles=_role_hashes(),
+            run=plan.run,
+            created=plan.created,
+            model=self.model,
+            base_url=self._base_url,
+            engine=self._engine,
+            seed=plan.seed,
+            scores=plan.scores,
+            version=_version(),
+        )
+
+    async def _finish(self, unfinished: Unfinished, plan: _Plan, on_event: Watch | None) -> Run:
+        try:
+            run = await self._conduct(plan, on_event, checkpoints=unfinished.checkpoints)
+        except NoQuorumError:
+            unfinished.discard()  # what was recorded cannot be asked again; the cache has what was paid for
+            raise
+        run = run.model_copy(update={"manifest": {**run.manifest, "resumed": unfinished.starts - 1}})
+        saved = _save(run, unfinished.target.parent)
+        unfinished.discard()
+        return saved
+
+    async def _conduct(self, plan: _Plan, on_event: Watch | None, checkpoints: Path | None = None) -> Run:
+        silent = all(isinstance(responder, ExtractiveResponder) for responder in plan.responders.values())
+        return await conduct(
+            plan.scenario,
+            plan.panel,
+            plan.protocol,
+            plan.responders,
+            seed=plan.seed,
+            embedder=self._embedder,
+            run=plan.run,
+            created=plan.created,
+            checkpoints=checkpoints,
+            scores=plan.scores,
+            on_event=on_event,
+            hashes={} if silent else _role_hashes(),
+            notice=ExtractiveResponder.notice if silent else None,
+        )
+
+    def _responders(self, scenario: Scenario, panel: Panel) -> Mapping[str, Responder]:
+        if hasattr(self._model, "perform"):
+            return dict.fromkeys(model_names(scenario, panel, ""), cast("Responder", self._model))
+        model = cast("str | Model", self._model)  # type: ignore[redundant-cast]
+        return responders_for(scenario, panel, model, self._pool, self._embedder)
 
 
 async def adeliberate(
     question: str | Scenario,
     *,
-    personas: str | Path | Sequence[str | Path | Persona] | None = None,
+    personas: Personas | None = None,
     protocol: str | Path | Protocol | None = None,
-    model: str | Model | Responder = "extractive",
     seed: int | None = None,
-    base_url: str | None = None,
-    api_key: str | None = None,
-    timeout: float = 120.0,
-    retries: int = 2,
-    concurrency: int = 32,
-    embedder: Embedder | None = None,
+    scores: bool = True,
     out: str | Path | None = None,
-    on_event: Callable[[Event], None] | None = None,
+    on_event: Watch | None = None,
+    **options: Unpack[Options],
 ) -> Run:
-    """Deliberate on a question or a scenario.
-
-    Args:
-        question: a question in words, or a `Scenario`.
-        personas: a pack, or a list of persona names, files and personas; else the scenario's.
-        protocol: a protocol, its name or its file; else the scenario's.
-        model: `extractive`, `openai:NAME`, a `Model`, or a `Responder` of your own.
-        seed: an integer from 0; else the scenario's, else 0.
-        base_url: the endpoint of a served model; else the `openai` client's own default.
-        api_key: the key of a served model, if it needs one.
-        timeout: seconds that one call may take.
-        retries: how often the client tries a failed call again.
-        concurrency: the most model calls in flight at once.
-        embedder: the sentence embeddings; else all-MiniLM-L6-v2.
-        out: a folder to write the run's own folder into; nothing is written without it.
-        on_event: called with every event as it happens.
-
-    Raises:
-        ContentError: something that was given is wrong.
-        NoQuorumError: too few of the panel answered.
-        RunError: `out` cannot be written.
-        ModelError: the embedding model cannot be loaded.
-    """
-    scenario = _asked(question) if isinstance(question, str) else question
-    chosen = scenario.protocol if protocol is None else protocol
-    compiled = chosen if isinstance(chosen, Protocol) else load_protocol(chosen)
-    panel = seat(scenario.personas if personas is None else personas)
-    check_panel(compiled, panel)
-    if out is not None:
-        check_writable(Path(out))
-    embedder = embedder or SentenceEmbedder()
-    opened = None
-    if isinstance(model, str):
-        opened = model_named(model, base_url=base_url, api_key=api_key, timeout=timeout, retries=retries)
-        responder: Responder = responder_for(opened, panel, embedder, concurrency=concurrency)
-    elif hasattr(model, "perform"):
-        responder = cast("Responder", model)
-    else:
-        responder = responder_for(model, panel, embedder, concurrency=concurrency)
-    names = [*(persona.name for persona in panel.personas), "moderator", "observer"]
-    extractive = isinstance(responder, ExtractiveResponder)
-    roles = {} if extractive else {f"agents/{a}/{n}.md": r.sha256 for (a, n), r in load_roles().items()}
-    try:
-        run = await conduct(
-            scenario,
-            panel,
-            compiled,
-            dict.fromkeys(names, responder),
-            seed=_seed(seed, scenario),
-            embedder=embedder,
+    """Deliberate once, in a `Session` of its own: its options, and those of `Session.deliberate`."""
+    async with Session(**options) as session:
+        return await session.deliberate(
+            question,
+            personas=personas,
+            protocol=protocol,
+            seed=seed,
+            scores=scores,
+            out=out,
             on_event=on_event,
-            hashes=roles,
-            notice=ExtractiveResponder.notice if extractive else None,
         )
-    finally:
-        if opened is not None:
-            await opened.aclose()
-    if out is None:
-        return run
-    from multiplex.report.markdown import report
-
-    extra = {"report.md": report(run)}
-    if run.moral_graph is not None:
-        extra["moral_graph.graphml"] = to_graphml(read_moral_graph(run.moral_graph))
-    return save_run(run, Path(out), extra=extra)
 
 
 def deliberate(
     question: str | Scenario,
     *,
-    personas: str | Path | Sequence[str | Path | Persona] | None = None,
+    personas: Personas | None = None,
     protocol: str | Path | Protocol | None = None,
-    model: str | Model | Responder = "extractive",
     seed: int | None = None,
-    base_url: str | None = None,
-    api_key: str | None = None,
-    timeout: float = 120.0,
-    retries: int = 2,
-    concurrency: int = 32,
-    embedder: Embedder | None = None,
+    scores: bool = True,
     out: str | Path | None = None,
-    on_event: Callable[[Event], None] | None = None,
+    on_event: Watch | None = None,
+    **options: Unpack[Options],
 ) -> Run:
     """Do what `adeliberate` does, from code that is not asynchronous; same arguments, same errors."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        pass
-    else:
-        raise ContentError(
-            "deliberate() cannot be called while an event loop runs; use 'await adeliberate(...)'"
-        )
+    _check_no_loop("deliberate", "adeliberate")
     return asyncio.run(
         adeliberate(
             question,
             personas=personas,
             protocol=protocol,
-            model=model,
             seed=seed,
-            base_url=base_url,
-            api_key=api_key,
-            timeout=timeout,
-            retries=retries,
-            concurrency=concurrency,
-            embedder=embedder,
+            scores=scores,
             out=out,
             on_event=on_event,
+            **options,
         )
     )
+
+
+def resume(folder: str | Path, *, on_event: Watch | None = None, **options: Unpack[Options]) -> Run:
+    """Go on with a run that was cut off, with its own model and endpoint unless `options` name others.
+
+    Raises:
+        RunError, ContentError, NoQuorumError, ModelError: as `Session.resume`.
+    """
+    _check_no_loop("resume", "Session.resume")
+    folder = Path(folder)
+    request = Unfinished(folder.parent, folder.name).request()
+    kept: Options = {"model": request.model, "base_url": request.base_url, "engine": request.engine}
+    given: Options = {**kept, **options}
+
+    async def go_on() -> Run:
+        async with Session(**given) as session:
+            return await session.resume(folder, on_event=on_event)
+
+    return asyncio.run(go_on())
+
+
+def _check_no_loop(name: str, instead: str) -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise ContentError(f"{name}() cannot be called while an event loop runs; use 'await {instead}(...)'")
+
+
+def _save(run: Run, out: Path) -> Run:
+    from multiplex.report.markdown import report
+
+    extra = {"report.md": report(run)}
+    if run.moral_graph is not None:
+        extra["moral_graph.graphml"] = to_graphml(read_moral_graph(run.moral_graph))
+    return save_run(run, out, extra=extra)
+
+
+def _role_hashes() -> dict[str, str]:
+    return {f"agents/{agent}/{name}.md": role.sha256 for (agent, name), role in load_roles().items()}
+
+
+@cache
+def _version() -> str:
+    try:
+        return version("multiplex-deliberation")
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _asked(question: str) -> Scenario:

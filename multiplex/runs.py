@@ -202,7 +202,8 @@ _PARTS = {
 def _check_parts(run: Run) -> None:
     """Raise ValueError where a part is missing."""
     graphs = [] if run.moral_graph is None else [run.moral_graph]
-    held = zip(_PARTS, ([run.manifest], [run.scores], graphs, run.transcript), strict=True)
+    scores = [run.scores] if run.manifest.get("scored", True) else []
+    held = zip(_PARTS, ([run.manifest], scores, graphs, run.transcript), strict=True)
     for name, parts in held:
         for part in parts:
             for place in _PARTS[name].split():

@@ -1,10 +1,17 @@
-"""What every test starts from: no model in the environment, and no network but loopback."""
+"""What every test starts from: no model in the environment, an empty cache, no network but loopback."""
 
+import os
+import shutil
 import socket
+import tempfile
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from multiplex.embedding import SentenceEmbedder, cache_folder
 
 settings.register_profile("steady", deadline=None)  # machines are noisy, and no test is about time
 settings.load_profile("steady")
@@ -17,6 +24,28 @@ def _connect_to_loopback(self: socket.socket, address: Any) -> None:
     if isinstance(address, tuple) and address[0] not in _LOOPBACK:
         raise AssertionError(f"a test reached for the network: {address}")
     _connect(self, address)
+
+
+_cache = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the session, and what it starts, a cache of its own that shares the user's embeddings."""
+    real, ours = cache_folder().absolute(), Path(tempfile.mkdtemp(prefix="multiplex-cache-"))
+    with suppress(OSError):
+        real.mkdir(parents=True, exist_ok=True)
+    # The default model's file may not be there yet: SQLite makes it where the link points to.
+    usual = SentenceEmbedder(cache=real)._store.name
+    for name in {usual, *(file.name for file in real.glob("embeddings-*.sqlite"))}:
+        (ours / name).symlink_to(real / name)
+    os.environ["MULTIPLEX_CACHE"] = str(ours)
+    config.stash[_cache] = ours
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the session's cache; the links in it go, and not what they point to."""
+    if ours := config.stash.get(_cache, None):
+        shutil.rmtree(ours, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

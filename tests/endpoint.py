@@ -8,6 +8,7 @@ command-line runs in a subprocess can talk to it too.
 import asyncio
 import hashlib
 import json
+import math
 import random
 import re
 import threading
@@ -21,7 +22,16 @@ from aiohttp import web
 __all__ = ["Endpoint", "Fault", "endpoint"]
 
 Fault = Literal[
-    "none", "status_500", "timeout", "invalid_json", "no_choices", "schema_breaking", "empty", "truncated"
+    "none",
+    "status_500",
+    "timeout",
+    "invalid_json",
+    "no_choices",
+    "schema_breaking",
+    "empty",
+    "truncated",
+    "too_long",
+    "unknown_model",
 ]
 
 
@@ -41,9 +51,17 @@ class Endpoint:
 
 @contextmanager
 def endpoint(
-    fault: Fault = "none", *, every: int = 1, latency: float = 0.0, reasoning: str | None = None
+    fault: Fault = "none",
+    *,
+    every: int = 1,
+    latency: float = 0.0,
+    reasoning: str | None = None,
+    logprobs: Mapping[str, float] | None = None,
 ) -> Iterator[Endpoint]:
     """Serve completions for the length of a `with` block.
+
+    A request for log-probabilities is answered with the likeliest token of `logprobs`, and with all of them;
+    where none are given, with those of the letters that begin a line of the prompt, drawn by the seed.
 
     The fault strikes each request whose messages and seed hash to a multiple of `every`: about one
     in `every` distinct requests, and the same ones however often a client tries again.
@@ -51,7 +69,9 @@ def endpoint(
     if fault not in get_args(Fault):
         raise ValueError(f"no fault named {fault!r}")
     server = Endpoint()
-    service = _Service(server, fault=fault, every=every, latency=latency, reasoning=reasoning)
+    service = _Service(
+        server, fault=fault, every=every, latency=latency, reasoning=reasoning, logprobs=logprobs
+    )
     thread = threading.Thread(target=service.run, name="endpoint", daemon=True)
     thread.start()
     if not service.ready.wait(timeout=10):
@@ -65,7 +85,14 @@ def endpoint(
 
 class _Service:
     def __init__(
-        self, server: Endpoint, *, fault: Fault, every: int, latency: float, reasoning: str | None
+        self,
+        server: Endpoint,
+        *,
+        fault: Fault,
+        every: int,
+        latency: float,
+        reasoning: str | None,
+        logprobs: Mapping[str, float] | None,
     ) -> None:
         self.ready = threading.Event()
         self._server = server
@@ -73,6 +100,7 @@ class _Service:
         self._every = every
         self._latency = latency
         self._reasoning = reasoning
+        self._logprobs = logprobs
         self._at_once = 0
 
     def run(self) -> None:
@@ -119,6 +147,16 @@ class _Service:
         if fault in {"status_500", "timeout"}:
             error = {"error": {"message": "made to fail", "type": "server_error"}}
             return web.json_response(error, status=500, headers={"retry-after-ms": "1"})
+        if fault == "too_long":
+            said = (
+                "This model's maximum context length is 4096 tokens. However, your prompt contains 5000 input "
+                "tokens, which exceeds this limit even without any output tokens. Please reduce the length of "
+                "the input prompt."
+            )
+            return web.json_response({"error": {"message": said, "code": 400}}, status=400)
+        if fault == "unknown_model":
+            said = f"The model `{body['model']}` does not exist."
+            return web.json_response({"error": {"message": said, "code": 404}}, status=404)
         if fault == "invalid_json":
             return web.Response(text='{"choices": [', content_type="application/json")
         text, finish = _Author(body).write(), "stop"
@@ -128,7 +166,13 @@ class _Service:
             text = ""
         elif fault == "truncated":
             text, finish = text[: len(text) // 2], "length"
+        if told := (self._logprobs or _Author(body).letters()) if body.get("logprobs") else None:
+            text = max(told, key=lambda token: told[token])
         response = _completion(body, text, finish, self._reasoning)
+        if told:
+            tops = [{"token": token, "logprob": value} for token, value in told.items()]
+            first = {"token": text, "logprob": told[text], "top_logprobs": tops[: body["top_logprobs"]]}
+            response["choices"][0]["logprobs"] = {"content": [first]}
         if fault == "no_choices":
             response["choices"] = []
         return web.json_response(response)
@@ -218,6 +262,12 @@ class _Author:
         if self._schema is None:
             return self._prose(20, 600)
         return json.dumps(self._value(self._schema, ""), ensure_ascii=False)
+
+    def letters(self) -> dict[str, float]:
+        """Return the logarithm of a probability for each letter that the prompt offers."""
+        offered = dict.fromkeys(re.findall(r"^([A-Z]): ", self._prompt, re.MULTILINE))
+        weights = {letter: self._random.random() for letter in offered}
+        return {letter: math.log(weight / sum(weights.values())) for letter, weight in weights.items()}
 
     def _value(self, schema: Mapping[str, Any], name: str) -> Any:
         schema = self._resolved(schema)

@@ -20,6 +20,8 @@ from multiplex.acts import (
     Answered,
     ArticulateValue,
     Ballot,
+    Choice,
+    ChooseOption,
     Claim,
     ClassifyPerspectives,
     Failure,
@@ -304,6 +306,8 @@ def answer(act: Act[Any], seed: int) -> BaseModel:
             )
         case Ratify():
             return Ballot(endorsement=5, objection=None)
+        case ChooseOption():
+            return Choice(option=act.order[0])
         case Rank():
             return Ranking(order=tuple(range(1, len(act.statements) + 1)))
         case ClassifyPerspectives():
@@ -417,7 +421,9 @@ def every_act(scenario: Scenario = SCENARIO, personas: Sequence[Persona] = PERSO
         context=scenario.setting,
         proposer="moderator",
     )
+    keys = tuple(option.key for option in scenario.options) or ("yes", "no")
     return [
+        ChooseOption(scenario=scenario, persona=first, transcript=turns, order=keys),
         TakePosition(scenario=scenario, persona=first),
         Respond(scenario=scenario, persona=first, transcript=turns, round=1),
         ArticulateValue(scenario=scenario, persona=first, transcript=turns, earlier=cards[:1]),

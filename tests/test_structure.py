@@ -96,9 +96,9 @@ def test_nothing_but_the_launcher_imports_the_command_line() -> None:
     assert [name for name in outside if any(below(i, ours("cli")) for i in imports(MODULES[name]))] == []
 
 
-def test_langgraph_is_imported_by_the_builder_alone() -> None:
+def test_langgraph_is_imported_by_the_builder_and_its_checkpoints_alone() -> None:
     users = {m for m, path in MODULES.items() if any(below(i, ("langgraph",)) for i in imports(path))}
-    assert users == {"multiplex.deliberation.build"}
+    assert users == {"multiplex.deliberation.build", "multiplex.deliberation.checkpoints"}
 
 
 @pytest.mark.parametrize(

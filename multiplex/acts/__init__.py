@@ -20,10 +20,19 @@ from multiplex.acts.moderator import (
     Synthesise,
 )
 from multiplex.acts.performing import Failure, Performed, Responder, Usage
-from multiplex.acts.persona import ArticulateValue, JudgeTransition, Rank, Ratify, Respond, TakePosition
+from multiplex.acts.persona import (
+    ArticulateValue,
+    ChooseOption,
+    JudgeTransition,
+    Rank,
+    Ratify,
+    Respond,
+    TakePosition,
+)
 from multiplex.acts.replies import (
     Answered,
     Ballot,
+    Choice,
     Claim,
     Dissent,
     Merger,
@@ -48,6 +57,8 @@ __all__ = [
     "Answered",
     "ArticulateValue",
     "Ballot",
+    "Choice",
+    "ChooseOption",
     "Claim",
     "ClassifyPerspectives",
     "Dissent",
@@ -91,6 +102,7 @@ ACTS: dict[str, type[Act[Any]]] = {
         Synthesise,
         Ratify,
         Rank,
+        ChooseOption,
         ClassifyPerspectives,
         AnswerAlone,
     )

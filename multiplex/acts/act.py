@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel
@@ -43,19 +44,32 @@ class Act(Generic[R]):
     def check(self, reply: BaseModel) -> None:
         """Raise ValueError where a reply that fits the schema still makes no sense for this act."""
 
+    def letters(self) -> Mapping[str, str]:
+        """Return, for an act that is answered with one letter, what each letter stands for; else nothing."""
+        return {}
+
     def schema(self) -> dict[str, Any]:
-        """Return the reply's JSON schema, narrowed to the values that this act can mean."""
-        schema = self.reply.model_json_schema()
-        for place, values in self.choices().items():
-            model, name = place.split(".")
-            target = schema if schema.get("title") == model else schema.get("$defs", {}).get(model)
-            if target is None:
-                continue
-            if values or target["properties"][name].get("type") != "string":
-                _narrow(target["properties"][name], list(values))
-            else:
-                _forbid(schema, model)
-        return schema
+        """Return the reply's JSON schema, narrowed to the values that this act can mean.
+
+        It is shared by all acts that mean the same: read it, and change nothing in it.
+        """
+        choices = self.choices()
+        return _schema(self.reply, tuple((place, tuple(values)) for place, values in choices.items()))
+
+
+@lru_cache(maxsize=1024)
+def _schema(reply: type[BaseModel], choices: tuple[tuple[str, tuple[str, ...]], ...]) -> dict[str, Any]:
+    schema = reply.model_json_schema()
+    for place, values in choices:
+        model, name = place.split(".")
+        target = schema if schema.get("title") == model else schema.get("$defs", {}).get(model)
+        if target is None:
+            continue
+        if values or target["properties"][name].get("type") != "string":
+            _narrow(target["properties"][name], list(values))
+        else:
+            _forbid(schema, model)
+    return schema
 
 
 def _forbid(schema: dict[str, Any], model: str) -> None:

@@ -1,5 +1,6 @@
 """Who answers acts, and what comes back: a reply, or a recorded failure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -50,11 +51,16 @@ class Performed(Generic[R]):
     """What the model said, attempt by attempt."""
     reasoning: tuple[str, ...] = ()
     prompt_sha256: str | None = None
+    logprobs: Mapping[str, float] | None = None
+    """Where one option was asked for: the natural logarithm of each one's probability, as far as it is known."""
     usage: Usage = field(default_factory=Usage)
 
 
 class Responder(Protocol):
-    """Whoever answers acts: a language model, the extractive responder, a script, a human."""
+    """Whoever answers acts: a language model, the extractive responder, a script, a human.
+
+    One that can tell how likely its choices were also has an attribute `weighs` that is true.
+    """
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 from typing import ClassVar
 
 from pydantic import BaseModel
@@ -9,6 +10,7 @@ from pydantic import BaseModel
 from multiplex.acts.act import Act, Agent, among
 from multiplex.acts.replies import (
     Ballot,
+    Choice,
     Position,
     Ranking,
     Rejoinder,
@@ -25,6 +27,7 @@ from multiplex.moral_graph.judgements import Transition
 
 __all__ = [
     "ArticulateValue",
+    "ChooseOption",
     "JudgeTransition",
     "Rank",
     "Ratify",
@@ -133,6 +136,35 @@ class Ratify(Act[Ballot]):
     persona: Persona
     statement: str
     own: tuple[Turn, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChooseOption(Act[Choice]):
+    """Ask a persona for one letter: the option that it is for, in the order in which they are shown here.
+
+    Only a model that tells how likely each letter was has anything to add by it to a stated stance.
+    """
+
+    name: ClassVar[str] = "choose"
+    agent: ClassVar[Agent] = "persona"
+    reply: ClassVar[type[BaseModel]] = Choice
+    persona: Persona
+    transcript: tuple[Turn, ...]
+    order: tuple[str, ...]
+    """The options' keys; the first is shown as A."""
+
+    def letters(self) -> Mapping[str, str]:
+        """Return the option behind each letter."""
+        return dict(zip(ascii_uppercase, self.order, strict=False))
+
+    def choices(self) -> Mapping[str, Sequence[str]]:
+        """Narrow the option to those there are."""
+        return {"Choice.option": self.order}
+
+    def check(self, reply: BaseModel) -> None:
+        """Check that the option exists."""
+        assert isinstance(reply, Choice)  # noqa: S101
+        among(reply.option, self.order, "option")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

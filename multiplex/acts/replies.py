@@ -9,6 +9,7 @@ from multiplex.content.schwartz import SchwartzValue
 __all__ = [
     "Answered",
     "Ballot",
+    "Choice",
     "Claim",
     "Dissent",
     "Merger",
@@ -135,6 +136,12 @@ class Ranking(_Reply):
     """The numbers of the statements, best first; every one of them once."""
 
     order: Annotated[tuple[Annotated[int, Field(ge=1, le=16)], ...], Field(min_length=1, max_length=16)]
+
+
+class Choice(_Reply):
+    """The one option that is chosen, where there is no room for reasons."""
+
+    option: Annotated[str, _text(60)]
 
 
 class Reference(_Reply):

@@ -1,8 +1,13 @@
 """The command line. Results go to stdout, progress and errors to stderr.
 
-`app` holds the commands, `run` what `multiplex run` does, `live` what is seen meanwhile, `show` how
-results are printed, `checks` what validate and doctor look at, `starter` what init writes.
+`app` holds the commands, `outcome` how each ends, `run` what `multiplex run` and `resume` do, `live`
+and `progress` what is seen meanwhile, `estimate` what a dry run prints, `show` how results are
+printed, `checks` what validate looks at, `doctor` what doctor does, `cache` the commands on the
+response cache, `starter` what init writes.
 """
+
+import os
+import sys
 
 __all__ = ["main"]
 
@@ -11,4 +16,11 @@ def main() -> None:
     """Run the command line: what the console script `multiplex` calls."""
     from multiplex.cli.app import app
 
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        if end.code == 130:  # whoever pressed Ctrl-C does not wait for a thread that computes
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(130)
+        raise

@@ -1,16 +1,15 @@
 """The commands and their options; each imports what it needs when it is called."""
 
-import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
-from multiplex.errors import ContentError, MultiplexError, near_miss
+from multiplex.cli.cache import cache_app
+from multiplex.cli.outcome import Json, plain_errors, print_json
+from multiplex.errors import ContentError, near_miss
 
 __all__ = ["app"]
 
@@ -22,33 +21,50 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Json = Annotated[
-    bool, typer.Option("--json", help="Print exactly one JSON object on stdout, and nothing else.")
+Model = Annotated[
+    str,
+    typer.Option(
+        envvar="MULTIPLEX_MODEL",
+        help="extractive, openai:NAME for a served model, or vllm:NAME-OR-FOLDER for one in this process.",
+    ),
 ]
+BaseUrl = Annotated[
+    list[str] | None,
+    typer.Option(
+        envvar="OPENAI_BASE_URL",
+        help="The endpoint of served models; NAME=URL for one of them; repeat for more.",
+        show_default=False,
+    ),
+]
+Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds that one call to a served model may take.")]
+Retries = Annotated[int, typer.Option(min=0, max=10, help="How often a failed call is tried again.")]
+Concurrency = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="The most calls in flight at once, over all scenarios; else 32 for served models, 512 for vllm.",
+        show_default=False,
+    ),
+]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither recall answers of models nor keep them.")]
+EngineArg = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY=VALUE",
+        help="An option of vLLM's engine for vllm:NAME, as in max_model_len=16384; repeat for more.",
+        show_default=False,
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print the run's folder and nothing else.")]
 _RUNS = Path("runs")
 
 
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Turn what the library raises on purpose into one sentence on stderr and exit code 1."""
-    try:
-        yield
-    except MultiplexError as error:
-        _fail(str(error))
-    except BrokenPipeError:
-        # Whoever read our output has gone; what is left in the buffer must not raise again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        raise typer.Exit(130) from None
+def _engine_options(given: list[str] | None) -> dict[str, Any]:
+    if not given:
+        return {}
+    from multiplex.models.engine import parse_options
 
-
-def _fail(message: str) -> NoReturn:
-    from multiplex.cli.text import safe
-
-    print(f"error: {safe(message).plain}", file=sys.stderr)
-    raise typer.Exit(1)
+    return parse_options(given)
 
 
 def _version(wanted: bool) -> None:
@@ -76,13 +92,8 @@ def run(
     scenarios: Annotated[
         list[str], typer.Argument(help="Shipped scenarios by name, or files by path.", show_default=False)
     ],
-    model: Annotated[
-        str, typer.Option(envvar="MULTIPLEX_MODEL", help="extractive, or openai:NAME for a served model.")
-    ] = "extractive",
-    base_url: Annotated[
-        str | None,
-        typer.Option(envvar="OPENAI_BASE_URL", help="The endpoint of a served model.", show_default=False),
-    ] = None,
+    model: Model = "extractive",
+    base_url: BaseUrl = None,
     personas: Annotated[
         list[str] | None,
         typer.Option(help="A pack, or a persona by name or file; repeat for more.", show_default=False),
@@ -94,21 +105,27 @@ def run(
         int | None, typer.Option(min=0, max=2**63 - 1, help="Else the scenario's own.", show_default=False)
     ] = None,
     out: Annotated[Path, typer.Option(help="The folder that runs are written to.")] = _RUNS,
-    timeout: Annotated[
-        float, typer.Option(min=0.1, help="Seconds that one call to a served model may take.")
-    ] = 120.0,
-    retries: Annotated[int, typer.Option(min=0, max=10, help="How often a failed call is tried again.")] = 2,
-    concurrency: Annotated[int, typer.Option(min=1, help="The most calls in flight at once.")] = 32,
+    timeout: Timeout = 120.0,
+    retries: Retries = 2,
+    concurrency: Concurrency = None,
+    no_cache: NoCache = False,
+    engine_arg: EngineArg = None,
+    no_scores: Annotated[
+        bool, typer.Option("--no-scores", help="Leave the scores out; no embeddings are needed then.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Ask nothing: say how many acts and tokens it would take.")
+    ] = False,
     as_json: Json = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print the run's folder and nothing else.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Let a panel deliberate on one or more scenarios."""
-    with _plain_errors():
-        from multiplex.cli.run import Options, run_all
+    with plain_errors():
+        from multiplex.cli.run import Options, endpoints, prepared, run_all
 
         options = Options(
             model=model,
-            base_url=base_url,
+            base_url=endpoints(base_url or ()),
             api_key=os.environ.get("OPENAI_API_KEY"),
             personas=tuple(personas) if personas else None,
             protocol=protocol,
@@ -117,10 +134,52 @@ def run(
             timeout=timeout,
             retries=retries,
             concurrency=concurrency,
+            cache=not no_cache,
+            engine=_engine_options(engine_arg),
+            scores=not no_scores,
         )
+        if dry_run:
+            from multiplex.cli.estimate import print_estimates
+
+            print_estimates(prepared(scenarios, options), model=model, as_json=as_json)
+            return
         failures = run_all(scenarios, options, as_json=as_json, quiet=quiet)
     if failures:
         raise typer.Exit(1)
+
+
+@app.command()
+def resume(
+    name: Annotated[str, typer.Argument(metavar="RUN", help="A run's name or folder.", show_default=False)],
+    base_url: BaseUrl = None,
+    timeout: Timeout = 120.0,
+    retries: Retries = 2,
+    concurrency: Concurrency = None,
+    no_cache: NoCache = False,
+    engine_arg: EngineArg = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Go on with a run that was cut off; 'multiplex runs' lists them."""
+    with plain_errors():
+        from multiplex.cli.run import Options, endpoints, resume_run
+        from multiplex.content.files import is_path
+        from multiplex.unfinished import Unfinished
+
+        folder = Path(name) if is_path(name) else _RUNS / name
+        request = Unfinished(folder.parent, folder.name).request()
+        options = Options(
+            model=request.model,
+            base_url=endpoints(base_url) if base_url else request.base_url,
+            api_key=os.environ.get("OPENAI_API_KEY"),
+            out=folder.parent,
+            timeout=timeout,
+            retries=retries,
+            concurrency=concurrency,
+            cache=not no_cache,
+            engine=_engine_options(engine_arg) if engine_arg else request.engine,
+        )
+        resume_run(folder, options, as_json=as_json, quiet=quiet)
 
 
 @app.command("list")
@@ -131,14 +190,14 @@ def list_content(
     as_json: Json = False,
 ) -> None:
     """List the content that ships with Multiplex."""
-    with _plain_errors():
+    with plain_errors():
         from multiplex.cli.show import listing, print_listing
 
         if _kind(kind) == "schema":
             raise ContentError("there is one schema a kind; show it with 'multiplex show schema scenario'")
         rows = listing(_kind(kind))
         if as_json:
-            _print_json({f"{_kind(kind)}s": rows})
+            print_json({f"{_kind(kind)}s": rows})
         else:
             print_listing(_kind(kind), rows)
 
@@ -154,12 +213,12 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show one scenario, persona, pack, protocol or role as it will be read, or a kind's JSON Schema."""
-    with _plain_errors():
+    with plain_errors():
         from multiplex.cli.show import content, print_content
 
         found = content(_kind(kind), name)
         if as_json or _kind(kind) == "schema":
-            _print_json(found)
+            print_json(found)
         else:
             print_content(found)
 
@@ -170,13 +229,13 @@ def validate(
     as_json: Json = False,
 ) -> None:
     """Check content files, and say what was checked."""
-    with _plain_errors():
+    with plain_errors():
         from multiplex.cli.checks import validate_paths
         from multiplex.cli.text import safe
 
         checked = validate_paths(paths)
         if as_json:
-            _print_json({"checked": checked.counts, "problems": checked.problems})
+            print_json({"checked": checked.counts, "problems": checked.problems})
         else:
             for problem in checked.problems:
                 print(f"error: {safe(problem).plain}", file=sys.stderr)
@@ -190,7 +249,7 @@ def init(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder.", show_default=False)],
 ) -> None:
     """Write a scenario, a pack of two personas and a protocol of your own to start from."""
-    with _plain_errors():
+    with plain_errors():
         from multiplex.cli.starter import write_starter
 
         for path in write_starter(folder):
@@ -203,12 +262,12 @@ def runs(
     as_json: Json = False,
 ) -> None:
     """List past runs, the newest first."""
-    with _plain_errors():
+    with plain_errors():
         from multiplex.cli.show import past_runs, print_runs
 
         rows = past_runs(out)
         if as_json:
-            _print_json({"runs": rows})
+            print_json({"runs": rows})
         else:
             print_runs(rows, out)
 
@@ -221,7 +280,7 @@ def report(
     ] = None,
 ) -> None:
     """Print a run's report as Markdown."""
-    with _plain_errors():
+    with plain_errors():
         from multiplex.cli.text import safe
         from multiplex.content.files import is_path
         from multiplex.report.markdown import report as markdown
@@ -236,27 +295,30 @@ def report(
 
 @app.command()
 def doctor(
-    model: Annotated[
-        str, typer.Option(envvar="MULTIPLEX_MODEL", help="Check this model too.")
-    ] = "extractive",
+    model: Model = "extractive",
     base_url: Annotated[
         str | None, typer.Option(envvar="OPENAI_BASE_URL", help="Its endpoint.", show_default=False)
     ] = None,
+    engine_arg: EngineArg = None,
     as_json: Json = False,
 ) -> None:
     """Check the installation, the content and the model, and say what to do."""
-    with _plain_errors():
-        from multiplex.cli.checks import examine
+    with plain_errors():
+        from multiplex.cli.doctor import examine
 
-        findings = examine(model, base_url, os.environ.get("OPENAI_API_KEY"))
+        findings = examine(
+            model, base_url, os.environ.get("OPENAI_API_KEY"), engine_args=tuple(engine_arg or ())
+        )
         if as_json:
-            _print_json({"findings": [finding.as_dict() for finding in findings]})
+            print_json({"findings": [finding.as_dict() for finding in findings]})
         else:
             for finding in findings:
                 print(finding.line())
     if not all(finding.good for finding in findings):
         raise typer.Exit(1)
 
+
+app.add_typer(cache_app, name="cache")
 
 _KINDS = ("scenario", "persona", "pack", "protocol", "agent", "schema")
 
@@ -268,10 +330,6 @@ def _kind(word: str) -> str:
             f"no kind of content named {word!r}; {near_miss(word, [*_KINDS, *(f'{k}s' for k in _KINDS)])}"
         )
     return singular
-
-
-def _print_json(data: Any) -> None:
-    print(json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False))
 
 
 def _write(path: Path, text: str) -> None:

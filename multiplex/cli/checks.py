@@ -1,13 +1,10 @@
-"""What `validate` and `doctor` look at."""
+"""What `validate` looks at: content files and folders, yours or those that ship."""
 
-import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
 
 from multiplex.content.files import KINDS, parse_yaml, read_path, shipped
 from multiplex.content.panels import seat
@@ -16,9 +13,9 @@ from multiplex.content.protocols import load_protocol
 from multiplex.content.roles import read_role
 from multiplex.content.scenarios import load_scenario
 from multiplex.deliberation.run import check_panel
-from multiplex.errors import ContentError, ModelError, MultiplexError
+from multiplex.errors import ContentError
 
-__all__ = ["Checked", "Finding", "examine", "validate_paths"]
+__all__ = ["Checked", "validate_paths", "validate_shipped"]
 
 
 @dataclass(slots=True)
@@ -55,6 +52,11 @@ def validate_paths(paths: list[Path]) -> Checked:
         if sum(checked.counts.values()) + len(checked.problems) == before:
             raise ContentError(f"{path}: holds no content (YAML files, or Markdown roles)")
     return checked
+
+
+def validate_shipped() -> Checked:
+    """Check all content that ships with Multiplex."""
+    return validate_paths([_as_path(shipped(kind)) for kind in KINDS])
 
 
 def _as_path(folder: Traversable) -> Path:
@@ -119,130 +121,3 @@ def _pack(folder: Path, checked: Checked) -> None:
     checked.counts["pack"] += 1
     checked.counts["persona"] += len(pack.personas)
     checked.counts["commitment"] += sum(len(persona.commitments) for persona in pack.personas)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that doctor looked at, and what to do if it is not well."""
-
-    what: str
-    good: bool
-    detail: str
-
-    def line(self) -> str:
-        """Return the finding as a line."""
-        return f"{'ok ' if self.good else 'BAD'}  {self.what}: {self.detail}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the finding as plain data."""
-        return {"what": self.what, "good": self.good, "detail": self.detail}
-
-
-def examine(model: str, base_url: str | None, api_key: str | None) -> list[Finding]:
-    """Look at Python, packages, content, embeddings, the cache folder and the model."""
-    return [_python(), _packages(), _content(), _embeddings(), _cache(), _model(model, base_url, api_key)]
-
-
-def _python() -> Finding:
-    good = sys.version_info >= (3, 11)
-    return Finding("Python", good, sys.version.split()[0] + ("" if good else "; install 3.11 or later"))
-
-
-def _packages() -> Finding:
-    names = ("langgraph", "pydantic", "networkx", "sentence-transformers", "torch", "openai")
-    found, missing = [], []
-    for name in names:
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            missing.append(name)
-    if missing:
-        return Finding(
-            "packages", False, f"missing: {', '.join(missing)}; run 'make setup', or pip install them"
-        )
-    return Finding("packages", True, ", ".join(found))
-
-
-def _content() -> Finding:
-    checked = validate_paths([Path(str(_as_path(shipped(kind)))) for kind in KINDS])
-    if checked.problems:
-        return Finding("content", False, f"{checked.problems[0]}; mend or reinstall it")
-    return Finding("content", True, checked.sentence())
-
-
-def _embeddings() -> Finding:
-    from multiplex.embedding import SentenceEmbedder
-
-    embedder = SentenceEmbedder()
-    try:
-        shape = embedder.load().shape
-    except ModelError as error:
-        return Finding("embeddings", False, str(error))
-    return Finding("embeddings", True, f"{embedder.name}, {shape[1]} dimensions")
-
-
-def _cache() -> Finding:
-    from multiplex.embedding import cache_folder
-    from multiplex.errors import RunError
-    from multiplex.runs import check_writable
-
-    try:
-        check_writable(cache_folder())
-    except RunError:
-        return Finding(
-            "cache", False, f"{cache_folder()} cannot be written; set MULTIPLEX_CACHE to a folder that can"
-        )
-    return Finding("cache", True, str(cache_folder()))
-
-
-def _model(model: str, base_url: str | None, api_key: str | None) -> Finding:
-    import asyncio
-
-    from multiplex.models.base import Sampling
-    from multiplex.responders.choose import model_named
-
-    try:
-        served = model_named(model, base_url=base_url, api_key=api_key, timeout=20.0, retries=0)
-    except MultiplexError as error:
-        return Finding("model", False, str(error))
-    if served is None:
-        return Finding("model", True, "extractive: needs no language model")
-    schema = {
-        "title": "Probe",
-        "type": "object",
-        "properties": {"ok": {"type": "boolean"}},
-        "required": ["ok"],
-        "additionalProperties": False,
-    }
-
-    async def probe() -> str:
-        try:
-            asked = [{"role": "user", "content": 'Reply with the JSON object {"ok": true}.'}]
-            answered = await served.complete(asked, sampling=Sampling(seed=1, max_tokens=32), schema=schema)  # type: ignore[arg-type]
-            return answered.text
-        finally:
-            await served.aclose()
-
-    where = base_url or "the endpoint of the openai client's default"
-    try:
-        text = asyncio.run(probe())
-    except ModelError as error:
-        return Finding(
-            "model",
-            False,
-            f"{model} at {where}: {error}; start the server, or check --base-url and the model's name",
-        )
-    import json
-
-    try:
-        constrained = isinstance(json.loads(text), dict)
-    except ValueError:
-        constrained = False
-    if not constrained:
-        return Finding(
-            "model",
-            False,
-            f"{model} at {where}: answers, but not in the JSON schema it was given; "
-            "use a server with JSON-schema decoding",
-        )
-    return Finding("model", True, f"{model} at {where}: answers, in the JSON schema it was given")

@@ -1,99 +1,227 @@
-"""What `multiplex run` does: one deliberation after another, watched, written and printed."""
+"""What `multiplex run` and `multiplex resume` do: deliberations watched, written and printed."""
 
+import asyncio
 import json
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from multiplex.content.panels import seat
-from multiplex.content.protocols import load_protocol
+from multiplex.api import Session
+from multiplex.cli.live import Live
+from multiplex.cli.progress import Progress
+from multiplex.cli.show import print_run, print_table
+from multiplex.cli.text import safe
+from multiplex.content.panels import Panel, seat
+from multiplex.content.protocols import Protocol, load_protocol
 from multiplex.content.scenarios import Scenario, load_scenario
-from multiplex.deliberation.run import check_panel
-from multiplex.errors import MultiplexError
+from multiplex.errors import ContentError, MultiplexError
 from multiplex.runs import Run, check_writable
+from multiplex.unfinished import Unfinished
 
-__all__ = ["Options", "run_all"]
+__all__ = ["Options", "Outcome", "endpoints", "prepared", "resume_run", "run_all"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """The options of `multiplex run`."""
 
     model: str
-    base_url: str | None
+    base_url: Mapping[str, str]
     api_key: str | None
-    personas: tuple[str, ...] | None
-    protocol: str | None
-    seed: int | None
+    personas: tuple[str, ...] | None = None
+    protocol: str | None = None
+    seed: int | None = None
     out: Path
     timeout: float
     retries: int
-    concurrency: int
+    concurrency: int | None
+    cache: bool
+    engine: Mapping[str, Any]
+    scores: bool = True
+
+    def session(self) -> Session:
+        """Return a session with these options."""
+        return Session(
+            model=self.model,
+            base_url=self.base_url,
+            api_key=self.api_key,
+            timeout=self.timeout,
+            retries=self.retries,
+            concurrency=self.concurrency,
+            cache=self.cache,
+            engine=self.engine,
+        )
 
 
-def run_all(references: list[str], options: Options, *, as_json: bool, quiet: bool) -> int:
-    """Run every scenario, print what was asked for, and return how many failed.
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one scenario of several ended: its run, or the error that it failed with."""
 
-    Every file is read and every panel seated before the first one runs, so that a mistake in the
-    last scenario costs nothing.
+    scenario: Scenario
+    run: Run | None = None
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class _Begun:
+    """The runs that have begun and have not ended."""
+
+    names: set[str] = field(default_factory=set)
+
+
+def endpoints(given: Sequence[str]) -> dict[str, str]:
+    """Return endpoints by model name, '' standing for all others, from URLs and NAME=URL.
+
+    Raises:
+        ContentError: two for the same models.
     """
-    from multiplex.responders.choose import model_named
+    found: dict[str, str] = {}
+    for entry in given:
+        name, sep, url = entry.partition("=")
+        if not sep or "/" in name.split("://")[0] or "://" in name:
+            name, url = "", entry
+        if name in found:
+            raise ContentError(
+                f"--base-url {entry!r}: there is one already for {name or 'all models'}; write NAME=URL for one model"
+            )
+        found[name] = url
+    return found
 
-    model_named(options.model, base_url=options.base_url)
-    scenarios = [load_scenario(reference) for reference in references]
-    for scenario in scenarios:
+
+def prepared(references: Sequence[str], options: Options) -> list[tuple[Scenario, Panel, Protocol]]:
+    """Read every file and seat every panel before anything runs, so that a mistake in the last costs nothing.
+
+    Raises:
+        ContentError: a file, a name or an option is wrong.
+    """
+    session = options.session()
+    found = []
+    for scenario in [load_scenario(reference) for reference in references]:
         protocol = load_protocol(options.protocol or scenario.protocol)
-        check_panel(protocol, seat(options.personas or scenario.personas))
+        panel = seat(options.personas or scenario.personas)
+        session.check(scenario, panel, protocol)
+        found.append((scenario, panel, protocol))
+    return found
+
+
+def run_all(references: Sequence[str], options: Options, *, as_json: bool, quiet: bool) -> int:
+    """Run every scenario, at the same time where that helps; print what was asked for; return how many failed."""
+    tables = prepared(references, options)
     check_writable(options.out)
-    printed: list[dict[str, Any]] = []
-    failures = 0
-    for scenario in scenarios:
-        try:
-            run = _run(scenario, options, watched=not (as_json or quiet))
-        except MultiplexError as error:
-            if len(scenarios) == 1:
-                raise
-            failures += 1
-            print(f"error: {scenario.name}: {error}", file=sys.stderr)
-            continue
-        printed.append(run.summary())
-        _print(run, as_json=as_json, quiet=quiet)
+    watched = not (as_json or quiet)
+    begun = _Begun()
+    try:
+        if len(tables) == 1:
+            run = asyncio.run(_run_one(*tables[0], options, begun, watched=watched))
+            _print(run, as_json=as_json, quiet=quiet)
+            return 0
+        outcomes = asyncio.run(_run_many(tables, options, begun, watched=watched, quiet=quiet))
+    except KeyboardInterrupt:
+        for name in sorted(begun.names):
+            print(f"go on with: multiplex resume {options.out / name}", file=sys.stderr)
+        raise
+    failures = sum(outcome.run is None for outcome in outcomes)
     if as_json:
-        whole = printed[0] if len(scenarios) == 1 else {"runs": printed}
-        print(json.dumps(whole, ensure_ascii=False, indent=2, allow_nan=False))
+        runs = [outcome.run.summary() for outcome in outcomes if outcome.run]
+        failed = [{"scenario": o.scenario.name, "error": o.error} for o in outcomes if o.error]
+        print(json.dumps({"runs": runs, "failures": failed}, ensure_ascii=False, indent=2, allow_nan=False))
+    elif not quiet:
+        print_table([(outcome.scenario.name, outcome.run, outcome.error) for outcome in outcomes])
     return failures
 
 
-def _run(scenario: Scenario, options: Options, *, watched: bool) -> Run:
-    from multiplex.api import deliberate
-    from multiplex.cli.live import Live
+def resume_run(folder: Path, options: Options, *, as_json: bool, quiet: bool) -> None:
+    """Go on with a run that was cut off, and print it as `run` does."""
+    request = Unfinished(folder.parent, folder.name).request()
+    panel, protocol = request.panel, Protocol.model_validate(request.protocol)
 
-    protocol = load_protocol(options.protocol or scenario.protocol)
-    panel = seat(options.personas or scenario.personas)
+    async def go_on() -> Run:
+        with Live(request.scenario, panel, protocol, shown=not (as_json or quiet)) as live:
+            async with options.session() as session:
+                return await session.resume(folder, on_event=live.saw)
+
+    try:
+        run = asyncio.run(go_on())
+    except KeyboardInterrupt:
+        print(f"go on with: multiplex resume {folder}", file=sys.stderr)
+        raise
+    _print(run, as_json=as_json, quiet=quiet)
+
+
+async def _run_one(
+    scenario: Scenario, panel: Panel, protocol: Protocol, options: Options, begun: _Begun, *, watched: bool
+) -> Run:
     with Live(scenario, panel, protocol, shown=watched) as live:
-        return deliberate(
-            scenario,
-            personas=options.personas,
-            protocol=protocol,
-            model=options.model,
-            seed=options.seed,
-            base_url=options.base_url,
-            api_key=options.api_key,
-            timeout=options.timeout,
-            retries=options.retries,
-            concurrency=options.concurrency,
-            out=options.out,
-            on_event=live.saw,
-        )
+        async with options.session() as session:
+            return await session.deliberate(
+                scenario,
+                personas=panel,
+                protocol=protocol,
+                seed=options.seed,
+                scores=options.scores,
+                out=options.out,
+                on_begin=begun.names.add,
+                on_event=live.saw,
+            )
+
+
+async def _run_many(
+    tables: Sequence[tuple[Scenario, Panel, Protocol]],
+    options: Options,
+    begun: _Begun,
+    *,
+    watched: bool,
+    quiet: bool,
+) -> list[Outcome]:
+    shown: AbstractContextManager[Progress | None] = Progress(len(tables)) if watched else nullcontext()
+    with shown as progress:
+        async with options.session() as session:
+
+            async def one(scenario: Scenario, panel: Panel, protocol: Protocol) -> Outcome:
+                async with places:
+                    name: list[str] = []
+
+                    def begin(run: str) -> None:
+                        name.append(run)
+                        begun.names.add(run)
+
+                    try:
+                        run = await session.deliberate(
+                            scenario,
+                            personas=panel,
+                            protocol=protocol,
+                            seed=options.seed,
+                            scores=options.scores,
+                            out=options.out,
+                            on_begin=begin,
+                            on_event=progress.saw if progress else None,
+                        )
+                    except MultiplexError as error:
+                        begun.names.difference_update(name)
+                        print(safe(f"error: {scenario.name}: {error}").plain, file=sys.stderr)
+                        outcome = Outcome(scenario, error=str(error))
+                    else:
+                        begun.names.difference_update(name)
+                        outcome = Outcome(scenario, run)
+                    if progress:
+                        progress.ended(scenario.name, failed=outcome.run is None)
+                    elif quiet and outcome.run:
+                        print(outcome.run.path, flush=True)
+                    return outcome
+
+            places = asyncio.Semaphore(session.at_once)
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(*table)) for table in tables]
+    return [task.result() for task in tasks]
 
 
 def _print(run: Run, *, as_json: bool, quiet: bool) -> None:
     if as_json:
-        return
-    if quiet:
+        print(json.dumps(run.summary(), ensure_ascii=False, indent=2, allow_nan=False))
+    elif quiet:
         print(run.path)
-        return
-    from multiplex.cli.show import print_run
-
-    print_run(run)
+    else:
+        print_run(run)

@@ -1,5 +1,6 @@
 """How results and content are printed for people."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ __all__ = [
     "print_listing",
     "print_run",
     "print_runs",
+    "print_table",
     "schema",
 ]
 
@@ -69,15 +71,59 @@ def print_run(run: Run) -> None:
         )
     _print_values(console, run)
     _print_scores(console, run)
-    failed = run.usage["failures"]
-    tail = f", {failed} failed (see report.md)" if failed else ""
     console.print()
-    count = run.usage["acts"]
-    account = (
-        f"{count} {'act' if count == 1 else 'acts'}{tail}, {run.usage['seconds']:.1f} s. {run.path or ''}"
-    )
-    console.print(safe(account), soft_wrap=True)
+    console.print(safe(f"{_account(run.usage)} {run.path or ''}"), soft_wrap=True)
     console.print(safe(run.manifest["simulated"], style="dim"))
+
+
+def _account(usage: dict[str, Any]) -> str:
+    """Return in one line what a run took."""
+    acts = usage["acts"]
+    parts = [f"{acts} {'act' if acts == 1 else 'acts'}"]
+    if usage["failures"]:
+        parts[0] += f", {usage['failures']} failed (see report.md)"
+    tokens = usage["tokens"]
+    if usage["calls"]:
+        seconds = max(usage["seconds"], 0.001)
+        parts.append(
+            f"{usage['calls']} calls, {tokens['prompt']:,} tokens in ({tokens['cached']:,} from the prefix cache), "
+            f"{tokens['completion']:,} out ({tokens['completion'] / seconds:,.0f} a second)"
+        )
+    if usage.get("recalled"):
+        parts.append(f"{usage['recalled']} answers from the response cache")
+    return f"{'; '.join(parts)}; {usage['seconds']:.1f} s."
+
+
+def print_table(rows: Sequence[tuple[str, Run | None, str | None]]) -> None:
+    """Print how each of several scenarios ended: its scores and folder, or its error."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("scenario", "entropy", "endorsement", "acts", "failed", "s"):
+        table.add_column(column, no_wrap=True, justify="left" if column == "scenario" else "right")
+    table.add_column("run, or what went wrong", overflow="fold")
+    for name, run, error in rows:
+        if run is None:
+            table.add_row(safe(name), *["-"] * 5, safe(error or "failed", style="red"))
+            continue
+        scores = run.scores
+        values = (
+            [scores["perspective_entropy"]["overton"]["value"], scores["consensus"]["endorsement"]["value"]]
+            if scores
+            else [None, None]
+        )
+        cells = ["-" if value is None else f"{value:.2f}" for value in values]
+        usage = run.usage
+        counts = [str(usage["acts"]), str(usage["failures"]), f"{usage['seconds']:.1f}"]
+        table.add_row(safe(name), *cells, *counts, safe(run.path or run.run))
+    console = Console(highlight=False)
+    console.print(table)
+    done = [run for _, run, _ in rows if run]
+    keys = ("calls", "recalled", "acts", "failures")
+    total: dict[str, Any] = {key: sum(run.usage[key] for run in done) for key in keys}
+    tokens = ("prompt", "cached", "completion")
+    total["tokens"] = {key: sum(run.usage["tokens"][key] for run in done) for key in tokens}
+    total["seconds"] = max((run.usage["seconds"] for run in done), default=0.0)
+    failed = len(rows) - len(done)
+    console.print(f"{len(done)} done, {failed} failed. {_account(total)}")
 
 
 def _section(console: Console, title: str, text: str | None, reason: str | None) -> None:
@@ -279,21 +325,30 @@ def _flat(value: Any) -> str:
 
 
 def past_runs(folder: Path) -> list[dict[str, Any]]:
-    """Return the runs below a folder, the newest first; of a damaged one, its folder and what is wrong."""
-    from multiplex.errors import RunError
+    """Return the runs below a folder, the newest first; of a damaged one, its folder and what is wrong.
 
-    keys = ("run", "protocol", "model", "seed", "perspective_entropy", "failures")
+    Those that are in progress or were cut off come first.
+    """
+    from multiplex.errors import RunError
+    from multiplex.unfinished import unfinished_runs
+
+    keys = ("run", "status", "protocol", "model", "seed", "perspective_entropy", "failures")
     rows = []
+    for unfinished in unfinished_runs(folder):
+        status = "running" if unfinished.running else "cut off: multiplex resume"
+        rows.append({**dict.fromkeys(keys), "run": unfinished.run, "status": status})
     for path in list_runs(folder):
         try:
             run = load_run(path)
         except RunError as error:
-            rows.append({**dict.fromkeys(keys), "run": path.name, "damaged": str(error)})
+            damaged = {"run": path.name, "status": "damaged", "damaged": str(error)}
+            rows.append({**dict.fromkeys(keys), **damaged})
             continue
-        entropy = run.scores["perspective_entropy"]["overton"]["value"]
+        entropy = run.scores["perspective_entropy"]["overton"]["value"] if run.scores else None
         rows.append(
             {
                 "run": run.run,
+                "status": "done",
                 "protocol": run.protocol,
                 "model": run.model,
                 "seed": run.seed,
@@ -314,11 +369,10 @@ def print_runs(rows: list[dict[str, Any]], folder: Path) -> None:
     for key in keys:
         table.add_column(key.replace("_", " "), no_wrap=key == "run")
     for row in rows:
-        shown = {**row, "protocol": "damaged"} if "damaged" in row else row
         table.add_row(
             *(
                 safe("-" if value is None else f"{value:.2f}" if isinstance(value, float) else value)
-                for value in map(shown.get, keys)
+                for value in map(row.get, keys)
             )
         )
     Console(highlight=False).print(table)

@@ -1,5 +1,6 @@
 """What a classifier of perspectives learns from: what personas say, and lines that speak for nobody."""
 
+from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -41,6 +42,7 @@ def passages(persona: Persona) -> list[Passage]:
     return found
 
 
+@cache
 def neutral_sentences() -> tuple[str, ...]:
     """Return the shipped sentences of no perspective: reports, procedures and summaries of debates."""
     text = (files("multiplex.content") / "neutral.txt").read_text(encoding="utf-8")

@@ -33,6 +33,7 @@ from multiplex.errors import ContentError, near_miss
 __all__ = [
     "GENERIC_PHRASES",
     "Commitment",
+    "ModelName",
     "Pack",
     "PackFile",
     "Persona",
@@ -65,6 +66,17 @@ def _term(text: str) -> str:
 
 
 Term = Annotated[Line, AfterValidator(_term)]
+
+
+def _known_kind(name: str) -> str:
+    kind, _, rest = name.partition(":")
+    if name != "extractive" and (kind not in {"openai", "vllm"} or not rest.strip()):
+        raise ValueError(f"{name!r} needs to be extractive, openai:NAME or vllm:NAME")
+    return name
+
+
+ModelName = Annotated[str, StringConstraints(max_length=400), AfterValidator(_known_kind)]
+"""A model as `--model` takes it."""
 
 
 def _not_reserved(name: str) -> str:
@@ -156,6 +168,8 @@ class Persona(_Content):
     label: Line
     perspective: Name
     region: Line
+    model: ModelName | None = None
+    """The model that speaks for it; None for the one that speaks for all."""
     summary: Paragraph
     ontology: Paragraph
     epistemology: Paragraph

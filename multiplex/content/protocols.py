@@ -35,6 +35,7 @@ __all__ = [
     "Exchange",
     "Observe",
     "Open",
+    "Poll",
     "Protocol",
     "Ratify",
     "Stage",
@@ -72,6 +73,13 @@ class Exchange(Stage):
     rounds: StrictInt = Field(default=2, ge=1, le=20)
     still: float = Field(default=0.05, ge=0, le=1)
     """The total variation distance of a stance, 0 to 1, up to which it counts as not having moved."""
+
+
+class Poll(Stage):
+    """Every persona chooses one option in several orders; its model tells how likely each choice was."""
+
+    after: ClassVar[tuple[str, ...]] = ("open",)
+    orders: StrictInt = Field(default=2, ge=1, le=12)
 
 
 class Articulate(Stage):
@@ -119,7 +127,7 @@ class Observe(Stage):
 
 STAGES: dict[str, type[Stage]] = {
     stage.__name__.lower(): stage
-    for stage in (Open, Exchange, Articulate, Compare, Synthesise, Ratify, Answer, Observe)
+    for stage in (Open, Exchange, Poll, Articulate, Compare, Synthesise, Ratify, Answer, Observe)
 }
 """Every stage by the name that protocol files use."""
 

@@ -22,7 +22,7 @@ from multiplex.content.files import (
     read_text,
     shipped,
 )
-from multiplex.content.personas import Persona
+from multiplex.content.personas import ModelName, Persona
 from multiplex.content.topics import Topic
 from multiplex.errors import ContentError, near_miss
 
@@ -56,6 +56,8 @@ class Scenario(BaseModel):
     personas: str | tuple[str | Persona, ...] = "civilizations"
     protocol: str = "multiplex"
     options: tuple[Option, ...] = Field(default=(), max_length=12)
+    models: dict[str, ModelName] = Field(default_factory=dict)
+    """Models of their own: by persona's name, `moderator` or `observer`."""
     seed: StrictInt | None = Field(default=None, ge=0, lt=2**63)
     sources: tuple[Line, ...] = ()
 

@@ -1,6 +1,8 @@
 """One deliberation, four answers: Overton, consensus, steered, distribution."""
 
+import math
 from collections.abc import Mapping
+from statistics import fmean
 from typing import Any
 
 from multiplex.content.protocols import Protocol
@@ -37,7 +39,11 @@ def answers_of(
         found = distribution(
             final_stances(state, context), [option.key for option in context.scenario.options]
         )
-        shares = {**found.as_dict(), "source": "stated stances, as they stood at the end"}
+        shares = {
+            **found.as_dict(),
+            "source": "stated stances, as they stood at the end",
+            "logprobs": _by_logprobs(state, context),
+        }
     return Answers(
         overton=overton,
         consensus=consensus,
@@ -54,6 +60,38 @@ def final_stances(state: Mapping[str, Any], context: Context) -> dict[str, dict[
     for turn in turns_of(state):
         stances[turn.speaker] = turn.stance or stances[turn.speaker]
     return stances
+
+
+def _by_logprobs(state: Mapping[str, Any], context: Context) -> Plain:
+    """Return the distribution that the models' own probabilities give, and how sure it can be of itself.
+
+    For each persona the probabilities of the options' letters are normalised and averaged over the orders
+    in which it was asked; an option that a model did not report counts as 0. `mass` is the mean share of
+    probability that fell on letters at all: where it is small, the model was hardly answering.
+    """
+    keys = [option.key for option in context.scenario.options]
+    asked = results_of(state, "poll.choose")
+    given: dict[str, list[list[float]]] = {}
+    masses = []
+    for result in asked:
+        if result["reply"] is not None and result.get("logprobs"):
+            weights = [math.exp(result["logprobs"].get(key, -math.inf)) for key in keys]
+            if total := math.fsum(weights):
+                given.setdefault(result["speaker"], []).append([weight / total for weight in weights])
+                masses.append(total)
+    stances = {
+        name: dict(zip(keys, map(fmean, zip(*given[name], strict=True)), strict=True))
+        if name in given
+        else None
+        for name in context.speakers
+    }
+    found = distribution(stances, keys).as_dict()
+    if not asked:
+        found["reason"] = "nobody was asked who can tell how likely its choices are"
+    elif not given:
+        failures = [result["failure"]["reason"] for result in asked if result["failure"]]
+        found["reason"] = failures[0] if failures else "no model told how likely its choices were"
+    return {**found, "mass": fmean(masses) if masses else None}
 
 
 def _standing(state: Mapping[str, Any]) -> Plain | None:

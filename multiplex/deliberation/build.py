@@ -6,7 +6,9 @@ back, as when an exchange goes into another round.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import lru_cache
 from typing import Any, TypedDict
 from typing import Protocol as TypingProtocol
 
@@ -23,6 +25,7 @@ from multiplex.content.protocols import (
     Exchange,
     Observe,
     Open,
+    Poll,
     Protocol,
     Ratify,
     Stage,
@@ -36,6 +39,7 @@ from multiplex.deliberation.stages import (
     exchange,
     observe,
     opening,
+    poll,
     ratify,
     synthesise,
 )
@@ -67,6 +71,7 @@ class _Settle(TypingProtocol):
 _WIRING: dict[type[Stage], Callable[[Any], list[Step]]] = {
     Open: opening.steps,
     Exchange: exchange.steps,
+    Poll: poll.steps,
     Articulate: articulate.steps,
     Compare: compare.steps,
     Synthesise: synthesise.steps,
@@ -78,17 +83,27 @@ _WIRING: dict[type[Stage], Callable[[Any], list[Step]]] = {
 
 def build(protocol: Protocol, *, checkpointer: Any = None) -> Graph:
     """Return the protocol as a compiled graph, to be run with a `Context`."""
+    graph = _compiled(protocol)
+    return graph if checkpointer is None else graph.copy({"checkpointer": checkpointer})
+
+
+@lru_cache(maxsize=32)
+def _compiled(protocol: Protocol) -> Graph:
+    """Compile a protocol once: it takes milliseconds, and a compiled graph holds no state."""
     steps = [step for stage in protocol.stages for step in _WIRING[type(stage)](stage)]
     builder: StateGraph[State, Context, State, State] = StateGraph(State, context_schema=Context)
     for step in steps:
         builder.add_node(f"{step.label}.ask", _ask(step), input_schema=_Payload)
         builder.add_node(f"{step.label}.settle", _settle(step, protocol.quorum))
         builder.add_edge(f"{step.label}.ask", f"{step.label}.settle")
-    builder.add_conditional_edges(START, _enter(steps[0]), _doors(steps))
-    for index, step in enumerate(steps):
-        following = steps[index + 1] if index + 1 < len(steps) else None
-        builder.add_conditional_edges(f"{step.label}.settle", _leave(step, following, steps), _doors(steps))
-    return builder.compile(checkpointer=checkpointer)
+    builder.add_conditional_edges(START, _enter(steps[0]), _doors(steps[0]))
+    known = {step.label: step for step in steps}
+    for step, following in zip(steps, [*steps[1:], None], strict=True):
+        doors = _doors(following) if following else [END]
+        for label in step.back:
+            doors += _doors(known[label])
+        builder.add_conditional_edges(f"{step.label}.settle", _leave(step, following, known), doors)
+    return builder.compile()
 
 
 def recursion_limit(protocol: Protocol) -> int:
@@ -100,8 +115,8 @@ def recursion_limit(protocol: Protocol) -> int:
     return limit
 
 
-def _doors(steps: Sequence[Step]) -> list[str]:
-    return [name for step in steps for name in (f"{step.label}.ask", f"{step.label}.settle")] + [END]
+def _doors(step: Step) -> list[str]:
+    return [f"{step.label}.ask", f"{step.label}.settle"]
 
 
 def _enter(step: Step) -> Callable[[State, Runtime[Context]], list[Send] | str]:
@@ -116,13 +131,11 @@ def _enter(step: Step) -> Callable[[State, Runtime[Context]], list[Send] | str]:
 
 
 def _leave(
-    step: Step, following: Step | None, steps: Sequence[Step]
+    step: Step, following: Step | None, known: dict[str, Step]
 ) -> Callable[[State, Runtime[Context]], list[Send] | str]:
-    enter = {other.label: _enter(other) for other in steps}
-
     def leave(state: State, runtime: Runtime[Context]) -> list[Send] | str:
         label = step.again(state, runtime.context) or (following.label if following else None)
-        return enter[label](state, runtime) if label else END
+        return _enter(known[label])(state, runtime) if label else END
 
     return leave
 
@@ -153,8 +166,7 @@ def _ask(step: Step) -> _Ask:
 
 
 def _result(step: Step, task: Task, act: str, seed: int, performed: Performed[Any]) -> Plain:
-    usage = performed.usage
-    return {
+    result: Plain = {
         "step": step.label,
         "round": task["round"],
         "act": act,
@@ -168,14 +180,11 @@ def _result(step: Step, task: Task, act: str, seed: int, performed: Performed[An
         "raw": list(performed.raw),
         "reasoning": list(performed.reasoning),
         "prompt_sha256": performed.prompt_sha256,
-        "usage": {
-            "calls": usage.calls,
-            "prompt_tokens": usage.prompt_tokens,
-            "cached_tokens": usage.cached_tokens,
-            "completion_tokens": usage.completion_tokens,
-            "seconds": usage.seconds,
-        },
+        "usage": asdict(performed.usage),
     }
+    if performed.logprobs is not None:
+        result["logprobs"] = dict(performed.logprobs)
+    return result
 
 
 def _settle(step: Step, quorum: float) -> _Settle:

@@ -1,24 +1,27 @@
 """Run one deliberation: compile, stream, read the answers off, score, and hand back a `Run`."""
 
-import asyncio
 import hashlib
 import platform
-import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from multiplex.acts import Responder
+from multiplex.background import in_background
 from multiplex.content.panels import Panel
 from multiplex.content.passages import neutral_sentences
 from multiplex.content.personas import Pack
 from multiplex.content.protocols import Protocol
 from multiplex.content.scenarios import Scenario
+from multiplex.deliberation.accounts import accounts
 from multiplex.deliberation.answers import answers_of
 from multiplex.deliberation.build import build, recursion_limit
+from multiplex.deliberation.checkpoints import checkpointer
 from multiplex.deliberation.events import Event
 from multiplex.deliberation.scores import classifier_for, moral_graph_of, scores_of
 from multiplex.deliberation.state import Context, Plain
@@ -49,11 +52,15 @@ async def conduct(
     *,
     seed: int,
     embedder: Embedder,
+    run: str | None = None,
+    created: str | None = None,
+    checkpoints: Path | None = None,
+    scores: bool = True,
     on_event: Callable[[Event], None] | None = None,
     hashes: Mapping[str, str] | None = None,
     notice: str | None = None,
 ) -> Run:
-    """Conduct a deliberation and return what it left behind; nothing is written.
+    """Conduct a deliberation, or what is left of it, and return what it left behind; no run folder is written.
 
     Args:
         scenario: what is deliberated on.
@@ -62,6 +69,11 @@ async def conduct(
         responders: who answers, by persona name, `moderator` and `observer`.
         seed: every act's seed is derived from it and from the act's place.
         embedder: the sentence embeddings that texts are scored with.
+        run: the run's name; a new one by default.
+        created: when the run began, as ISO 8601; now by default.
+        checkpoints: an SQLite file to keep LangGraph's checkpoints in; a run that is found in it goes on
+            from where it was cut off. None keeps nothing.
+        scores: whether to score the texts, which takes embeddings; else `scores` stays empty.
         on_event: called with every event as it happens.
         hashes: sha256 of further content that took part, by name.
         notice: a sentence that goes with every answer.
@@ -72,41 +84,32 @@ async def conduct(
     """
     check_panel(protocol, panel)
     context = Context(scenario=scenario, panel=panel, seed=seed, responders=responders)
-    started, clock = datetime.now(UTC), time.perf_counter()
-    state: Plain = {}
-    chunk: Any
-    stream: Any = build(protocol).astream(
-        {},
-        {"recursion_limit": recursion_limit(protocol)},
-        context=context,
-        stream_mode=["custom", "values"],
-    )
-    async with aclosing(stream):
-        async for mode, chunk in stream:
-            if mode == "values":
-                state = chunk
-            elif on_event is not None:
-                on_event(chunk)
-    # Ctrl-C cancels this task, which is noticed where it waits; what follows computes and would not wait.
-    await asyncio.sleep(0)
+    clock = time.perf_counter()
+    run = run or new_run_name(scenario.name)
+    created = created or datetime.now(UTC).isoformat(timespec="seconds")
+    state = await _deliberated(protocol, context, run, checkpoints, on_event)
     answers = answers_of(state, context, protocol, notice=notice)
     graph, published = moral_graph_of(state)
-    classifier = classifier_for(panel, embedder)
-    scores = scores_of(state, context, answers, graph, embed=embedder.embed, classifier=classifier)
-    await asyncio.sleep(0)
+    scored: Plain = {}
+    if scores:
+        classifier = await in_background(classifier_for, panel, embedder)
+        scored = await in_background(
+            scores_of, state, context, answers, graph, embed=embedder.embed, classifier=classifier
+        )
     model = " + ".join(dict.fromkeys(responders[name].name for name in sorted(responders)))
     names = tuple(persona.name for persona in panel.personas)
-    run = new_run_name(scenario.name)
-    usage = _usage(state.get("results", []), time.perf_counter() - clock)
+    usage = accounts(state.get("results", []), time.perf_counter() - clock)
     manifest = {
         "format": 1,
         "run": run,
-        "created": started.isoformat(timespec="seconds"),
+        "created": created,
         "scenario": scenario.name,
         "protocol": protocol.name,
         "model": model,
+        "models": {name: responder.name for name, responder in sorted(responders.items())},
         "seed": seed,
         "personas": list(names),
+        "scored": scores,
         "usage": usage,
         "simulated": "Personas are simulations written from published sources, and no substitute for asking people.",
         "embedding": embedder.name,
@@ -132,7 +135,6 @@ async def conduct(
             **(hashes or {}),
         },
     }
-    await asyncio.sleep(0)
     return Run(
         run=run,
         path=None,
@@ -143,43 +145,44 @@ async def conduct(
         personas=names,
         answers=answers,
         moral_graph=published,
-        scores=scores,
+        scores=scored,
         usage=usage,
         manifest=manifest,
         transcript=tuple(state.get("results", [])),
     )
 
 
-def _usage(results: list[Plain], seconds: float) -> Plain:
-    """Return the accounts of a run, whole and by stage; a stage's seconds are summed over its acts."""
-
-    def account(of: list[Plain]) -> Plain:
-        keys = ("calls", "prompt_tokens", "cached_tokens", "completion_tokens")
-        return {
-            "acts": len(of),
-            "failures": sum(result["failure"] is not None for result in of),
-            **{key: sum(result["usage"][key] for result in of) for key in keys},
-        }
-
-    stages = dict.fromkeys(result["step"].split(".")[0] for result in results)
-    by_stage: Plain = {}
-    for stage in stages:
-        of = [result for result in results if result["step"].split(".")[0] == stage]
-        by_stage[stage] = {**account(of), "seconds": round(sum(r["usage"]["seconds"] for r in of), 3)}
-    whole: Plain = account(results)
-    tokens = {key.removesuffix("_tokens"): whole.pop(key) for key in list(whole) if key.endswith("_tokens")}
-    peak = {"peak_mb": _peak_mb()}
-    return {**whole, "tokens": tokens, "seconds": round(seconds, 3), **peak, "by_stage": by_stage}
-
-
-def _peak_mb() -> float | None:
-    """Return this process's peak memory so far in MB; None where the system does not tell."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)
+async def _deliberated(
+    protocol: Protocol,
+    context: Context,
+    run: str,
+    checkpoints: Path | None,
+    on_event: Callable[[Event], None] | None,
+) -> Plain:
+    """Return the state of the graph at its end."""
+    config: Any = {"recursion_limit": recursion_limit(protocol), "configurable": {"thread_id": run}}
+    state: Plain = {}
+    async with checkpointer(checkpoints) as saver:
+        graph: Any = build(protocol, checkpointer=saver)
+        begun = saver is not None and await saver.aget_tuple(config) is not None
+        # Asynchronous writes: what a call cost is in the response cache before any checkpoint is due.
+        durability = None if saver is None else "async"
+        stream = graph.astream(
+            None if begun else {},
+            config,
+            context=context,
+            stream_mode=["custom", "values"],
+            durability=durability,
+        )
+        async with aclosing(stream):
+            async for mode, chunk in stream:
+                if mode == "values":
+                    state = chunk
+                elif on_event is not None:
+                    on_event(chunk)
+        if begun:  # one that was cut off after its last step streams nothing more
+            state = (await graph.aget_state(config)).values
+    return state
 
 
 def _pack_sha256(pack: Pack) -> str:
@@ -191,6 +194,7 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return version(package)

@@ -10,13 +10,15 @@ __all__ = ["Limited"]
 
 
 class Limited:
-    """Let at most `concurrency` calls through to a model at a time."""
+    """Let at most `concurrency` calls through to a model at a time; several models may share a semaphore."""
 
-    def __init__(self, model: Model, *, concurrency: int) -> None:
-        if concurrency < 1:
-            raise ValueError(f"concurrency needs to be at least 1, not {concurrency}")
+    def __init__(self, model: Model, *, concurrency: int | asyncio.Semaphore) -> None:
+        if isinstance(concurrency, int):
+            if concurrency < 1:
+                raise ValueError(f"concurrency needs to be at least 1, not {concurrency}")
+            concurrency = asyncio.Semaphore(concurrency)
         self._model = model
-        self._turnstile = asyncio.Semaphore(concurrency)
+        self._turnstile = concurrency
 
     @property
     def name(self) -> str:

@@ -1,17 +1,30 @@
 """A model behind any OpenAI-compatible endpoint: vLLM, llama.cpp's server, Ollama, or a hosted one."""
 
 import asyncio
+import math
+import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from multiplex.errors import ContentError, ModelError
+from multiplex.errors import ContentError, ModelError, near_miss
 from multiplex.models.base import Completion, Message, Sampling
+from multiplex.models.reasoning import split_reasoning
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+    from openai import APIStatusError, AsyncOpenAI
 
 __all__ = ["Served"]
+
+_TOP_LOGPROBS = 20  # the most that OpenAI and, unless told otherwise, vLLM report
+_NEVER = -9999.0  # how OpenAI and vLLM write a probability of nothing in JSON
+_TOO_LONG = re.compile(
+    r"context[ _](length|size|window)|maximum model length|prompt is too long", re.IGNORECASE
+)
+"""As vLLM and OpenAI say it ("maximum context length"), vLLM's engine, llama.cpp ("exceeds the available
+context size", "Context size has been exceeded") and hosted models."""
 
 
 class Served:
@@ -19,6 +32,11 @@ class Served:
 
     The client's own retries (with back-off) are the only ones: connection failures, time-outs,
     429 and 5xx are tried `retries` more times.
+
+    There is no constraint for choices that every server knows, and vLLM's own (`structured_outputs`) is
+    applied before the probabilities are taken. So a choice is asked for without any: the probabilities are
+    those of the first position, and an answer that is none of the choices is drawn from them, as a
+    constraint would have drawn it.
 
     Raises:
         ContentError: the base URL is none.
@@ -41,6 +59,7 @@ class Served:
         self._api_key = api_key
         self._timeout = timeout
         self._retries = retries
+        self._tells_logprobs = True
         self._client: AsyncOpenAI | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -50,10 +69,8 @@ class Served:
         """Complete a chat; the schema becomes `response_format`.
 
         Raises:
-            ModelError: of kind refused, timeout, status, invalid_response or empty.
+            ModelError: of kind refused, timeout, status, too_long, invalid_response or empty.
         """
-        import openai
-
         request: dict[str, Any] = {
             "model": self._model,
             "messages": list(messages),
@@ -65,8 +82,15 @@ class Served:
         if schema is not None:
             named = {"name": str(schema.get("title", "reply")), "schema": dict(schema), "strict": True}
             request["response_format"] = {"type": "json_schema", "json_schema": named}
+        return _completion(await self._ask(request, choosing=bool(sampling.choices)), sampling)
+
+    async def _ask(self, request: dict[str, Any], *, choosing: bool) -> Any:
+        import openai
+
+        telling = choosing and self._tells_logprobs
+        asked = {**request, "logprobs": True, "top_logprobs": _TOP_LOGPROBS} if telling else request
         try:
-            response = await self._connected().chat.completions.create(**request)
+            return await self._connected().chat.completions.create(**asked)
         except openai.APIConnectionError as error:
             # The client takes a refused connection for a time-out too; what lies beneath tells them apart.
             if any(isinstance(cause, TimeoutError) for cause in _causes(error)):
@@ -74,13 +98,41 @@ class Served:
             reason = _short(str(error.__cause__ or "")) or _short(str(error))
             raise ModelError(f"cannot be reached: {reason}", kind="refused") from error
         except openai.APIStatusError as error:
-            said = (error.body.get("message") if isinstance(error.body, dict) else None) or error.body
-            message = f"answered with status {error.status_code}" + (f": {_short(str(said))}" if said else "")
-            raise ModelError(message, kind="status") from error
+            if not (telling and error.status_code in {400, 422} and "logprobs" in str(error.body)):
+                raise await self._refusal(error) from error
         except (openai.OpenAIError, ValueError, TypeError, AttributeError) as error:
             message = f"answered with no valid JSON: {_short(str(error))}"
             raise ModelError(message, kind="invalid_response") from error
-        return _completion(response)
+        self._tells_logprobs = False
+        return await self._ask(request, choosing=False)
+
+    async def _refusal(self, error: "APIStatusError") -> ModelError:
+        """Return what a status means, and what to do where that is known."""
+        said = (error.body.get("message") if isinstance(error.body, dict) else None) or error.body
+        told = _short(str(said)) if said else ""
+        if error.status_code in {400, 413, 422, 500} and _TOO_LONG.search(str(error.body)):
+            return ModelError(
+                f"the prompt is too long for the model as it is served ({told.rstrip('.')}): use fewer rounds, "
+                "a smaller panel or a scenario with a shorter context, or serve it with a longer context",
+                kind="too_long",
+            )
+        if error.status_code == 404 and (known := await self._models()) and self._model not in known:
+            return ModelError(
+                f"serves no model {self._model!r}; {near_miss(self._model, known)}", kind="status"
+            )
+        return ModelError(
+            f"answered with status {error.status_code}" + (f": {told}" if told else ""), kind="status"
+        )
+
+    async def _models(self) -> list[str]:
+        """Return the names of the models that are served; none where the endpoint does not tell."""
+        import openai
+
+        try:
+            page = await self._connected().with_options(timeout=5.0, max_retries=0).models.list()
+            return [model.id for model in page.data]
+        except (openai.OpenAIError, ValueError, TypeError, AttributeError):
+            return []
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -100,7 +152,7 @@ class Served:
                 api_key=self._api_key or "none",
                 timeout=self._timeout,
                 max_retries=self._retries,
-                http_client=DefaultAioHttpClient(),
+                http_client=DefaultAioHttpClient(),  # a thousand connections, however many to one host
             )
         return self._client
 
@@ -123,7 +175,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__
 
 
-def _completion(response: Any) -> Completion:
+def _completion(response: Any, sampling: Sampling) -> Completion:
     """Read a completion out of a response that may come from any server."""
     if isinstance(response, str):
         raise ModelError(f"answered with no JSON: {_short(response)!r}", kind="invalid_response")
@@ -134,20 +186,66 @@ def _completion(response: Any) -> Completion:
         text = message.content or ""
         if not isinstance(text, str):
             raise TypeError("the content is no text")
+        reasoning = getattr(message, "reasoning", None) or getattr(message, "reasoning_content", None)
+        # A server without a reasoning parser leaves both in one text; JSON may hold anything in its strings.
+        if reasoning is None and not text.lstrip().startswith(("{", "[")):
+            reasoning, text = split_reasoning(text)
         details = getattr(usage, "prompt_tokens_details", None)
         completion = Completion(
             text=text,
-            reasoning=getattr(message, "reasoning", None) or getattr(message, "reasoning_content", None),
+            reasoning=reasoning,
             finish_reason=choice.finish_reason or "stop",
             prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
             cached_tokens=getattr(details, "cached_tokens", 0) or 0,
             completion_tokens=getattr(usage, "completion_tokens", 0) or 0,
+            logprobs=_logprobs(choice, text, bool(reasoning), sampling.choices),
         )
     except (AttributeError, LookupError, TypeError) as error:
         raise ModelError("answered with JSON that is no chat completion", kind="invalid_response") from error
+    if sampling.choices and (chosen := _chosen(completion, sampling)) is not None:
+        return replace(completion, text=chosen, finish_reason="stop")
     if not text.strip():
-        raise ModelError("answered with no text", kind="empty")
+        used_up = completion.finish_reason == "length" and bool(reasoning)
+        why = f": reasoning used up the limit of {sampling.max_tokens} tokens" if used_up else ""
+        raise ModelError(f"answered with no text{why}", kind="empty")
     return completion
+
+
+def _logprobs(choice: Any, text: str, reasoned: bool, choices: Sequence[str]) -> dict[str, float] | None:
+    """Return the logarithm of each reported choice's probability where the answer begins."""
+    positions = getattr(getattr(choice, "logprobs", None), "content", None)
+    if not choices or not positions:
+        return None
+    tokens = [position.token for position in positions]
+    # What comes before the answer (reasoning, a line break) is among the tokens: find the answer from behind.
+    answer = text.strip()
+    starts = (i for i in reversed(range(len(tokens))) if "".join(tokens[i:]).lstrip().startswith(answer))
+    start = next(starts, None) if answer else None
+    if start is None:
+        if reasoned or (not answer and "".join(tokens).strip()):  # it was still thinking when it was cut off
+            return None
+        start = 0
+    found: dict[str, list[float]] = {}
+    for top in positions[start].top_logprobs:
+        begun = [one for one in choices if (token := top.token.strip(" \n▁Ġ")) and one.startswith(token)]
+        if len(begun) == 1 and top.logprob > _NEVER:
+            found.setdefault(begun[0], []).append(top.logprob)
+    summed = {one: math.log(math.fsum(map(math.exp, found[one]))) for one in choices if one in found}
+    return {one: min(0.0, value) for one, value in summed.items()} or None
+
+
+def _chosen(completion: Completion, sampling: Sampling) -> str | None:
+    """Return the choice that an answer is, else one that is drawn by the reported probabilities."""
+    names = "|".join(re.escape(one) for one in sorted(sampling.choices, key=len, reverse=True))
+    if said := re.match(rf"\W*({names})(?:\W*$|[.):*])", completion.text):
+        return said[1]
+    if not completion.logprobs:
+        return None
+    likeliest = max(completion.logprobs.values())
+    if sampling.temperature <= 0:
+        return next(one for one, value in completion.logprobs.items() if value == likeliest)
+    weights = [math.exp((v - likeliest) / sampling.temperature) for v in completion.logprobs.values()]
+    return random.Random(sampling.seed).choices(list(completion.logprobs), weights)[0]  # noqa: S311 (no secret)
 
 
 def _short(text: str, most: int = 200) -> str:

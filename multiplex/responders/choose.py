@@ -1,52 +1,53 @@
-"""From the name of a model, as people give it, to the responder that answers for it."""
+"""From the names of models, as people give them, to the responders that answer for a panel."""
 
+from multiplex.acts import Responder
 from multiplex.content.panels import Panel
+from multiplex.content.scenarios import Scenario
 from multiplex.embedding import Embedder
 from multiplex.errors import ContentError, near_miss
 from multiplex.models.base import Model
-from multiplex.models.limited import Limited
-from multiplex.models.served import Served
+from multiplex.models.pool import ModelPool
 from multiplex.responders.extractive import ExtractiveResponder
 from multiplex.responders.language_model import LanguageModelResponder
+from multiplex.responders.relevance import Relevance
 
-__all__ = ["model_named", "responder_for"]
+__all__ = ["model_names", "responders_for"]
 
 
-def model_named(
-    name: str,
-    *,
-    base_url: str | None = None,
-    api_key: str | None = None,
-    timeout: float = 120.0,
-    retries: int = 2,
-) -> Model | None:
-    """Return the model of that name, None for `extractive`, which needs none.
+def model_names(scenario: Scenario, panel: Panel, default: str) -> dict[str, str]:
+    """Return who is answered for by which model: the scenario's word, else the persona's, else the default.
 
     Raises:
-        ContentError: the name is of no known kind.
+        ContentError: the scenario names a model for somebody who is not there.
     """
-    kind, _, rest = name.partition(":")
-    if name == "extractive":
-        return None
-    if kind == "openai" and rest:
-        return Served(rest, base_url=base_url, api_key=api_key, timeout=timeout, retries=retries)
-    if kind == "vllm":
-        raise ContentError(
-            f"the model {name!r} cannot run in this process yet: start it with 'vllm serve {rest or 'NAME'}', and "
-            f"give --model openai:{rest or 'NAME'} --base-url http://127.0.0.1:8000/v1"
-        )
-    if kind == "openai":
-        raise ContentError(f"the model {name!r} has no name; write openai:NAME, as the endpoint calls it")
-    raise ContentError(
-        f"no model named {name!r}; {near_miss(name, ['extractive'])}; a served model is written openai:NAME"
-    )
+    agents = {persona.name: persona.model for persona in panel.personas}
+    agents |= {"moderator": None, "observer": None}
+    for name in scenario.models:
+        if name not in agents:
+            raise ContentError(f"models: nobody named {name!r} takes part; {near_miss(name, agents)}")
+    return {name: scenario.models.get(name) or own or default for name, own in agents.items()}
 
 
-def responder_for(
-    model: Model | None, panel: Panel, embedder: Embedder, *, concurrency: int
-) -> ExtractiveResponder | LanguageModelResponder:
-    """Return the extractive responder, or one that asks the model with at most `concurrency` calls in flight."""
-    if model is None:
-        corpus = {p.name: p for p in (*panel.pack.personas, *panel.personas)}
-        return ExtractiveResponder(embedder, tuple(corpus.values()))
-    return LanguageModelResponder(Limited(model, concurrency=concurrency))
+def responders_for(
+    scenario: Scenario, panel: Panel, model: str | Model, pool: ModelPool, embedder: Embedder
+) -> dict[str, Responder]:
+    """Return who answers, by persona name, `moderator` and `observer`; who share a model share a responder.
+
+    Raises:
+        ContentError: a model's name is of no known kind, or is given to somebody who is not there.
+    """
+    corpus = tuple({p.name: p for p in (*panel.pack.personas, *panel.personas)}.values())
+    made: dict[str, Responder] = {}
+
+    def responder(name: str) -> Responder:
+        if name not in made:
+            opened = pool.given(model) if name == "" and not isinstance(model, str) else pool.named(name)
+            made[name] = (
+                ExtractiveResponder(embedder, corpus)
+                if opened is None
+                else LanguageModelResponder(opened, relevance=Relevance(embedder, panel.personas))
+            )
+        return made[name]
+
+    default = model if isinstance(model, str) else ""
+    return {agent: responder(name) for agent, name in model_names(scenario, panel, default).items()}

@@ -2,27 +2,36 @@
 
 Prompt layout: the rules come first (system), then the scenario, then the transcript so far, all
 byte-identical for every agent and append-only, so that a prefix cache computes them once. What
-differs comes last: the persona's card, then the task. One model alone sees the same scenario, and no rules.
+differs comes last: the persona's card, then the task. A card shows the commitments that bear on the
+scenario, the same in every act, so that acts without a transcript share a prefix with the opening.
+One model alone sees the same scenario, and no rules.
 """
 
 import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
-from multiplex.acts import Act, Failure, Performed, Usage
+from multiplex.acts import Act, Choice, Failure, Performed, ProposeTransition, Usage
+from multiplex.background import in_background
 from multiplex.content.files import explain
+from multiplex.content.personas import Persona
 from multiplex.content.roles import Role, load_roles
+from multiplex.content.scenarios import Scenario
 from multiplex.errors import ModelError
 from multiplex.models.base import Completion, Message, Model, Sampling
+from multiplex.responders.relevance import Relevance
 from multiplex.seeds import derive_seed
 
-__all__ = ["LanguageModelResponder"]
+__all__ = ["MOST_COMMITMENTS", "LanguageModelResponder"]
 
 R = TypeVar("R", bound=BaseModel)
+
+MOST_COMMITMENTS = 12
+"""How many commitments a card shows at most."""
 
 
 class LanguageModelResponder:
@@ -32,16 +41,23 @@ class LanguageModelResponder:
     call, becomes a recorded failure. It never becomes text that another agent reads.
     """
 
+    weighs = True
+
     def __init__(
         self,
         model: Model,
         *,
+        relevance: Relevance | None = None,
         roles: Mapping[tuple[str, str], Role] | None = None,
         temperature: float | None = None,
     ) -> None:
         self._model = model
+        self._relevance = relevance
         self._roles = dict(roles) if roles is not None else load_roles()
         self._temperature = temperature
+        self._briefs: dict[tuple[str, str], Persona] = {}
+        self._rules = self._roles["common", "rules"].render()
+        self._rendered: dict[tuple[str, int], tuple[Any, str]] = {}
 
     @property
     def name(self) -> str:
@@ -50,22 +66,22 @@ class LanguageModelResponder:
 
     async def perform(self, act: Act[R], *, seed: int) -> Performed[R]:
         """Ask for the act's reply, and once more if it does not fit."""
-        role = self._roles[act.agent, act.role]
+        act = await self.briefed(act)
         messages = self.messages(act)
         asking = _Asking(messages)
+        if act.letters():
+            return cast("Performed[R]", await self._choose(act, messages, asking, seed))
+        role = self._roles[act.agent, act.role]
+        problem = ""
         for attempt in range(2):
             sampling = Sampling(
                 seed=seed if attempt == 0 else derive_seed(seed, "repair"),
                 temperature=role.temperature if self._temperature is None else self._temperature,
                 max_tokens=role.max_tokens,
             )
-            started = time.perf_counter()
-            try:
-                completion = await self._model.complete(messages, sampling=sampling, schema=act.schema())
-            except ModelError as error:
-                asking.took(time.perf_counter() - started)
-                return cast("Performed[R]", asking.failed(error.kind, f"{self.name}: {error}"))
-            asking.heard(completion, time.perf_counter() - started)
+            completion = await self._complete(asking, messages, sampling, act.schema())
+            if isinstance(completion, Failure):
+                return cast("Performed[R]", asking.failed(completion))
             reply, problem = _read(act, completion)
             if reply is not None:
                 return cast("Performed[R]", asking.answered(reply))
@@ -74,22 +90,92 @@ class LanguageModelResponder:
                 {"role": "assistant", "content": completion.text},
                 {"role": "user", "content": self._roles["common", "repair"].render(problem=problem)},
             ]
-        return cast("Performed[R]", asking.failed("invalid_reply", f"{self.name}: {problem}"))
+        return cast("Performed[R]", asking.failed(Failure("invalid_reply", f"{self.name}: {problem}")))
+
+    async def _choose(
+        self, act: Act[Any], messages: list[Message], asking: "_Asking", seed: int
+    ) -> Performed[Any]:
+        """Ask for one letter, and keep how likely each was."""
+        letters = act.letters()
+        # Reasoning comes before the letter: there is no room for it, and the choice is what is wanted.
+        sampling = Sampling(seed=seed, temperature=1.0, max_tokens=1, choices=tuple(letters))
+        completion = await self._complete(asking, messages, sampling, None)
+        if isinstance(completion, Failure):
+            return asking.failed(completion)
+        logprobs = completion.logprobs or {}
+        letter = completion.text.strip()[:1]
+        if letter not in letters:
+            if not logprobs:
+                said = completion.text.strip()[:40]
+                return asking.failed(
+                    Failure("invalid_reply", f"{self.name}: {said!r} is none of {', '.join(letters)}")
+                )
+            letter = max(logprobs, key=lambda each: logprobs[each])
+        known = {letters[each]: value for each, value in logprobs.items()} if logprobs else None
+        return replace(asking.answered(Choice(option=letters[letter])), logprobs=known)
+
+    async def _complete(
+        self,
+        asking: "_Asking",
+        messages: list[Message],
+        sampling: Sampling,
+        schema: Mapping[str, Any] | None,
+    ) -> Completion | Failure:
+        started = time.perf_counter()
+        try:
+            completion = await self._model.complete(messages, sampling=sampling, schema=schema)
+        except ModelError as error:
+            asking.took(time.perf_counter() - started)
+            return Failure(kind=error.kind, reason=f"{self.name}: {error}")
+        asking.heard(completion, time.perf_counter() - started)
+        return completion
+
+    async def briefed(self, act: Act[R]) -> Act[R]:
+        """Return the act with a persona whose card shows only the commitments that bear on the scenario."""
+        persona: Persona | None = getattr(act, "persona", None)
+        if persona is None or self._relevance is None or len(persona.commitments) <= MOST_COMMITMENTS:
+            return act
+        key = (persona.name, act.scenario.name)
+        if key not in self._briefs:
+            self._briefs[key] = await in_background(_brief, persona, act.scenario, self._relevance)
+        return replace(act, persona=self._briefs[key])  # type: ignore[call-arg]
 
     def messages(self, act: Act[Any]) -> list[Message]:
         """Return the prompt of an act: what all agents share first, what differs last."""
-        common = {name: role for (agent, name), role in self._roles.items() if agent == "common"}
-        inputs = {f.name: getattr(act, f.name) for f in fields(act)}
-        parts = [common["scenario"].render(scenario=act.scenario)]
+        inputs = {name: getattr(act, name) for name in act.__dataclass_fields__}
+        if letters := act.letters():
+            texts = {option.key: option.text for option in act.scenario.options}
+            inputs["letters"] = [(letter, texts.get(key, key)) for letter, key in letters.items()]
+        if isinstance(
+            act, ProposeTransition
+        ):  # in one order for every card: what is proposed for varies last
+            inputs["cards"] = sorted((act.card, *act.others), key=lambda card: card.id)
+        parts = [self._once("common", "scenario", scenario=act.scenario)]
         if inputs.get("transcript"):
-            parts.append(common["transcript"].render(transcript=inputs["transcript"]))
+            parts.append(self._roles["common", "transcript"].render(transcript=inputs["transcript"]))
         if "persona" in inputs:
-            parts.append(self._roles["persona", "card"].render(persona=inputs["persona"]))
+            parts.append(self._once("persona", "card", persona=inputs["persona"]))
         parts.append(self._roles[act.agent, act.role].render(**inputs))
         prompt: list[Message] = [{"role": "user", "content": "\n\n".join(parts)}]
         if act.name == "answer":
             return prompt
-        return [{"role": "system", "content": common["rules"].render()}, *prompt]
+        return [{"role": "system", "content": self._rules}, *prompt]
+
+    def _once(self, agent: str, name: str, **given: Any) -> str:
+        """Render a role once for the one object that it is given."""
+        [(_, thing)] = given.items()
+        kept = self._rendered.get((name, id(thing)))
+        if kept is None:
+            # The object is kept beside its text, so that no other can come to have its id.
+            kept = self._rendered[name, id(thing)] = (thing, self._roles[agent, name].render(**given))
+        return kept[1]
+
+
+def _brief(persona: Persona, scenario: Scenario, relevance: Relevance) -> Persona:
+    scores = relevance.to_scenario(persona.commitments, scenario)
+    chosen = {c.key for c in relevance.choose(persona.commitments, scores, MOST_COMMITMENTS)}
+    kept = tuple(commitment for commitment in persona.commitments if commitment.key in chosen)
+    return persona.model_copy(update={"commitments": kept})
 
 
 class _Asking:
@@ -106,10 +192,14 @@ class _Asking:
         self._usage = replace(self._usage, calls=self._usage.calls + 1, seconds=self._usage.seconds + seconds)
 
     def heard(self, completion: Completion, seconds: float) -> None:
-        self.took(seconds)
+        if not completion.recalled:
+            self.took(seconds)
         self._raw.append(completion.text)
         if completion.reasoning:
             self._reasoning.append(completion.reasoning)
+        if completion.recalled:
+            self._usage = replace(self._usage, recalled=self._usage.recalled + 1)
+            return
         self._usage = replace(
             self._usage,
             prompt_tokens=self._usage.prompt_tokens + completion.prompt_tokens,
@@ -120,8 +210,8 @@ class _Asking:
     def answered(self, reply: BaseModel) -> Performed[Any]:
         return self._performed(reply=reply)
 
-    def failed(self, kind: str, reason: str) -> Performed[Any]:
-        return self._performed(failure=Failure(kind=kind, reason=reason))
+    def failed(self, failure: Failure) -> Performed[Any]:
+        return self._performed(failure=failure)
 
     def _performed(self, reply: BaseModel | None = None, failure: Failure | None = None) -> Performed[Any]:
         return Performed(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -329,24 +330,37 @@ def test_personas_the_pack_and_the_neutral_lines_leave_their_hashes(run: Run) ->
     assert hashes["neutral"] == others["neutral"]
 
 
-def test_an_interrupt_while_scores_are_computed_is_noticed() -> None:
-    class Interrupted(Words):
-        name = "interrupted"  # a classifier of its own
+def test_an_interrupt_while_scores_are_computed_is_noticed_at_once() -> None:
+    computing, interrupted = threading.Event(), threading.Event()
+
+    class Slow(Words):
+        name = "slow"  # a classifier of its own
 
         def embed(self, texts: Sequence[str]) -> Vectors:
-            task = asyncio.current_task()
-            assert task is not None
-            task.cancel()  # what Ctrl-C does
+            computing.set()
+            assert interrupted.wait(timeout=20)
             return super().embed(texts)
 
-    with pytest.raises(asyncio.CancelledError):
-        deliberate(
-            SCENARIO,
-            personas=PERSONAS,
-            protocol=protocol("open"),
-            model=ScriptedResponder(answer),
-            embedder=Interrupted(),
+    async def interrupt() -> None:
+        task = asyncio.create_task(
+            adeliberate(
+                SCENARIO,
+                personas=PERSONAS,
+                protocol=protocol("open"),
+                model=ScriptedResponder(answer),
+                embedder=Slow(),
+            )
         )
+        assert await asyncio.to_thread(computing.wait, 20)
+        task.cancel()  # what Ctrl-C does
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not interrupted.is_set()
+
+    try:
+        asyncio.run(interrupt())
+    finally:
+        interrupted.set()
 
 
 def test_a_scripted_model_can_be_given_and_its_failures_are_no_crash() -> None:

@@ -21,6 +21,7 @@ from multiplex.models.reasoning import split_reasoning
         ("<think>Who is", "Who is", ""),
         ("<think>", None, ""),
         ("<think>One.</think>I write </think> here.", "One.", "I write </think> here."),
+        ('{"said": "I write </think> here."}', None, '{"said": "I write </think> here."}'),
         ("A tag, <think>, in </think> a text.", None, "A tag, <think>, in </think> a text."),
     ],
 )
@@ -31,7 +32,7 @@ def test_reasoning_is_what_stands_before_the_closing_tag(
 
 
 @given(st.dictionaries(st.text(), st.text() | st.integers()))
-def test_a_reply_in_json_is_never_taken_for_reasoning_unless_it_writes_the_closing_tag(
+def test_a_reply_in_json_is_never_taken_for_reasoning(
     reply: dict[str, str | int],
 ) -> None:
     text = json.dumps(reply)

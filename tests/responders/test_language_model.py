@@ -156,7 +156,7 @@ def test_every_act_renders_with_the_shipped_roles(name: str, scenario: Scenario)
     assert scenario.question in text
     assert not re.search(r"\{[{%]|[%}]\}|\bNone\b|\[\]|\(\)|object at", text)
     asked = text.split("</persona>")[-1]
-    for field in act.reply.model_fields:
+    for field in () if act.letters() else act.reply.model_fields:
         assert f"`{field}`" in asked
 
 

@@ -26,6 +26,7 @@ def steps(stage: Articulate) -> list[Step]:
             settle=_settle,
             reads=("turns", "cards"),
             again=again,
+            back=(_LABEL,),
         )
     ]
 

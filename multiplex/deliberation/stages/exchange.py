@@ -27,6 +27,7 @@ def steps(stage: Exchange) -> list[Step]:
             settle=_settle,
             reads=("turns",),
             again=again,
+            back=(_LABEL,),
         )
     ]
 

@@ -30,6 +30,7 @@ def steps(stage: Open) -> list[Step]:
             act=_act,
             settle=_settle,
             again=again,
+            back=(_LABEL,),
         )
     ]
 

@@ -38,6 +38,7 @@ def steps(stage: RatifyStage) -> list[Step]:
             _revised,
             reads=("drafts", "ballots", "turns", "chosen"),
             again=again,
+            back=(_BALLOT,),
         ),
     ]
 

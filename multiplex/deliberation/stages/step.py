@@ -17,7 +17,7 @@ class Step:
 
     `tasks` says whom to ask, from the whole state; `act` builds one act from the channels named in
     `reads`; `settle` turns the replies into state; `again` names the step to go to instead of the
-    next one, or None to go on.
+    next one, or None to go on; `back` lists the steps that it may name.
     """
 
     stage: str
@@ -27,6 +27,7 @@ class Step:
     settle: Callable[[State, Context, int], Update]
     reads: tuple[str, ...] = ()
     again: Callable[[State, Context], str | None] = lambda state, context: None
+    back: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:

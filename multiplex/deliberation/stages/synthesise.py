@@ -14,6 +14,8 @@ from multiplex.voting import schulze
 
 __all__ = ["steps"]
 
+_DRAFT = "synthesise.draft"
+
 _TRIES = 3
 """How often the moderator is asked before a deliberation goes on without a statement."""
 
@@ -22,14 +24,23 @@ def steps(stage: Synthesise) -> list[Step]:
     """Return the stage's steps: draft, and rank where there is more than one candidate."""
 
     def to_draft(state: State, context: Context) -> list[Task]:
-        round = last_round(state, "synthesise.draft") + 1
+        round = last_round(state, _DRAFT) + 1
         return [Task(speaker="moderator", round=round, about=str(i)) for i in range(stage.candidates)]
 
     def again(state: State, context: Context) -> str | None:
-        tried = last_round(state, "synthesise.draft")
-        return "synthesise.draft" if not state.get("drafts") and tried < _TRIES else None
+        tried = last_round(state, _DRAFT)
+        return _DRAFT if not state.get("drafts") and tried < _TRIES else None
 
-    draft = Step(stage.name, "draft", to_draft, _draft, _drafted, reads=("turns",), again=again)
+    draft = Step(
+        stage.name,
+        "draft",
+        to_draft,
+        _draft,
+        _drafted,
+        reads=("turns",),
+        again=again,
+        back=(_DRAFT,),
+    )
     if stage.candidates == 1:
         return [draft]
     return [draft, Step(stage.name, "rank", _to_rank, _rank, _ranked, reads=("turns", "drafts"))]
@@ -45,7 +56,7 @@ def _draft(task: Task, state: State, context: Context) -> SynthesiseAct:
 
 
 def _drafted(state: State, context: Context, round: int) -> Update:
-    drafts = [reply for _, reply in replies(state, "synthesise.draft", round)]
+    drafts = [reply for _, reply in replies(state, _DRAFT, round)]
     return Update(drafts=drafts, chosen=0) if drafts else Update()
 
 

@@ -30,7 +30,6 @@ from multiplex.responders.extractive.persona import (
     opening_commitments,
     speaks_to,
 )
-from multiplex.responders.extractive.relevance import Relevance, wording
 from multiplex.responders.extractive.wording import (
     attention,
     cited,
@@ -43,6 +42,7 @@ from multiplex.responders.extractive.wording import (
     pick,
     quoted,
 )
+from multiplex.responders.relevance import Relevance, wording
 from multiplex.sentences import sentences
 
 __all__ = ["answer", "classify_perspectives", "merge_cards", "propose_transition", "synthesise"]

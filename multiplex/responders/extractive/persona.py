@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from multiplex.acts import (
     ArticulateValue,
     Ballot,
+    Choice,
+    ChooseOption,
     Claim,
     Failure,
     JudgeTransition,
@@ -27,7 +29,6 @@ from multiplex.acts import (
 from multiplex.content.personas import Commitment, Persona
 from multiplex.content.scenarios import Scenario
 from multiplex.moral_graph.cards import ValuesCard
-from multiplex.responders.extractive.relevance import Relevance, wording
 from multiplex.responders.extractive.wording import (
     attention,
     cited,
@@ -38,11 +39,13 @@ from multiplex.responders.extractive.wording import (
     pick,
     quoted,
 )
+from multiplex.responders.relevance import Relevance, wording
 from multiplex.sentences import sentences
 
 __all__ = [
     "articulate_value",
     "best_policy",
+    "choose",
     "coverage",
     "judge_transition",
     "opening_commitments",
@@ -236,6 +239,13 @@ def ratify(relevance: Relevance, act: Ratify) -> Ballot:
     policy = attention(best_policy(relevance, missing, act.scenario))
     objection = fitted(f"It carries too little of {quoted(missing.title)}: {policy}.", 800)
     return Ballot(endorsement=endorsement, objection=objection)
+
+
+def choose(relevance: Relevance, act: ChooseOption) -> Choice:
+    """Choose the option that the stance leads to: the last one stated, else the one from commitments."""
+    stated = [turn.stance for turn in act.transcript if turn.speaker == act.persona.name and turn.stance]
+    stance = stated[-1] if stated else _stance(relevance, act.persona, act.scenario)
+    return Choice(option=_leads(stance) or act.order[0])
 
 
 def rank(relevance: Relevance, act: Rank) -> Ranking:

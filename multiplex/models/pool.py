@@ -1,0 +1,105 @@
+"""The models of a command, by name: each opened once, behind one bound on calls and one response cache."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from multiplex.errors import ContentError, near_miss
+from multiplex.models.base import Model
+from multiplex.models.cached import Cached, ResponseStore
+from multiplex.models.limited import Limited
+
+__all__ = ["ModelPool"]
+
+_AT_ONCE = {"openai": 32, "vllm": 512}
+"""The most calls in flight, by kind: many servers queue badly; vLLM in this process schedules by itself."""
+
+
+class ModelPool:
+    """Open models by name, and close them all.
+
+    Args:
+        base_url: the endpoint of served models; or endpoints by model name, '' standing for all others.
+        api_key: the key of served models.
+        timeout: seconds that one call to a served model may take.
+        retries: how often a failed call to a served model is tried again.
+        concurrency: the most calls in flight at once, over all models; None leaves it to the kind of
+            model: 32 for a served one, 512 for an engine in this process.
+        engine: options of an engine in this process, by vLLM's own names.
+        store: where completions are kept; None keeps none.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str | Mapping[str, str] | None = None,
+        api_key: str | None = None,
+        timeout: float = 120.0,
+        retries: int = 2,
+        concurrency: int | None = None,
+        engine: Mapping[str, Any] | None = None,
+        store: ResponseStore | None = None,
+    ) -> None:
+        if concurrency is not None and concurrency < 1:
+            raise ContentError(f"concurrency: needs to be at least 1, not {concurrency}")
+        self._urls = {"": base_url} if isinstance(base_url, str) else dict(base_url or {})
+        self._api_key = api_key
+        self._timeout = timeout
+        self._retries = retries
+        self._concurrency = concurrency
+        self._turnstile = asyncio.Semaphore(concurrency) if concurrency is not None else None
+        self._engine = dict(engine or {})
+        self._store = store
+        self._opened: dict[str, Model] = {}
+
+    def named(self, name: str) -> Model | None:
+        """Return the model of that name, None for `extractive`, which needs none.
+
+        Raises:
+            ContentError: the name is of no known kind.
+        """
+        if name == "extractive":
+            return None
+        if name not in self._opened:
+            kind, _, rest = name.partition(":")
+            model, revision = self._open(name, kind, rest)
+            limited = Limited(model, concurrency=self._turnstile or _AT_ONCE[kind])
+            self._opened[name] = Cached(limited, self._store, revision=revision) if self._store else limited
+        return self._opened[name]
+
+    def given(self, model: Model) -> Model:
+        """Return a model of the caller's own behind the pool's bound; it is neither cached nor closed."""
+        return Limited(model, concurrency=self._turnstile or _AT_ONCE["openai"])
+
+    def at_once(self, name: str) -> int:
+        """Return the most calls that may be in flight to a model of that name."""
+        return self._concurrency or _AT_ONCE.get(name.partition(":")[0], _AT_ONCE["openai"])
+
+    async def aclose(self) -> None:
+        """Close every model that was opened."""
+        opened, self._opened = self._opened, {}
+        for model in opened.values():
+            await model.aclose()
+        if self._store is not None:
+            self._store.close()
+
+    def _open(self, name: str, kind: str, rest: str) -> tuple[Model, str]:
+        if kind in _AT_ONCE and not rest:
+            raise ContentError(f"the model {name!r} has no name; write {kind}:NAME")
+        if kind == "openai":
+            from multiplex.models.served import Served
+
+            url = self._urls.get(rest, self._urls.get(""))
+            served = Served(
+                rest, base_url=url, api_key=self._api_key, timeout=self._timeout, retries=self._retries
+            )
+            return served, url or ""
+        if kind == "vllm":
+            from multiplex.models.engine import Engine
+
+            engine = Engine(rest, options=self._engine)
+            return engine, engine.revision
+        raise ContentError(
+            f"no model named {name!r}; {near_miss(name, ['extractive'])}; a served model is written "
+            "openai:NAME, one in this process vllm:NAME"
+        )

@@ -1,0 +1,175 @@
+"""What is kept of a run while it is in progress, so that one that was cut off can be resumed.
+
+Below the folder that runs are written to, `.unfinished/<run>/` holds `request.json` (all that the
+run started from, content included), LangGraph's checkpoints, and a lock that whoever conducts the
+run holds. It is removed when the run's own folder has appeared.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from multiplex.content.panels import Panel
+from multiplex.content.personas import Pack, Persona
+from multiplex.content.protocols import Protocol
+from multiplex.content.scenarios import Scenario
+from multiplex.errors import RunError, near_miss
+
+__all__ = ["Request", "Unfinished", "unfinished_runs"]
+
+_PLACE = ".unfinished"
+
+
+class Request(BaseModel):
+    """Everything a run starts from. No key is in it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1] = 1
+    run: str
+    created: str
+    scenario: Scenario
+    personas: tuple[Persona, ...]
+    pack: dict[str, Any]
+    hashes: dict[str, str]
+    """Of the files that the panel was read from."""
+    roles: dict[str, str]
+    """sha256 of every role, by file."""
+    protocol: dict[str, Any]
+    model: str
+    base_url: dict[str, str] = {}
+    engine: dict[str, Any] = {}
+    seed: int
+    scores: bool
+    version: str
+
+    @classmethod
+    def of(cls, *, scenario: Scenario, panel: Panel, protocol: Protocol, **rest: Any) -> Self:
+        """Return the request of a run with this scenario, panel and protocol."""
+        pack = panel.pack
+        kept = {
+            "name": pack.name,
+            "title": pack.title,
+            "summary": pack.summary,
+            "perspectives": pack.perspectives,
+            "lexicon": dict(pack.lexicon),
+            "personas": [persona.model_dump(mode="json") for persona in pack.personas],
+            "hashes": dict(pack.hashes),
+        }
+        stages = [{stage.name: stage.model_dump(mode="json")} for stage in protocol.stages]
+        return cls(
+            scenario=scenario,
+            personas=panel.personas,
+            pack=kept,
+            hashes=panel.hashes,
+            protocol={**protocol.model_dump(mode="json", exclude={"stages"}), "stages": stages},
+            **rest,
+        )
+
+    @property
+    def panel(self) -> Panel:
+        """Return the panel as it was seated."""
+        kept = {**self.pack, "personas": tuple(Persona.model_validate(p) for p in self.pack["personas"])}
+        for key in ("perspectives",):
+            kept[key] = tuple(kept[key])
+        kept["lexicon"] = {name: tuple(terms) for name, terms in kept["lexicon"].items()}
+        return Panel(self.personas, Pack(**kept), self.hashes)
+
+
+class Unfinished:
+    """A run in progress, or one that was cut off, by the folder that its own folder will appear in."""
+
+    def __init__(self, out: Path, run: str) -> None:
+        self.run = run
+        self.target = out / run
+        self.folder = out / _PLACE / run
+
+    @property
+    def checkpoints(self) -> Path:
+        """Return where LangGraph keeps its checkpoints."""
+        return self.folder / "checkpoints.sqlite"
+
+    def begin(self, request: Request) -> None:
+        """Write the request; the folder appears whole or not at all.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        try:
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            partial = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder.parent))
+            text = request.model_dump_json(exclude_defaults=False)
+            (partial / "request.json").write_text(text, encoding="utf-8", errors="backslashreplace")
+            partial.chmod(0o755)
+            os.replace(partial, self.folder)  # noqa: PTH105 (the rename of a folder, in one step)
+        except OSError as error:
+            raise RunError(f"{self.folder}: cannot be written: {error.strerror or error}") from error
+
+    def request(self) -> Request:
+        """Return what the run started from.
+
+        Raises:
+            RunError: there is no unfinished run of that name, or its request is damaged.
+        """
+        path = self.folder / "request.json"
+        if not path.is_file():
+            if (self.target / "run.json").is_file():
+                raise RunError(f"{self.target}: is finished; there is nothing to resume")
+            known = [entry.run for entry in unfinished_runs(self.target.parent)]
+            raise RunError(f"{self.target}: no unfinished run of that name; {near_miss(self.run, known)}")
+        try:
+            return Request.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise RunError(f"{path}: is damaged; start the run again") from error
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the run, so that no other process conducts it too; a process that dies lets go.
+
+        Raises:
+            RunError: another process holds it.
+        """
+        try:
+            with FileLock(self.folder / "lock", timeout=0):
+                with (self.folder / "starts").open("ab") as starts:
+                    starts.write(b".")
+                yield
+        except Timeout as error:
+            raise RunError(f"{self.target}: is being run by another process") from error
+
+    @property
+    def starts(self) -> int:
+        """Return how many processes have held the run so far."""
+        path = self.folder / "starts"
+        return path.stat().st_size if path.is_file() else 0
+
+    @property
+    def running(self) -> bool:
+        """Tell whether a process is conducting the run at this moment."""
+        try:
+            with FileLock(self.folder / "lock", timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    def discard(self) -> None:
+        """Remove what was kept: the run has finished, or cannot go on."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with suppress(OSError):  # others are in progress
+            self.folder.parent.rmdir()
+
+
+def unfinished_runs(out: Path) -> list[Unfinished]:
+    """Return the runs below a folder that are in progress or were cut off, the newest first."""
+    place = out / _PLACE
+    if not place.is_dir():
+        return []
+    names = [entry.name for entry in place.iterdir() if not entry.name.startswith(".")]
+    return [Unfinished(out, name) for name in sorted(names, reverse=True)]

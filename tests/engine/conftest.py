@@ -1,0 +1,63 @@
+"""Real vLLM on a CPU, with a model of random weights: left out where vLLM is not installed."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from bench.tiny_model import make_model
+from multiplex.models.engine import Engine
+
+collect_ignore_glob = [] if find_spec("vllm") else ["test_*.py"]
+
+OPTIONS = {"enforce_eager": True, "kv_cache_memory_bytes": 128 * 2**20, "max_num_seqs": 32}
+"""As quick to start and as small as vLLM gets."""
+
+_IGNORED = (
+    "ignore::DeprecationWarning",
+    "ignore::FutureWarning",
+    "ignore::UserWarning",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let vLLM, and what it imports, warn as they like."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            for warning in _IGNORED:
+                item.add_marker(pytest.mark.filterwarnings(warning))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _offline() -> None:
+    os.environ |= {
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "VLLM_HOST_IP": "127.0.0.1",
+    }
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a Llama with 3.5 million random weights."""
+    return make_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def runner() -> Iterator[asyncio.Runner]:
+    """Yield the one event loop that the shared engine runs in."""
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture(scope="session")
+def engine(tiny: Path, runner: asyncio.Runner) -> Iterator[Engine]:
+    """Yield the engine that most tests share."""
+    engine = Engine(str(tiny), options=OPTIONS)
+    runner.run(engine.start())
+    yield engine
+    runner.run(engine.aclose())
