@@ -62,8 +62,11 @@ class _Draw:
         return text
 
     def title(self) -> str:
-        """Return three words or four."""
-        return " ".join(words[self.below(len(words))] for words in (_QUALITIES, _VALUES, _PLACES))
+        """Return a few words; there are some four thousand, so that hardly anyone writes one twice."""
+        quality, value, other, place = (
+            words[self.below(len(words))] for words in (_QUALITIES, _VALUES, _VALUES, _PLACES)
+        )
+        return f"{quality} {value} and {other} {place}"
 
 
 _Writer = Callable[[_Draw], Any]
@@ -153,6 +156,12 @@ def _order(draw: _Draw) -> list[int]:
     numbers = sorted({int(number) for number in re.findall(r"<statement (\d+)>", draw.prompt)}) or [1]
     turn = draw.below(len(numbers))
     return numbers[turn:] + numbers[:turn]
+
+
+def write_reply(prompt: str, seed: int, schema: Mapping[str, Any] | None) -> str:
+    """Return what the endpoint would say: JSON that fits the schema, or prose without one."""
+    draw = _Draw(prompt, seed)
+    return draw.prose(_PROSE) if schema is None else json.dumps(_Compiler(schema).writer(schema)(draw))
 
 
 @dataclass(slots=True)

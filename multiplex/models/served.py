@@ -86,11 +86,13 @@ class Served:
 
     async def _ask(self, request: dict[str, Any], *, choosing: bool) -> Any:
         import openai
+        from openai.types.chat import ChatCompletion
 
         telling = choosing and self._tells_logprobs
         asked = {**request, "logprobs": True, "top_logprobs": _TOP_LOGPROBS} if telling else request
         try:
-            return await self._connected().chat.completions.create(**asked)
+            # The client's `post` spares what `chat.completions.create` does to every request: half of its time.
+            return await self._connected().post("/chat/completions", cast_to=ChatCompletion, body=asked)
         except openai.APIConnectionError as error:
             # The client takes a refused connection for a time-out too; what lies beneath tells them apart.
             if any(isinstance(cause, TimeoutError) for cause in _causes(error)):

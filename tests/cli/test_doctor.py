@@ -15,6 +15,7 @@ from aiohttp import web
 
 from multiplex.cli.doctor import Finding, examine
 from multiplex.cli.doctor.engine import examine_engine
+from multiplex.cli.doctor.examine import examine_model
 from multiplex.cli.doctor.served import examine_served
 from multiplex.models.engine.options import known_options
 from tests.endpoint import endpoint
@@ -124,7 +125,7 @@ def test_a_good_endpoint_leaves_nothing_bad() -> None:
 
 def test_no_model_is_needed_and_wrong_names_are_told() -> None:
     def last(model: str, base_url: str | None = None) -> Finding:
-        return examine(model, base_url, None)[-1]
+        return examine_model(model, base_url, None)[-1]
 
     assert last("extractive") == Finding("model", True, "extractive: needs no language model")
     assert "did you mean 'extractive'?" in last("extractiv").detail

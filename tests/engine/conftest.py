@@ -20,6 +20,7 @@ _IGNORED = (
     "ignore::DeprecationWarning",
     "ignore::FutureWarning",
     "ignore::UserWarning",
+    "ignore:Unclosed context:ResourceWarning",
 )
 
 

@@ -358,4 +358,6 @@ def test_a_served_model_answers_every_act() -> None:
     assert [p.failure for p in performed] == [None] * len(ACTS)
     assert all(p.reasoning for p in performed)
     assert all(p.usage.prompt_tokens and p.usage.cached_tokens for p in performed)
-    assert all("json_schema" in request["response_format"] for request in server.requests)
+    freely = [request for request in server.requests if "response_format" not in request]
+    assert [request["max_tokens"] for request in freely] == [1]  # one letter
+    assert all("json_schema" in r["response_format"] for r in server.requests if r not in freely)

