@@ -581,6 +581,9 @@ def main() -> None:
     options = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 160)
     rows: list[dict[str, Any]] = []
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        console.print(f"The machine is busy with other things (load {load:.1f}): times will be too long.")
     with endpoint(options.latency_ms) as root:
         for seated in options.personas:
             panel = personas(seated)
@@ -606,6 +609,7 @@ def main() -> None:
         "latency_ms": options.latency_ms,
         "machine": {
             "cpus": os.cpu_count(),
+            "load_before": load,
             "system": platform.platform(),
             "python": platform.python_version(),
         },

@@ -19,7 +19,7 @@ from multiplex.content.personas import Persona
 from multiplex.content.protocols import Protocol, load_protocol
 from multiplex.content.roles import load_roles
 from multiplex.content.scenarios import Scenario
-from multiplex.deliberation.events import Event
+from multiplex.deliberation.events import ActFinished, Event
 from multiplex.deliberation.run import check_panel, conduct
 from multiplex.deliberation.scores import read_moral_graph
 from multiplex.embedding import Embedder, SentenceEmbedder
@@ -182,7 +182,8 @@ class Session:
 
         Raises:
             ContentError: something that was given is wrong.
-            NoQuorumError: too few of the panel answered.
+            NoQuorumError: too few of the panel answered; with `out` and any answer at all, the run can be
+                resumed, and asks again for what failed.
             RunError: `out` cannot be written.
             ModelError: the embedding model cannot be loaded.
         """
@@ -278,10 +279,22 @@ class Session:
         )
 
     async def _finish(self, unfinished: Unfinished, plan: _Plan, on_event: Watch | None) -> Run:
+        answered = unfinished.starts > 1
+
+        def watch(event: Event) -> None:
+            nonlocal answered
+            answered = answered or (isinstance(event, ActFinished) and event.failure is None)
+            if on_event is not None:
+                on_event(event)
+
         try:
-            run = await self._conduct(plan, on_event, checkpoints=unfinished.checkpoints)
+            run = await self._conduct(plan, watch, checkpoints=unfinished.checkpoints)
         except NoQuorumError:
-            unfinished.discard()  # what was recorded cannot be asked again; the cache has what was paid for
+            # Failures on record would fail again: what is resumed begins anew, and the cache has what was answered.
+            if answered:
+                unfinished.rewind()
+            else:
+                unfinished.discard()
             raise
         run = run.model_copy(update={"manifest": {**run.manifest, "resumed": unfinished.starts - 1}})
         saved = _save(run, unfinished.target.parent)

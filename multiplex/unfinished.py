@@ -36,7 +36,8 @@ class Request(BaseModel):
     run: str
     created: str
     scenario: Scenario
-    personas: tuple[Persona, ...]
+    personas: tuple[str | Persona, ...]
+    """Who is seated: those of the pack by name."""
     pack: dict[str, Any]
     hashes: dict[str, str]
     """Of the files that the panel was read from."""
@@ -66,7 +67,7 @@ class Request(BaseModel):
         stages = [{stage.name: stage.model_dump(mode="json")} for stage in protocol.stages]
         return cls(
             scenario=scenario,
-            personas=panel.personas,
+            personas=tuple(p.name if p in pack.personas else p for p in panel.personas),
             pack=kept,
             hashes=panel.hashes,
             protocol={**protocol.model_dump(mode="json", exclude={"stages"}), "stages": stages},
@@ -76,11 +77,12 @@ class Request(BaseModel):
     @property
     def panel(self) -> Panel:
         """Return the panel as it was seated."""
-        kept = {**self.pack, "personas": tuple(Persona.model_validate(p) for p in self.pack["personas"])}
-        for key in ("perspectives",):
-            kept[key] = tuple(kept[key])
-        kept["lexicon"] = {name: tuple(terms) for name, terms in kept["lexicon"].items()}
-        return Panel(self.personas, Pack(**kept), self.hashes)
+        lexicon = {name: tuple(terms) for name, terms in self.pack["lexicon"].items()}
+        members = tuple(Persona.model_validate(persona) for persona in self.pack["personas"])
+        perspectives = tuple(self.pack["perspectives"])
+        pack = Pack(**{**self.pack, "lexicon": lexicon, "perspectives": perspectives, "personas": members})
+        seated = tuple(pack.persona(p) if isinstance(p, str) else p for p in self.personas)
+        return Panel(seated, pack, self.hashes)
 
 
 class Unfinished:
@@ -158,6 +160,11 @@ class Unfinished:
                 return False
         except Timeout:
             return True
+
+    def rewind(self) -> None:
+        """Remove the checkpoints: the run can be resumed, from its beginning."""
+        for path in self.folder.glob("checkpoints.sqlite*"):
+            path.unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Remove what was kept: the run has finished, or cannot go on."""

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,9 +119,8 @@ def run_all(references: Sequence[str], options: Options, *, as_json: bool, quiet
             _print(run, as_json=as_json, quiet=quiet)
             return 0
         outcomes = asyncio.run(_run_many(tables, options, begun, watched=watched, quiet=quiet))
-    except KeyboardInterrupt:
-        for name in sorted(begun.names):
-            print(f"go on with: multiplex resume {options.out / name}", file=sys.stderr)
+    except (KeyboardInterrupt, MultiplexError):
+        _say_how_to_go_on(options.out / name for name in sorted(begun.names))
         raise
     failures = sum(outcome.run is None for outcome in outcomes)
     if as_json:
@@ -145,8 +144,8 @@ def resume_run(folder: Path, options: Options, *, as_json: bool, quiet: bool) ->
 
     try:
         run = asyncio.run(go_on())
-    except KeyboardInterrupt:
-        print(f"go on with: multiplex resume {folder}", file=sys.stderr)
+    except (KeyboardInterrupt, MultiplexError):
+        _say_how_to_go_on([folder])
         raise
     _print(run, as_json=as_json, quiet=quiet)
 
@@ -202,6 +201,7 @@ async def _run_many(
                     except MultiplexError as error:
                         begun.names.difference_update(name)
                         print(safe(f"error: {scenario.name}: {error}").plain, file=sys.stderr)
+                        _say_how_to_go_on(options.out / run for run in name)
                         outcome = Outcome(scenario, error=str(error))
                     else:
                         begun.names.difference_update(name)
@@ -216,6 +216,13 @@ async def _run_many(
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(one(*table)) for table in tables]
     return [task.result() for task in tasks]
+
+
+def _say_how_to_go_on(folders: Iterable[Path]) -> None:
+    """Print, for every one of these runs that can be resumed, how."""
+    for folder in folders:
+        if Unfinished(folder.parent, folder.name).folder.is_dir():
+            print(safe(f"go on with: multiplex resume {folder}").plain, file=sys.stderr)
 
 
 def _print(run: Run, *, as_json: bool, quiet: bool) -> None:

@@ -94,6 +94,12 @@ def _account(usage: dict[str, Any]) -> str:
     return f"{'; '.join(parts)}; {usage['seconds']:.1f} s."
 
 
+def _console() -> Console:
+    """Return a console for tables: as wide as they like where no terminal would fold them."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=180)
+
+
 def print_table(rows: Sequence[tuple[str, Run | None, str | None]]) -> None:
     """Print how each of several scenarios ended: its scores and folder, or its error."""
     table = Table(box=None, pad_edge=False)
@@ -114,7 +120,7 @@ def print_table(rows: Sequence[tuple[str, Run | None, str | None]]) -> None:
         usage = run.usage
         counts = [str(usage["acts"]), str(usage["failures"]), f"{usage['seconds']:.1f}"]
         table.add_row(safe(name), *cells, *counts, safe(run.path or run.run))
-    console = Console(highlight=False)
+    console = _console()
     console.print(table)
     done = [run for _, run, _ in rows if run]
     keys = ("calls", "recalled", "acts", "failures")
@@ -375,4 +381,4 @@ def print_runs(rows: list[dict[str, Any]], folder: Path) -> None:
                 for value in map(row.get, keys)
             )
         )
-    Console(highlight=False).print(table)
+    _console().print(table)

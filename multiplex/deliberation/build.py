@@ -54,10 +54,13 @@ Graph = CompiledStateGraph[State, Context, State, State]
 
 
 class _Payload(TypedDict):
-    """What a node that performs an act is sent: the task, and the channels that the step reads."""
+    """What a node that performs an act is sent: the task.
+
+    What the act is built from is not sent: LangGraph writes a payload down once for every task, and the
+    transcript with each would make checkpoints many times as large. It lies in the context's `seen`.
+    """
 
     task: Task
-    seen: State
 
 
 class _Ask(TypingProtocol):
@@ -122,10 +125,10 @@ def _doors(step: Step) -> list[str]:
 def _enter(step: Step) -> Callable[[State, Runtime[Context]], list[Send] | str]:
     def enter(state: State, runtime: Runtime[Context]) -> list[Send] | str:
         tasks = step.tasks(state, runtime.context)
-        seen = {channel: state[channel] for channel in step.reads if channel in state}  # type: ignore[literal-required]
         if not tasks:
             return f"{step.label}.settle"
-        return [Send(f"{step.label}.ask", {"task": task, "seen": seen}) for task in tasks]
+        runtime.context.look_at(state)
+        return [Send(f"{step.label}.ask", {"task": task}) for task in tasks]
 
     return enter
 
@@ -143,7 +146,7 @@ def _leave(
 def _ask(step: Step) -> _Ask:
     async def ask(state: _Payload, *, runtime: Runtime[Context]) -> Update:
         context, task = runtime.context, state["task"]
-        act = step.act(task, state["seen"], context)
+        act = step.act(task, context.seen_by(step.reads), context)
         place = (step.label, task["round"], act.name, act.speaker, task["about"])
         seed = derive_seed(context.seed, *place)
         runtime.stream_writer(ActStarted(step.stage, act.name, act.speaker, task["round"]))
@@ -204,7 +207,7 @@ def _settle(step: Step, quorum: float) -> _Settle:
 def _check_quorum(step: Step, results: list[Plain], context: Context, quorum: float) -> None:
     panel = set(context.speakers)
     asked = {result["speaker"] for result in results} & panel
-    if not asked:
+    if not asked or step.optional:
         return
     heard = {result["speaker"] for result in results if result["reply"] is not None} & asked
     if step.stage == "open":

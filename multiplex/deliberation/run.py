@@ -165,6 +165,8 @@ async def _deliberated(
     async with checkpointer(checkpoints) as saver:
         graph: Any = build(protocol, checkpointer=saver)
         begun = saver is not None and await saver.aget_tuple(config) is not None
+        if begun:
+            context.look_at((await graph.aget_state(config)).values)
         # Asynchronous writes: what a call cost is in the response cache before any checkpoint is due.
         durability = None if saver is None else "async"
         stream = graph.astream(

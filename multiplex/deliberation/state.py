@@ -1,9 +1,9 @@
 """What the graph holds: plain data only, so that it can be checkpointed."""
 
 import operator
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, TypedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypedDict, cast
 
 from multiplex.acts import Responder, Turn
 from multiplex.content.panels import Panel
@@ -57,13 +57,24 @@ class Update(_Channels, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What stays the same during a run."""
+    """What stays the same during a run, and what the step under way may see."""
 
     scenario: Scenario
     panel: Panel
     seed: int
     responders: Mapping[str, Responder]
     """By persona name, `moderator` and `observer`."""
+    _seen: dict[str, Any] = field(default_factory=dict)
+    """The state as it stood when the step that is under way began."""
+
+    def look_at(self, state: Mapping[str, Any]) -> None:
+        """Take in the state that the next step's acts are built from."""
+        self._seen.clear()
+        self._seen.update(state)
+
+    def seen_by(self, channels: Sequence[str]) -> "State":
+        """Return these channels as they stood when the step began."""
+        return cast("State", {name: self._seen[name] for name in channels if name in self._seen})
 
     def persona(self, name: str) -> Persona:
         """Return the seated persona of that name."""

@@ -103,7 +103,7 @@ class LanguageModelResponder:
         if isinstance(completion, Failure):
             return asking.failed(completion)
         logprobs = completion.logprobs or {}
-        letter = completion.text.strip()[:1]
+        letter = completion.text.strip(" \n\t.:)(*\"'")
         if letter not in letters:
             if not logprobs:
                 said = completion.text.strip()[:40]

@@ -1,7 +1,9 @@
 """Real vLLM on a CPU, with a model of random weights: left out where vLLM is not installed."""
 
 import asyncio
+import gc
 import os
+import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,13 +35,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _offline() -> None:
+def _surroundings() -> Iterator[None]:
     os.environ |= {
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "VLLM_HOST_IP": "127.0.0.1",
     }
+    yield
+    with warnings.catch_warnings():  # vLLM leaves sockets open where it did not start, or died
+        warnings.simplefilter("ignore")
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def said(words: int) -> list[Message]:
 
 @pytest.mark.parametrize("act", every_act(), ids=lambda act: act.name)
 def test_random_weights_answer_every_act_with_a_reply_that_fits_its_schema(
-    act: Act, engine: Engine, runner: asyncio.Runner
+    act: Act[Any], engine: Engine, runner: asyncio.Runner
 ) -> None:
     async def ask() -> list[Completion]:
         return await asyncio.gather(

@@ -78,7 +78,7 @@ def test_options_that_are_none_are_refused(pairs: list[str], message: str) -> No
 
 @with_vllm
 def test_an_option_that_vllm_does_not_know_names_the_near_miss() -> None:
-    with pytest.raises(ContentError, match="'max_model_length'; did you mean 'max_model_len'?"):
+    with pytest.raises(ContentError, match=r"'max_model_length'; did you mean 'max_model_len'\?"):
         parse_options(["max_model_length=8192"])
     assert parse_options(["revision=1234567"]) == {"revision": "1234567"}
 
@@ -103,9 +103,9 @@ def test_a_folder_that_is_missing_is_the_callers_mistake(model: str) -> None:
 
 
 def test_a_folder_or_a_file_that_is_no_model_is_the_callers_mistake(tmp_path: Path, folder: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
     with pytest.raises(ContentError, match=r"holds no config\.json"):
-        empty = tmp_path / "empty"
-        empty.mkdir()
         find_folder(str(empty))
     with pytest.raises(ContentError, match="is a file"):
         find_folder(str(folder / "config.json"))

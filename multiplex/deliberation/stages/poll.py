@@ -25,7 +25,7 @@ def steps(stage: Poll) -> list[Step]:
             Task(speaker=name, round=1, about=str(order)) for name in able for order in range(stage.orders)
         ]
 
-    return [Step(stage.name, "choose", tasks, _act, _settle, reads=("turns",))]
+    return [Step(stage.name, "choose", tasks, _act, _settle, reads=("turns",), optional=True)]
 
 
 def _order(context: Context, speaker: str, number: int) -> tuple[str, ...]:

@@ -28,6 +28,8 @@ class Step:
     reads: tuple[str, ...] = ()
     again: Callable[[State, Context], str | None] = lambda state, context: None
     back: tuple[str, ...] = ()
+    optional: bool = False
+    """Whether the deliberation goes on although too few have answered."""
 
     @property
     def label(self) -> str:

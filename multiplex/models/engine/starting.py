@@ -1,6 +1,7 @@
 """Starting vLLM's processes quietly, stopping them for certain, and saying why they did not start."""
 
 import asyncio
+import atexit
 import logging
 import os
 import re
@@ -63,6 +64,7 @@ class Processes:
     async def start(self, arguments: Mapping[str, Any]) -> None:
         """Start vLLM in a thread of its own, so that the event loop goes on; stop it again if cancelled."""
         loop = asyncio.get_running_loop()
+        atexit.register(self.stop)
         with ThreadPoolExecutor(1, thread_name_prefix="multiplex-vllm") as thread:
             starting = loop.run_in_executor(thread, self._start, dict(arguments))
             try:
@@ -77,9 +79,10 @@ class Processes:
 
     def stop(self) -> None:
         """Stop vLLM and see to it that its processes are gone."""
+        atexit.unregister(self.stop)
         llm, self.llm = self.llm, None
         if llm is not None:
-            with suppress(RuntimeError):  # its event loop may be closed already
+            with suppress(Exception):  # its event loop may be closed already, or its processes dead
                 llm.shutdown()
         for process in self._started:
             process.join(5)
