@@ -7,15 +7,15 @@
 To read the code, go the way of a question: `content` (what people write: scenarios, personas,
 protocols, roles), `acts` (what an agent can be asked, and its reply), `responders` and `models`
 (who answers), `deliberation` (the stages as a LangGraph graph), `moral_graph`, `scoring` and
-`voting` (pure functions over what was said), `runs` (what is left on disk), `report`, and `cli`.
-`api` ties them together. Nothing heavy is imported until it is used.
+`voting` (pure functions over what was said), `runs` and `unfinished` (what is left on disk, at the
+end and before), `estimate` (what a run will take), `report`, and `cli`. `api` ties them together. Nothing heavy is imported until it is used.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from multiplex.api import adeliberate, deliberate
+    from multiplex.api import Session, adeliberate, deliberate, resume
     from multiplex.content.panels import Panel, seat
     from multiplex.content.personas import Commitment, Pack, Persona, load_pack, load_persona
     from multiplex.content.protocols import Protocol, load_protocol
@@ -44,6 +44,7 @@ __all__ = [
     "Scenario",
     "Scripted",
     "Served",
+    "Session",
     "adeliberate",
     "deliberate",
     "load_pack",
@@ -51,12 +52,13 @@ __all__ = [
     "load_protocol",
     "load_run",
     "load_scenario",
+    "resume",
     "save_run",
     "seat",
 ]
 
 _HOMES = {
-    "multiplex.api": ("adeliberate", "deliberate"),
+    "multiplex.api": ("Session", "adeliberate", "deliberate", "resume"),
     "multiplex.content.panels": ("Panel", "seat"),
     "multiplex.content.personas": ("Commitment", "Pack", "Persona", "load_pack", "load_persona"),
     "multiplex.content.protocols": ("Protocol", "load_protocol"),
