@@ -62,7 +62,7 @@ from multiplex.runs import Run
 __all__ = ["Short", "started"]
 
 HERE = Path(__file__).parent
-SIZES: dict[str, dict[str, int]] = {"tiny": {}, "100m": {"hidden": 768, "layers": 10, "heads": 12}}
+SIZES: dict[str, dict[str, Any]] = {"tiny": {}, "100m": {"hidden": 768, "layers": 10, "heads": 12}}
 SHARE = {"tiny": 0.90, "100m": 0.97}
 """The least share of the replay's tokens a second that Multiplex is to reach."""
 OVER_FLOOR = 1.10
@@ -94,7 +94,8 @@ class Short:
     """A model that is asked for short replies: schemas are narrowed before they reach it.
 
     A text may have `characters` where a position may have 3000, in proportion where the schema gives it
-    less or more, and needs to have half of that; a list has at most two items, or as many as it must.
+    less or more, and needs to have half of that; a list has one or two items, or
+    as many as it must.
     """
 
     def __init__(self, model: Model, characters: int) -> None:
@@ -131,10 +132,14 @@ class Short:
             share = narrowed["maxLength"] / _A_POSITION
             most = max(24, round(self._characters * min(share, 1.5)))
             narrowed |= {"maxLength": min(narrowed["maxLength"], most), "minLength": most // 2}
+        if narrowed.get("type") == "integer":
+            narrowed["minimum"] = max(1, narrowed.get("minimum", 1))  # a stance of nothing but zeros is none
         if narrowed.get("type") == "array":
-            lists = narrowed.get("items", {}).get("type") == "array"  # of cards that are one: none are
-            fewest = narrowed.get("minItems", 0)
-            narrowed["maxItems"] = 0 if lists else min(narrowed.get("maxItems", 2), max(2, fewest))
+            of_lists = narrowed["items"].get("type") == "array"  # which cards are one: none are
+            stance = str(narrowed["items"].get("$ref")).endswith("Support")  # none may stand twice
+            fewest = max(1 if stance else 2, narrowed.get("minItems", 0))
+            narrowed["maxItems"] = 0 if of_lists else min(narrowed["maxItems"], fewest)
+            narrowed["minItems"] = narrowed["maxItems"]
         return narrowed
 
 
@@ -518,6 +523,7 @@ def _table(title: str, heading: Sequence[str], rows: Sequence[Sequence[str]], co
 
 def show(size: str, found: Mapping[str, Any], console: Console) -> None:
     """Print what was measured with one model."""
+    heading: Sequence[str]
     if "throughput" in found:
         t = found["throughput"]
         rows = [
@@ -537,7 +543,7 @@ def show(size: str, found: Mapping[str, Any], console: Console) -> None:
             f"{t['same_prompts']:.0%} of prompts the same in every repeat; {t['failures']} acts failed"
         )
     if "prefixes" in found:
-        rows = [
+        layouts = [
             (
                 name,
                 f"{p['asked']:,}",
@@ -553,24 +559,29 @@ def show(size: str, found: Mapping[str, Any], console: Console) -> None:
         heading = ("prompt tokens", "asked", "computed", "floor", "over it", "in 16s", "in tokens", "x")
         mean = found["prefixes"]["as it is"]["statement_characters"]
         _table(
-            f"{size}: blocks of {found['block']}, statements of {mean:.0f} characters", heading, rows, console
+            f"{size}: blocks of {found['block']}, statements of {mean:.0f} characters",
+            heading,
+            layouts,
+            console,
         )
     if "together" in found:
         e = found["together"]
-        rows = [
+        eight = [
             (name, f"{e['seconds'][key]['median']:.1f}", f"{e['speed'][key]['median']:.0f}")
             for name, key in (("at once", "at_once"), ("one after another", "in_turn"))
         ]
-        _table(f"{size}: {e['scenarios']} scenarios", ("", "seconds", "tokens a second"), rows, console)
+        _table(f"{size}: {e['scenarios']} scenarios", ("", "seconds", "tokens a second"), eight, console)
         console.print(f"at once {e['ratio']['median']:.2f} times as fast")
     if "profile" in found:
-        for key, heading in (("by_package", "own time"), ("by_function", "for which of our functions")):
+        for key, of in (("by_package", "own time"), ("by_function", "for which of our functions")):
             p = found["profile"]
-            rows = [(name, f"{v:.2f}", f"{v / p['ms_a_call']:.0%}") for name, v in list(p[key].items())[:14]]
+            shares = [
+                (name, f"{v:.2f}", f"{v / p['ms_a_call']:.0%}") for name, v in list(p[key].items())[:14]
+            ]
             _table(
-                f"{size}: {p['ms_a_call']:.2f} ms of CPU a call, {heading}",
+                f"{size}: {p['ms_a_call']:.2f} ms of CPU a call, {of}",
                 ("", "ms", "share"),
-                rows,
+                shares,
                 console,
             )
 

@@ -8,7 +8,8 @@ To read the code, go the way of a question: `content` (what people write: scenar
 protocols, roles), `acts` (what an agent can be asked, and its reply), `responders` and `models`
 (who answers), `deliberation` (the stages as a LangGraph graph), `moral_graph`, `scoring` and
 `voting` (pure functions over what was said), `runs` and `unfinished` (what is left on disk, at the
-end and before), `estimate` (what a run will take), `report`, and `cli`. `api` ties them together. Nothing heavy is imported until it is used.
+end and before), `estimate` (what a run will take), `report`, and `cli`. `api` ties them together.
+Nothing heavy is imported until it is used.
 """
 
 from importlib import import_module

@@ -28,7 +28,7 @@ from multiplex.models.base import Model
 from multiplex.models.cached import ResponseStore
 from multiplex.models.pool import ModelPool
 from multiplex.moral_graph.formats import to_graphml
-from multiplex.responders.choose import model_names, responders_for
+from multiplex.responders.choose import Cast, model_names
 from multiplex.responders.extractive import ExtractiveResponder
 from multiplex.runs import Run, check_writable, load_run, new_run_name, save_run
 from multiplex.unfinished import Request, Unfinished
@@ -119,6 +119,8 @@ class Session:
             engine=engine,
             store=store,
         )
+        answers_acts = not isinstance(model, str) and hasattr(model, "perform")
+        self._cast = None if answers_acts else Cast(cast("str | Model", model), self._pool, self._embedder)
         if isinstance(model, str):
             self._pool.named(model)
 
@@ -320,10 +322,9 @@ class Session:
         )
 
     def _responders(self, scenario: Scenario, panel: Panel) -> Mapping[str, Responder]:
-        if hasattr(self._model, "perform"):
+        if self._cast is None:
             return dict.fromkeys(model_names(scenario, panel, ""), cast("Responder", self._model))
-        model = cast("str | Model", self._model)  # type: ignore[redundant-cast]
-        return responders_for(scenario, panel, model, self._pool, self._embedder)
+        return self._cast.responders(scenario, panel)
 
 
 async def adeliberate(

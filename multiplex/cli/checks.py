@@ -46,7 +46,7 @@ def validate_paths(paths: list[Path]) -> Checked:
         if path.is_dir():
             _folder(path, checked)
         elif not path.exists() and str(path) in KINDS:
-            _folder(_as_path(shipped(str(path))), checked)  # type: ignore[arg-type]  # a Kind
+            _folder(_as_path(shipped(str(path))), checked)
         else:
             _file(path, checked)
         if sum(checked.counts.values()) + len(checked.problems) == before:

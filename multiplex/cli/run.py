@@ -1,6 +1,7 @@
 """What `multiplex run` and `multiplex resume` do: deliberations watched, written and printed."""
 
 import asyncio
+import gc
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -113,6 +114,7 @@ def run_all(references: Sequence[str], options: Options, *, as_json: bool, quiet
     check_writable(options.out)
     watched = not (as_json or quiet)
     begun = _Begun()
+    gc.freeze()  # what is loaded by now stays to the end: the collector need not look through it again and again
     try:
         if len(tables) == 1:
             run = asyncio.run(_run_one(*tables[0], options, begun, watched=watched))

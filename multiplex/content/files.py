@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -57,6 +58,7 @@ def is_path(reference: str) -> bool:
     return "/" in reference or "\\" in reference or "." in reference
 
 
+@cache
 def shipped(kind: Kind) -> Traversable:
     """Return the folder of the content that ships with Multiplex."""
     installed = files("multiplex") / "_content" / kind

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from multiplex.content.files import is_path, read_path, shipped
@@ -29,6 +30,7 @@ class Panel:
         raise KeyError(name)
 
 
+@cache
 def pack_names() -> tuple[str, ...]:
     """Return the names of the packs that ship with Multiplex."""
     return tuple(sorted(e.name for e in shipped("personas").iterdir() if (e / "pack.yaml").is_file()))

@@ -6,8 +6,7 @@ back, as when an exchange goes into another round.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any, TypedDict
 from typing import Protocol as TypingProtocol
@@ -17,7 +16,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Send
 
-from multiplex.acts import Performed
+from multiplex.acts import Performed, Usage
 from multiplex.content.protocols import (
     Answer,
     Articulate,
@@ -68,7 +67,7 @@ class _Ask(TypingProtocol):
 
 
 class _Settle(TypingProtocol):
-    def __call__(self, state: State, *, runtime: Runtime[Context]) -> Update: ...
+    async def __call__(self, state: State, *, runtime: Runtime[Context]) -> Update: ...
 
 
 _WIRING: dict[type[Stage], Callable[[Any], list[Step]]] = {
@@ -122,8 +121,11 @@ def _doors(step: Step) -> list[str]:
     return [f"{step.label}.ask", f"{step.label}.settle"]
 
 
-def _enter(step: Step) -> Callable[[State, Runtime[Context]], list[Send] | str]:
-    def enter(state: State, runtime: Runtime[Context]) -> list[Send] | str:
+_Way = Callable[[State, Runtime[Context]], Awaitable[list[Send] | str]]
+
+
+def _enter(step: Step) -> _Way:
+    async def enter(state: State, runtime: Runtime[Context]) -> list[Send] | str:
         tasks = step.tasks(state, runtime.context)
         if not tasks:
             return f"{step.label}.settle"
@@ -133,12 +135,10 @@ def _enter(step: Step) -> Callable[[State, Runtime[Context]], list[Send] | str]:
     return enter
 
 
-def _leave(
-    step: Step, following: Step | None, known: dict[str, Step]
-) -> Callable[[State, Runtime[Context]], list[Send] | str]:
-    def leave(state: State, runtime: Runtime[Context]) -> list[Send] | str:
+def _leave(step: Step, following: Step | None, known: dict[str, Step]) -> _Way:
+    async def leave(state: State, runtime: Runtime[Context]) -> list[Send] | str:
         label = step.again(state, runtime.context) or (following.label if following else None)
-        return _enter(known[label])(state, runtime) if label else END
+        return await _enter(known[label])(state, runtime) if label else END
 
     return leave
 
@@ -183,7 +183,7 @@ def _result(step: Step, task: Task, act: str, seed: int, performed: Performed[An
         "raw": list(performed.raw),
         "reasoning": list(performed.reasoning),
         "prompt_sha256": performed.prompt_sha256,
-        "usage": asdict(performed.usage),
+        "usage": {name: getattr(performed.usage, name) for name in Usage.__slots__},
     }
     if performed.logprobs is not None:
         result["logprobs"] = dict(performed.logprobs)
@@ -191,7 +191,8 @@ def _result(step: Step, task: Task, act: str, seed: int, performed: Performed[An
 
 
 def _settle(step: Step, quorum: float) -> _Settle:
-    def settle(state: State, *, runtime: Runtime[Context]) -> Update:
+    # Nothing in it waits; but a function that is not asynchronous is sent to a thread by LangGraph.
+    async def settle(state: State, *, runtime: Runtime[Context]) -> Update:
         round = last_round(state, step.label)
         # A step that had nobody to ask comes here too; what it was told in an earlier round is settled already.
         asked_now = bool(state.get("results")) and state["results"][-1]["step"] == step.label

@@ -1,5 +1,7 @@
 """From the names of models, as people give them, to the responders that answer for a panel."""
 
+from typing import cast
+
 from multiplex.acts import Responder
 from multiplex.content.panels import Panel
 from multiplex.content.scenarios import Scenario
@@ -11,7 +13,7 @@ from multiplex.responders.extractive import ExtractiveResponder
 from multiplex.responders.language_model import LanguageModelResponder
 from multiplex.responders.relevance import Relevance
 
-__all__ = ["model_names", "responders_for"]
+__all__ = ["Cast", "model_names"]
 
 
 def model_names(scenario: Scenario, panel: Panel, default: str) -> dict[str, str]:
@@ -28,26 +30,32 @@ def model_names(scenario: Scenario, panel: Panel, default: str) -> dict[str, str
     return {name: scenario.models.get(name) or own or default for name, own in agents.items()}
 
 
-def responders_for(
-    scenario: Scenario, panel: Panel, model: str | Model, pool: ModelPool, embedder: Embedder
-) -> dict[str, Responder]:
-    """Return who answers, by persona name, `moderator` and `observer`; who share a model share a responder.
+class Cast:
+    """Finds who answers for each panel of a session; who share a language model share its responder."""
 
-    Raises:
-        ContentError: a model's name is of no known kind, or is given to somebody who is not there.
-    """
-    corpus = tuple({p.name: p for p in (*panel.pack.personas, *panel.personas)}.values())
-    made: dict[str, Responder] = {}
+    def __init__(self, model: str | Model, pool: ModelPool, embedder: Embedder) -> None:
+        self._model = model
+        self._pool = pool
+        self._embedder = embedder
+        self._speaking: dict[str, Responder] = {}
 
-    def responder(name: str) -> Responder:
-        if name not in made:
-            opened = pool.given(model) if name == "" and not isinstance(model, str) else pool.named(name)
-            made[name] = (
-                ExtractiveResponder(embedder, corpus)
-                if opened is None
-                else LanguageModelResponder(opened, relevance=Relevance(embedder, panel.personas))
-            )
-        return made[name]
+    def responders(self, scenario: Scenario, panel: Panel) -> dict[str, Responder]:
+        """Return who answers, by persona name, `moderator` and `observer`.
 
-    default = model if isinstance(model, str) else ""
-    return {agent: responder(name) for agent, name in model_names(scenario, panel, default).items()}
+        Raises:
+            ContentError: a model's name is of no known kind, or is given to somebody who is not there.
+        """
+        default = self._model if isinstance(self._model, str) else ""
+        names = model_names(scenario, panel, default)
+        corpus = tuple({p.name: p for p in (*panel.pack.personas, *panel.personas)}.values())
+        silent = ExtractiveResponder(self._embedder, corpus)
+        return {agent: self._named(name) or silent for agent, name in names.items()}
+
+    def _named(self, name: str) -> Responder | None:
+        if name not in self._speaking:
+            given = name == "" and not isinstance(self._model, str)
+            model = self._pool.given(cast("Model", self._model)) if given else self._pool.named(name)
+            if model is None:
+                return None
+            self._speaking[name] = LanguageModelResponder(model, relevance=Relevance(self._embedder, ()))
+        return self._speaking[name]

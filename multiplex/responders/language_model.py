@@ -29,6 +29,7 @@ from multiplex.seeds import derive_seed
 __all__ = ["MOST_COMMITMENTS", "LanguageModelResponder"]
 
 R = TypeVar("R", bound=BaseModel)
+T = TypeVar("T")
 
 MOST_COMMITMENTS = 12
 """How many commitments a card shows at most."""
@@ -55,9 +56,8 @@ class LanguageModelResponder:
         self._relevance = relevance
         self._roles = dict(roles) if roles is not None else load_roles()
         self._temperature = temperature
-        self._briefs: dict[tuple[str, str], Persona] = {}
         self._rules = self._roles["common", "rules"].render()
-        self._rendered: dict[tuple[str, int], tuple[Any, str]] = {}
+        self._kept = _Kept(1024)
 
     @property
     def name(self) -> str:
@@ -135,10 +135,11 @@ class LanguageModelResponder:
         persona: Persona | None = getattr(act, "persona", None)
         if persona is None or self._relevance is None or len(persona.commitments) <= MOST_COMMITMENTS:
             return act
-        key = (persona.name, act.scenario.name)
-        if key not in self._briefs:
-            self._briefs[key] = await in_background(_brief, persona, act.scenario, self._relevance)
-        return replace(act, persona=self._briefs[key])  # type: ignore[call-arg]
+        of = (_brief, persona, act.scenario)
+        brief = self._kept.find(of)
+        if brief is None:
+            brief = self._kept.keep(of, await in_background(_brief, persona, act.scenario, self._relevance))
+        return replace(act, persona=brief)  # type: ignore[call-arg]
 
     def messages(self, act: Act[Any]) -> list[Message]:
         """Return the prompt of an act: what all agents share first, what differs last."""
@@ -163,12 +164,29 @@ class LanguageModelResponder:
 
     def _once(self, agent: str, name: str, **given: Any) -> str:
         """Render a role once for the one object that it is given."""
-        [(_, thing)] = given.items()
-        kept = self._rendered.get((name, id(thing)))
-        if kept is None:
-            # The object is kept beside its text, so that no other can come to have its id.
-            kept = self._rendered[name, id(thing)] = (thing, self._roles[agent, name].render(**given))
-        return kept[1]
+        of = (name, *given.values())
+        text: str | None = self._kept.find(of)
+        return self._kept.keep(of, self._roles[agent, name].render(**given)) if text is None else text
+
+
+class _Kept:
+    """What was made of some objects, for the last of them: told apart by identity, which costs nothing."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._made: dict[tuple[int, ...], tuple[tuple[Any, ...], Any]] = {}
+
+    def find(self, of: tuple[Any, ...]) -> Any:
+        """Return what was made of these objects, or None."""
+        found = self._made.get(tuple(map(id, of)))
+        return found and found[1]
+
+    def keep(self, of: tuple[Any, ...], made: T) -> T:
+        """Keep what was made, and the objects with it, so that no others can come to have their ids."""
+        while len(self._made) >= self._most:
+            del self._made[next(iter(self._made))]
+        self._made[tuple(map(id, of))] = (of, made)
+        return made
 
 
 def _brief(persona: Persona, scenario: Scenario, relevance: Relevance) -> Persona:
