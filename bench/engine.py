@@ -11,7 +11,7 @@ Six shipped personas, three rounds of exchange, every stage; models with random 
 - Prompt tokens computed (those of the prompts less those that vLLM says it had) against the floor: the
   distinct blocks of the prefix cache in the trie of all prompts, and what is left of each prompt after
   its last full block. And against a layout with the persona's card in front of everything.
-- Eight scenarios at once against one after another.
+- Eight scenarios at once against one after another, with one round of exchange.
 - The processor time of this process, with Multiplex and without.
 
 Random weights write until they may not: the schemas are narrowed before they reach the engine, in what is
@@ -33,7 +33,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import count
@@ -59,7 +59,7 @@ from multiplex.responders.language_model import LanguageModelResponder
 from multiplex.responders.relevance import Relevance
 from multiplex.runs import Run
 
-__all__ = ["Short", "started"]
+__all__ = ["Short", "descendants", "started"]
 
 HERE = Path(__file__).parent
 SIZES: dict[str, dict[str, Any]] = {"tiny": {}, "100m": {"hidden": 768, "layers": 10, "heads": 12}}
@@ -83,6 +83,14 @@ PROTOCOL = Protocol.model_validate(
             "synthesise",
             "ratify",
         ],
+    }
+)
+
+SHORT = Protocol.model_validate(
+    {
+        "name": "short",
+        "summary": "One round, one statement, one ballot: for many scenarios.",
+        "stages": ["open", {"exchange": {"rounds": 1}}, "synthesise", {"ratify": {"revise": 0}}],
     }
 )
 
@@ -198,6 +206,42 @@ class Call:
     cached: int = 0
 
 
+class Watch:
+    """Seconds, this process's processor time and its children's, from when it was made."""
+
+    def __init__(self) -> None:
+        self._began = self._now()
+
+    def read(self) -> tuple[float, float, float]:
+        """Return what has passed of the three."""
+        seconds, here, there = (now - then for now, then in zip(self._now(), self._began, strict=True))
+        return seconds, here, there
+
+    @staticmethod
+    def _now() -> tuple[float, float, float]:
+        children = sum(seconds for seconds, _ in descendants())
+        return time.perf_counter(), time.process_time(), children
+
+
+def descendants() -> list[tuple[float, float]]:
+    """Return processor seconds and MB of memory of every process that was started from here, or from there."""
+    parents: dict[int, list[int]] = {}
+    figures: dict[int, tuple[float, float]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                used = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+                figures[int(entry.name)] = (used, int(fields[21]) * os.sysconf("SC_PAGE_SIZE") / 1e6)
+                parents.setdefault(int(fields[1]), []).append(int(entry.name))
+    found, waiting = [], [os.getpid()]
+    while waiting:
+        below = parents.get(waiting.pop(), [])
+        found += [figures[each] for each in below]
+        waiting += below
+    return found
+
+
 Chain = list[Call]
 """Calls of which each waited for the one before it."""
 Wave = list[Chain]
@@ -205,10 +249,13 @@ Wave = list[Chain]
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """What some calls took: seconds, this process's processor time, and the tokens written meanwhile."""
+    """What some calls took: seconds, processor time, and the tokens written meanwhile."""
 
     seconds: float
     cpu: float
+    """Of this process."""
+    engine_cpu: float
+    """Of vLLM's processes."""
     written: int
     calls: int
 
@@ -216,6 +263,11 @@ class Took:
     def speed(self) -> float:
         """Return tokens written a second."""
         return self.written / self.seconds
+
+    @property
+    def thrift(self) -> float:
+        """Return tokens written for a second of processor time, in whichever process: others' load spares it."""
+        return self.written / (self.cpu + self.engine_cpu)
 
 
 class Bench:
@@ -242,6 +294,7 @@ class Bench:
         scenarios: Sequence[Scenario],
         *,
         at_once: bool = True,
+        protocol: Protocol = PROTOCOL,
         layout: type[LanguageModelResponder] | None = None,
         characters: int | None = None,
     ) -> tuple[list[Run], Took]:
@@ -256,21 +309,21 @@ class Bench:
 
         async def one(scenario: Scenario) -> Run:
             return await session.deliberate(
-                scenario, personas=self.panel, protocol=PROTOCOL, seed=1, scores=False
+                scenario, personas=self.panel, protocol=protocol, seed=1, scores=False
             )
 
         async with Session(model=model, concurrency=AT_ONCE, embedder=self._embedder, cache=False) as session:
-            began, used = time.perf_counter(), time.process_time()
+            watch = Watch()
             if at_once:
                 runs = list(await asyncio.gather(*map(one, scenarios)))
             else:
                 runs = [await one(scenario) for scenario in scenarios]
-            seconds, cpu = time.perf_counter() - began, time.process_time() - used
+            seconds, cpu, engine_cpu = watch.read()
         store.close()
         for run in runs:
-            check(run)
+            check(run, protocol)
         written = sum(run.usage["tokens"]["completion"] for run in runs)
-        return runs, Took(seconds, cpu, written, sum(run.usage["calls"] for run in runs))
+        return runs, Took(seconds, cpu, engine_cpu, written, sum(run.usage["calls"] for run in runs))
 
     async def replay(self, waves: Sequence[Wave]) -> Took:
         """Feed the engine waves of calls, with nothing between it and them."""
@@ -286,12 +339,11 @@ class Bench:
                     written += len(output.outputs[0].token_ids)
             return written
 
-        began, used = time.perf_counter(), time.process_time()
-        written = 0
+        watch, written = Watch(), 0
         for wave in made:
             written += sum(await asyncio.gather(*map(follow, wave)))
-        seconds, cpu = time.perf_counter() - began, time.process_time() - used
-        return Took(seconds, cpu, written, sum(len(chain) for wave in waves for chain in wave))
+        seconds, cpu, engine_cpu = watch.read()
+        return Took(seconds, cpu, engine_cpu, written, sum(len(chain) for wave in waves for chain in wave))
 
     @contextmanager
     def recording(self) -> Iterator[list[Call]]:
@@ -315,15 +367,16 @@ class Bench:
             del self.llm.generate
 
 
-def check(run: Run) -> None:
+def check(run: Run, protocol: Protocol) -> None:
     """See to it that a deliberation was whole: all rounds were played, and hardly an act was given up."""
-    rounds = max(
+    asked = next(stage.rounds for stage in protocol.stages if stage.name == "exchange")
+    played = max(
         (result["round"] for result in run.transcript if result["step"] == "exchange.reply"), default=0
     )
-    if rounds != 3 or run.usage["failures"] > 0.05 * run.usage["acts"]:
+    if played != asked or run.usage["failures"] > 0.05 * run.usage["acts"]:
         reasons = {r["failure"]["reason"] for r in run.transcript if r["failure"]}
         raise SystemExit(
-            f"{rounds} rounds, {run.usage['failures']} of {run.usage['acts']} acts failed: {reasons}"
+            f"{played} rounds, {run.usage['failures']} of {run.usage['acts']} acts failed: {reasons}"
         )
 
 
@@ -428,6 +481,11 @@ async def throughput(bench: Bench, scenario: Scenario, repeats: int) -> dict[str
             "multiplex": _spread([a.cpu * 1000 / a.calls for a, _ in pairs]),
             "replay": _spread([b.cpu * 1000 / b.calls for _, b in pairs]),
         },
+        "thrift": {
+            "multiplex": _spread([a.thrift for a, _ in pairs]),
+            "replay": _spread([b.thrift for _, b in pairs]),
+            "ratio": _spread([a.thrift / b.thrift for a, b in pairs]),
+        },
         "same_prompts": statistics.fmean(same),
     }
 
@@ -469,12 +527,12 @@ async def prefixes(bench: Bench, scenario: Scenario, characters: int) -> dict[st
 async def together(bench: Bench, repeats: int) -> dict[str, Any]:
     """Compare eight scenarios at once with the same eight one after another, in pairs."""
     scenarios = [load_scenario(name) for name in scenario_names()[:8]]
-    await bench.deliberate(scenarios)
+    await bench.deliberate(scenarios, protocol=SHORT)
     pairs: list[tuple[Took, Took]] = []
     for number in range(repeats):
         took = {}
         for at_once in (True, False) if number % 2 else (False, True):
-            _, took[at_once] = await bench.deliberate(scenarios, at_once=at_once)
+            _, took[at_once] = await bench.deliberate(scenarios, at_once=at_once, protocol=SHORT)
         pairs.append((took[True], took[False]))
     return {
         "scenarios": len(scenarios),
@@ -533,13 +591,22 @@ def show(size: str, found: Mapping[str, Any], console: Console) -> None:
                 f"{statistics.median(t['written'][key]):.0f}",
                 f"{t['speed'][key]['median']:.0f}",
                 f"{t['cpu_ms_a_call'][key]['median']:.2f}",
+                f"{t['thrift'][key]['median']:.0f}",
             )
             for name, key in (("Multiplex", "multiplex"), ("the same calls, replayed", "replay"))
         ]
-        heading = ("", "seconds", "tokens", "tokens a second", "CPU ms a call, this process")
+        heading = (
+            "",
+            "seconds",
+            "tokens",
+            "tokens a second",
+            "CPU ms a call, this process",
+            "tokens a CPU second",
+        )
         _table(f"{size}: {t['calls']} calls in {len(t['waves'])} waves", heading, rows, console)
         console.print(
             f"ratio {t['ratio']['median']:.3f} ({t['ratio']['lowest']:.3f} to {t['ratio']['highest']:.3f}); "
+            f"by processor time {t['thrift']['ratio']['median']:.3f}; "
             f"{t['same_prompts']:.0%} of prompts the same in every repeat; {t['failures']} acts failed"
         )
     if "prefixes" in found:

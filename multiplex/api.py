@@ -1,14 +1,14 @@
 """The Python API: a question or a scenario in, a `Run` out; a `Session` for many with the same model."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypedDict, Unpack, cast
+from typing import Any, Self, TypedDict, Unpack
 
 from pydantic import ValidationError
 
@@ -28,7 +28,7 @@ from multiplex.models.base import Model
 from multiplex.models.cached import ResponseStore
 from multiplex.models.pool import ModelPool
 from multiplex.moral_graph.formats import to_graphml
-from multiplex.responders.choose import Cast, model_names
+from multiplex.responders.choose import Cast
 from multiplex.responders.extractive import ExtractiveResponder
 from multiplex.runs import Run, check_writable, load_run, new_run_name, save_run
 from multiplex.unfinished import Request, Unfinished
@@ -119,8 +119,7 @@ class Session:
             engine=engine,
             store=store,
         )
-        answers_acts = not isinstance(model, str) and hasattr(model, "perform")
-        self._cast = None if answers_acts else Cast(cast("str | Model", model), self._pool, self._embedder)
+        self._cast = Cast(model, self._pool, self._embedder)
         if isinstance(model, str):
             self._pool.named(model)
 
@@ -129,18 +128,17 @@ class Session:
         """Return the name of the model that speaks for all who have none of their own."""
         return self._model if isinstance(self._model, str) else self._model.name
 
-    @property
-    def at_once(self) -> int:
-        """Return how many deliberations at once are of any use: as many as calls that may be in flight.
+    def at_once(self, models: Iterable[str]) -> int:
+        """Return how many deliberations at once are of use, where these models speak: as many as calls in flight.
 
         Without a language model everything computes in one thread, and it is one.
         """
-        return 1 if self.model == "extractive" else self._pool.at_once(self.model)
+        return max((self._pool.at_once(name) for name in models if name != "extractive"), default=1)
 
     def check(self, scenario: Scenario, panel: Panel, protocol: Protocol) -> None:
         """Raise ContentError where a deliberation would, before anything is asked."""
         check_panel(protocol, panel)
-        self._responders(scenario, panel)
+        self._cast.responders(scenario, panel)
 
     async def __aenter__(self) -> Self:
         """Return the session; models are opened when they are first asked."""
@@ -152,8 +150,18 @@ class Session:
         """Close what was opened."""
         await self.aclose()
 
+    async def start(self) -> None:
+        """Start the session's model now rather than with the first deliberation; an engine takes a while.
+
+        Raises:
+            ContentError, ModelError: it does not start.
+        """
+        if isinstance(self._model, str):
+            await self._pool.start([self._model])
+
     async def aclose(self) -> None:
-        """Close models, an engine among them, and the cache."""
+        """Close models, an engine among them, and the cache; what is asked next opens them anew."""
+        self._cast.forget()
         await self._pool.aclose()
 
     async def deliberate(
@@ -187,9 +195,10 @@ class Session:
             NoQuorumError: too few of the panel answered; with `out` and any answer at all, the run can be
                 resumed, and asks again for what failed.
             RunError: `out` cannot be written.
-            ModelError: the embedding model cannot be loaded.
+            ModelError: the embedding model cannot be loaded, or an engine does not start.
         """
         plan = self._plan(question, personas, protocol, seed, scores)
+        await self._start(plan)
         if out is None:
             if on_begin is not None:
                 on_begin(plan.run)
@@ -231,12 +240,13 @@ class Session:
                 scenario=request.scenario,
                 panel=panel,
                 protocol=Protocol.model_validate(request.protocol),
-                responders=self._responders(request.scenario, panel),
+                responders=self._cast.responders(request.scenario, panel),
                 seed=request.seed,
                 scores=request.scores,
                 run=request.run,
                 created=request.created,
             )
+            await self._start(plan)
             return await self._finish(unfinished, plan, on_event)
 
     def _plan(
@@ -257,12 +267,16 @@ class Session:
             scenario=scenario,
             panel=panel,
             protocol=compiled,
-            responders=self._responders(scenario, panel),
+            responders=self._cast.responders(scenario, panel),
             seed=_seed(seed, scenario),
             scores=scores,
             run=new_run_name(scenario.name),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
+
+    async def _start(self, plan: _Plan) -> None:
+        names = self._cast.model_names(plan.scenario, plan.panel).values()
+        await self._pool.start(name for name in names if name)
 
     def _request(self, plan: _Plan) -> Request:
         return Request.of(
@@ -320,11 +334,6 @@ class Session:
             hashes={} if silent else _role_hashes(),
             notice=ExtractiveResponder.notice if silent else None,
         )
-
-    def _responders(self, scenario: Scenario, panel: Panel) -> Mapping[str, Responder]:
-        if self._cast is None:
-            return dict.fromkeys(model_names(scenario, panel, ""), cast("Responder", self._model))
-        return self._cast.responders(scenario, panel)
 
 
 async def adeliberate(

@@ -23,6 +23,9 @@ __all__ = ["DEFAULT_MODEL", "Embedder", "SentenceEmbedder", "Vectors", "cache_fo
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 _WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
+_MOST_KNOWN = 20_000
+"""How many embeddings stay in memory: 30 MB of 384 dimensions each."""
+
 Vectors = NDArray[np.float32]
 """An array of shape (n, d) with rows of length 1."""
 
@@ -79,7 +82,10 @@ class SentenceEmbedder:
             self._keep(new)
         if not texts:
             return np.zeros((0, 1), dtype=np.float32)
-        return np.stack([self._known[text] for text in texts])
+        found = np.stack([self._known[text] for text in texts])
+        while len(self._known) > _MOST_KNOWN:
+            del self._known[next(iter(self._known))]  # the oldest; it is on disk
+        return found
 
     def load(self) -> Vectors:
         """Load the model now, whatever is on disk, and return the embedding of one word, shape (1, d)."""

@@ -229,7 +229,10 @@ def _reply(act: Act[Any], room: int, *, most: bool) -> BaseModel:
             pairs = () if most else tuple(zip(ids[::2], ids[1::2], strict=False))
             return Merger(groups=pairs)
         case ProposeTransition():
-            return Proposal(to=act.others[0].id, about=text(600, 0.2), story=text(1500, 0.7))
+            ids = sorted(card.id for card in (act.card, *act.others))
+            place = ids.index(act.card.id)  # in pairs, or in a ring, which makes as many pairs as cards
+            other = (place + 1) % len(ids) if most or place + 1 == len(ids) else place ^ 1
+            return Proposal(to=ids[other], about=text(600, 0.2), story=text(1500, 0.7))
         case JudgeTransition():
             return Verdict(verdict="wiser", reason=text(800))
         case Synthesise():

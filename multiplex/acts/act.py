@@ -67,9 +67,18 @@ def _schema(reply: type[BaseModel], choices: tuple[tuple[str, tuple[str, ...]], 
             continue
         if values or target["properties"][name].get("type") != "string":
             _narrow(target["properties"][name], list(values))
+            if place == "Support.option":
+                _weigh_all(schema, len(values))
         else:
             _forbid(schema, model)
     return schema
+
+
+def _weigh_all(schema: dict[str, Any], options: int) -> None:
+    """Make a stance give every option a weight."""
+    for part in schema["properties"].values():
+        if part.get("items") == {"$ref": "#/$defs/Support"}:
+            part["minItems"] = part["maxItems"] = options
 
 
 def _forbid(schema: dict[str, Any], model: str) -> None:

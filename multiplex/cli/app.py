@@ -151,7 +151,10 @@ def run(
 @app.command()
 def resume(
     name: Annotated[str, typer.Argument(metavar="RUN", help="A run's name or folder.", show_default=False)],
-    base_url: BaseUrl = None,
+    base_url: Annotated[
+        list[str] | None,
+        typer.Option(help="Where its endpoint, or NAME=URL where one of them, is now.", show_default=False),
+    ] = None,
     timeout: Timeout = 120.0,
     retries: Retries = 2,
     concurrency: Concurrency = None,
@@ -170,7 +173,7 @@ def resume(
         request = Unfinished(folder.parent, folder.name).request()
         options = Options(
             model=request.model,
-            base_url=endpoints(base_url) if base_url else request.base_url,
+            base_url={**request.base_url, **endpoints(base_url or ())},
             api_key=os.environ.get("OPENAI_API_KEY"),
             out=folder.parent,
             timeout=timeout,

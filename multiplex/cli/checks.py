@@ -14,6 +14,7 @@ from multiplex.content.roles import read_role
 from multiplex.content.scenarios import load_scenario
 from multiplex.deliberation.run import check_panel
 from multiplex.errors import ContentError
+from multiplex.responders.choose import model_names
 
 __all__ = ["Checked", "validate_paths", "validate_shipped"]
 
@@ -110,7 +111,9 @@ def _one(path: Path, checked: Checked) -> None:
     else:
         scenario = load_scenario(path)
         try:
-            check_panel(load_protocol(scenario.protocol), seat(scenario.personas))
+            panel = seat(scenario.personas)
+            check_panel(load_protocol(scenario.protocol), panel)
+            model_names(scenario, panel, "extractive")
         except ContentError as error:
             raise ContentError(f"{path}: {error}") from error
         checked.counts["scenario"] += 1

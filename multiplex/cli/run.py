@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -18,7 +19,8 @@ from multiplex.cli.text import safe
 from multiplex.content.panels import Panel, seat
 from multiplex.content.protocols import Protocol, load_protocol
 from multiplex.content.scenarios import Scenario, load_scenario
-from multiplex.errors import ContentError, MultiplexError
+from multiplex.errors import ContentError, MultiplexError, near_miss
+from multiplex.responders.choose import model_names
 from multiplex.runs import Run, check_writable
 from multiplex.unfinished import Unfinished
 
@@ -81,9 +83,8 @@ def endpoints(given: Sequence[str]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for entry in given:
-        name, sep, url = entry.partition("=")
-        if not sep or "/" in name.split("://")[0] or "://" in name:
-            name, url = "", entry
+        named = re.fullmatch(r"(?:openai:)?(.+?)=(https?://.*)", entry)
+        name, url = named.groups() if named else ("", entry)
         if name in found:
             raise ContentError(
                 f"--base-url {entry!r}: there is one already for {name or 'all models'}; write NAME=URL for one model"
@@ -105,7 +106,18 @@ def prepared(references: Sequence[str], options: Options) -> list[tuple[Scenario
         panel = seat(options.personas or scenario.personas)
         session.check(scenario, panel, protocol)
         found.append((scenario, panel, protocol))
+    used = {name.removeprefix("openai:") for name in _models(found, options)}
+    for name in options.base_url:
+        if name and name not in used:
+            raise ContentError(
+                f"--base-url {name}=...: nobody speaks through that model; {near_miss(name, used)}"
+            )
     return found
+
+
+def _models(tables: Sequence[tuple[Scenario, Panel, Protocol]], options: Options) -> set[str]:
+    """Return the names of all models that speak."""
+    return {name for s, panel, _ in tables for name in model_names(s, panel, options.model).values()}
 
 
 def run_all(references: Sequence[str], options: Options, *, as_json: bool, quiet: bool) -> int:
@@ -214,10 +226,15 @@ async def _run_many(
                         print(outcome.run.path, flush=True)
                     return outcome
 
-            places = asyncio.Semaphore(session.at_once)
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(*table)) for table in tables]
-    return [task.result() for task in tasks]
+            await session.start()
+            places = asyncio.Semaphore(session.at_once(_models(tables, options)))
+            tasks = [asyncio.create_task(one(*table)) for table in tables]
+            try:
+                return list(await asyncio.gather(*tasks))
+            finally:  # what is not an outcome ends them all
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _say_how_to_go_on(folders: Iterable[Path]) -> None:

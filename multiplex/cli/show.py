@@ -171,6 +171,8 @@ def _print_values(console: Console, run: Run) -> None:
 
 
 def _print_scores(console: Console, run: Run) -> None:
+    if not run.scores:
+        return
     table = Table(box=None, pad_edge=False, title="Scores", title_justify="left", title_style="bold")
     table.add_column("", no_wrap=True)
     table.add_column("", justify="right", no_wrap=True)

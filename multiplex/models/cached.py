@@ -10,7 +10,7 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -193,10 +193,11 @@ class Cached:
     belongs to the caller, who closes it.
     """
 
-    def __init__(self, model: Model, store: ResponseStore, *, revision: str = "") -> None:
+    def __init__(self, model: Model, store: ResponseStore, *, revision: str | Callable[[], str] = "") -> None:
+        """Take the revision, or what tells it when it is known, as that of a model that has to be fetched first."""
         self._model = model
         self._store = store
-        self._revision = revision
+        self._revision = revision if callable(revision) else lambda: revision
         self._flights: dict[bytes, asyncio.Future[Completion]] = {}
 
     @property
@@ -246,7 +247,7 @@ class Cached:
         """
         said = [(message["role"], message["content"]) for message in messages]
         how = [getattr(sampling, name) for name in _SAMPLING]
-        return hashlib.sha256(_json([_FORMAT, self.name, self._revision, said, how, schema])).digest()
+        return hashlib.sha256(_json([_FORMAT, self.name, self._revision(), said, how, schema])).digest()
 
 
 def _json(data: Any) -> bytes:

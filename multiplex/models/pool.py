@@ -1,13 +1,16 @@
 """The models of a command, by name: each opened once, behind one bound on calls and one response cache."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from multiplex.errors import ContentError, near_miss
 from multiplex.models.base import Model
 from multiplex.models.cached import Cached, ResponseStore
 from multiplex.models.limited import Limited
+
+if TYPE_CHECKING:
+    from multiplex.models.engine import Engine
 
 __all__ = ["ModelPool"]
 
@@ -47,10 +50,11 @@ class ModelPool:
         self._timeout = timeout
         self._retries = retries
         self._concurrency = concurrency
-        self._turnstile = asyncio.Semaphore(concurrency) if concurrency is not None else None
+        self._turnstiles = self._bounds()
         self._engine = dict(engine or {})
         self._store = store
         self._opened: dict[str, Model] = {}
+        self._engines: dict[str, Engine] = {}
 
     def named(self, name: str) -> Model | None:
         """Return the model of that name, None for `extractive`, which needs none.
@@ -63,27 +67,43 @@ class ModelPool:
         if name not in self._opened:
             kind, _, rest = name.partition(":")
             model, revision = self._open(name, kind, rest)
-            limited = Limited(model, concurrency=self._turnstile or _AT_ONCE[kind])
+            limited = Limited(model, concurrency=self._turnstiles[kind])
             self._opened[name] = Cached(limited, self._store, revision=revision) if self._store else limited
         return self._opened[name]
 
     def given(self, model: Model) -> Model:
         """Return a model of the caller's own behind the pool's bound; it is neither cached nor closed."""
-        return Limited(model, concurrency=self._turnstile or _AT_ONCE["openai"])
+        return Limited(model, concurrency=self._turnstiles["openai"])
 
     def at_once(self, name: str) -> int:
         """Return the most calls that may be in flight to a model of that name."""
         return self._concurrency or _AT_ONCE.get(name.partition(":")[0], _AT_ONCE["openai"])
 
+    async def start(self, names: Iterable[str]) -> None:
+        """Start the engines among these models, which takes a while; what will not start is told before any act.
+
+        Raises:
+            ContentError, ModelError: an engine does not start.
+        """
+        for name in dict.fromkeys(names):
+            self.named(name)
+            if name in self._engines:
+                await self._engines[name].start()
+
     async def aclose(self) -> None:
         """Close every model that was opened."""
-        opened, self._opened = self._opened, {}
+        opened, self._opened, self._engines = self._opened, {}, {}
+        self._turnstiles = self._bounds()  # those of this event loop; the next use may be in another
         for model in opened.values():
             await model.aclose()
         if self._store is not None:
             self._store.close()
 
-    def _open(self, name: str, kind: str, rest: str) -> tuple[Model, str]:
+    def _bounds(self) -> dict[str, asyncio.Semaphore]:
+        shared = None if self._concurrency is None else asyncio.Semaphore(self._concurrency)
+        return {kind: shared or asyncio.Semaphore(most) for kind, most in _AT_ONCE.items()}
+
+    def _open(self, name: str, kind: str, rest: str) -> tuple[Model, Callable[[], str]]:
         if kind in _AT_ONCE and not rest:
             raise ContentError(f"the model {name!r} has no name; write {kind}:NAME")
         if kind == "openai":
@@ -93,13 +113,14 @@ class ModelPool:
             served = Served(
                 rest, base_url=url, api_key=self._api_key, timeout=self._timeout, retries=self._retries
             )
-            return served, url or ""
+            return served, lambda: served.endpoint
         if kind == "vllm":
             from multiplex.models.engine import Engine
 
-            engine = Engine(rest, options=self._engine)
-            return engine, engine.revision
+            engine = self._engines[name] = Engine(rest, options=self._engine)
+            return engine, lambda: engine.revision
+        known = ["extractive", *(f"{kind}:{rest}" for kind in _AT_ONCE if rest)]
         raise ContentError(
-            f"no model named {name!r}; {near_miss(name, ['extractive'])}; a served model is written "
-            "openai:NAME, one in this process vllm:NAME"
+            f"no model named {name!r}; {near_miss(name, known)}; a served model is written openai:NAME, "
+            "one in this process vllm:NAME"
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import os
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -62,6 +63,11 @@ class Served:
         self._tells_logprobs = True
         self._client: AsyncOpenAI | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """Return the address that is asked: the one that was given, else the `openai` client's own choice."""
+        return self._base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
 
     async def complete(
         self, messages: Sequence[Message], *, sampling: Sampling, schema: Mapping[str, Any] | None = None

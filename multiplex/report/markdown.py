@@ -129,13 +129,20 @@ def _values(run: Run) -> list[str]:
 
 
 def _scores(run: Run) -> list[str]:
+    if not run.scores:
+        return ["*They were not asked for.*"]
     rows = [f"| {name} | {value} | {_cell(note)} |" for name, value, note in score_rows(run)]
     return ["\n".join(["| score | value | |", "|---|---|---|", *rows])]
 
 
 def score_rows(run: Run) -> list[tuple[str, str, str]]:
-    """Return the scores that are shown first: name, value, and how to read it or why it is undefined."""
+    """Return the scores that are shown first: name, value, and how to read it or why it is undefined.
+
+    A run that was not scored has none.
+    """
     scores = run.scores
+    if not scores:
+        return []
     entropy = scores["perspective_entropy"]["overton"]
     steered = [
         s["value"] for s in scores["perspective_entropy"]["steered"].values() if s["value"] is not None
@@ -191,6 +198,8 @@ def _failures(run: Run) -> list[str]:
 
 
 def _caution(run: Run) -> str:
+    if not run.scores:
+        return str(run.manifest["simulated"])
     entropy = run.scores["perspective_entropy"]["control"]
     return (
         f"{run.manifest['simulated']} Perspective entropy says which perspectives a text references, not who is "

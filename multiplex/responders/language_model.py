@@ -1,21 +1,24 @@
 """A responder that asks a language model: role file, JSON schema, one repair, then an abstention.
 
-Prompt layout: the rules come first (system), then the scenario, then the transcript so far, all
-byte-identical for every agent and append-only, so that a prefix cache computes them once. What
-differs comes last: the persona's card, then the task. A card shows the commitments that bear on the
-scenario, the same in every act, so that acts without a transcript share a prefix with the opening.
+Prompt layout: the rules come first (system), then the scenario, byte-identical for every agent, so that
+a prefix cache computes them once; the task comes last. In between stand the transcript, which only grows
+at its end, and the persona's card, the same in every act. Which of them comes first is a matter of
+length. With N speakers, a round computes N cards and N new turns if the transcript, which all share,
+stands first; it computes N times N new turns if the card does. So the card stands last, unless it is
+longer than what the others say in a round. Where there is no transcript, prompts begin as the opening's.
 One model alone sees the same scenario, and no rules.
 """
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from statistics import fmean
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
-from multiplex.acts import Act, Choice, Failure, Performed, ProposeTransition, Usage
+from multiplex.acts import Act, Choice, Failure, Performed, ProposeTransition, Turn, Usage
 from multiplex.background import in_background
 from multiplex.content.files import explain
 from multiplex.content.personas import Persona
@@ -155,7 +158,8 @@ class LanguageModelResponder:
         if inputs.get("transcript"):
             parts.append(self._roles["common", "transcript"].render(transcript=inputs["transcript"]))
         if "persona" in inputs:
-            parts.append(self._once("persona", "card", persona=inputs["persona"]))
+            card = self._once("persona", "card", persona=inputs["persona"])
+            parts.insert(1 if _outweighs(card, inputs.get("transcript", ())) else len(parts), card)
         parts.append(self._roles[act.agent, act.role].render(**inputs))
         prompt: list[Message] = [{"role": "user", "content": "\n\n".join(parts)}]
         if act.name == "answer":
@@ -187,6 +191,15 @@ class _Kept:
             del self._made[next(iter(self._made))]
         self._made[tuple(map(id, of))] = (of, made)
         return made
+
+
+def _outweighs(card: str, transcript: Sequence[Turn]) -> bool:
+    """Tell whether a card is longer than what the others say in a round, which is taken to be as in the opening.
+
+    The opening does not change, so that the layout stays the same for the whole of a deliberation.
+    """
+    opening = [len(turn.statement) for turn in transcript if turn.round == 0]
+    return bool(opening) and len(card) > (len(opening) - 1) * fmean(opening)
 
 
 def _brief(persona: Persona, scenario: Scenario, relevance: Relevance) -> Persona:

@@ -24,9 +24,11 @@ from tests.endpoint import endpoint
 from tests.table import OPEN_QUESTION, PANEL, PERSONAS, SCENARIO, Words, answer, play, protocol, turn
 
 R = TypeVar("R", bound=BaseModel)
-Told = Callable[[ChooseOption], Mapping[str, float] | None | Failure]
+Told = Callable[[ChooseOption], Mapping[str, float] | Failure | None]
 FOUR = SCENARIO.model_copy(
-    update={"options": tuple(Option(key=key, text=f"Sail {key}") for key in ("north", "east", "south", "west"))}
+    update={
+        "options": tuple(Option(key=key, text=f"Sail {key}") for key in ("north", "east", "south", "west"))
+    }
 )
 POLLED = protocol("open", {"poll": {"orders": 2}}, quorum=0.1)
 
@@ -42,6 +44,7 @@ class Weighing:
         self._told = told
 
     async def perform(self, act: Act[R], *, seed: int) -> Performed[Any]:
+        """Choose what is shown first."""
         if not isinstance(act, ChooseOption):
             return Performed(reply=answer(act, seed))
         self.asked.append(act)
@@ -144,7 +147,7 @@ def test_an_option_that_was_not_reported_counts_as_nothing() -> None:
 
 
 def test_who_tells_nothing_abstains_and_the_others_count() -> None:
-    def told(act: ChooseOption) -> Mapping[str, float] | None | Failure:
+    def told(act: ChooseOption) -> Mapping[str, float] | Failure | None:
         if act.persona.name == "nurse":
             return Failure("timeout", "no answer within 9 s")
         return None if act.persona.name == "sailor" else {"stop": 0.0}

@@ -8,7 +8,7 @@ from multiplex.content.scenarios import Scenario
 from multiplex.errors import ContentError
 from multiplex.models.pool import ModelPool
 from multiplex.models.scripted import Scripted
-from multiplex.responders.choose import model_names, responders_for
+from multiplex.responders.choose import Cast, model_names
 from multiplex.responders.extractive import ExtractiveResponder
 from multiplex.responders.language_model import LanguageModelResponder
 from tests.table import MILLER, NURSE, PANEL, SAILOR, SCENARIO, Words, every_act, panel_of
@@ -45,7 +45,7 @@ def test_the_scenario_goes_before_the_persona_and_the_persona_before_the_default
 def test_a_model_for_somebody_absent_is_refused_with_the_near_miss(name: str, said: str) -> None:
     with pytest.raises(ContentError) as caught:
         model_names(naming(**{name: "extractive"}), PANEL, "extractive")
-    assert str(caught.value) == f"models: nobody named {name!r} takes part; {said}"
+    assert str(caught.value) == f"the scenario 'ferry': models: nobody named {name!r} takes part; {said}"
 
 
 def test_a_persona_that_is_known_and_not_seated_is_absent() -> None:
@@ -54,7 +54,7 @@ def test_a_persona_that_is_known_and_not_seated_is_absent() -> None:
 
 
 def test_who_share_a_model_share_a_responder() -> None:
-    found = responders_for(naming(moderator="extractive"), MIXED, "openai:x", ModelPool(), Words())
+    found = Cast("openai:x", ModelPool(), Words()).responders(naming(moderator="extractive"), MIXED)
     assert found["sailor"] is found["nurse"] is found["observer"]
     assert found["miller"] is not found["sailor"]
     assert {name: responder.name for name, responder in found.items()} == {
@@ -69,20 +69,28 @@ def test_who_share_a_model_share_a_responder() -> None:
 
 
 def test_only_language_models_can_tell_how_likely_a_choice_was() -> None:
-    found = responders_for(naming(nurse="extractive"), PANEL, "openai:x", ModelPool(), Words())
+    found = Cast("openai:x", ModelPool(), Words()).responders(naming(nurse="extractive"), PANEL)
     able = [name for name, responder in found.items() if getattr(responder, "weighs", False)]
     assert able == ["miller", "sailor", "moderator", "observer"]
 
 
 def test_a_model_object_speaks_for_those_for_whom_none_is_named() -> None:
     model = Scripted(['{"answer": "One voice."}'], name="mine")
-    found = responders_for(SCENARIO, MIXED, model, ModelPool(), Words())
+    found = Cast(model, ModelPool(), Words()).responders(SCENARIO, MIXED)
     assert [found[name].name for name in EVERYONE] == ["openai:small", "mine", "mine", "mine", "mine"]
     performed = asyncio.run(found["moderator"].perform(every_act()[-1], seed=1))
     assert performed.failure is None
     assert len(model.calls) == 1
 
 
+def test_panels_of_one_session_share_language_models_and_no_extractive_corpus() -> None:
+    cast = Cast("openai:x", ModelPool(), Words())
+    one = cast.responders(naming(moderator="extractive"), MIXED)
+    two = cast.responders(naming(moderator="extractive"), panel_of(NURSE))
+    assert one["nurse"] is two["nurse"]
+    assert one["moderator"] is not two["moderator"]
+
+
 def test_a_model_of_no_known_kind_is_refused() -> None:
     with pytest.raises(ContentError, match="did you mean 'extractive'"):
-        responders_for(SCENARIO, PANEL, "extractiv", ModelPool(), Words())
+        Cast("extractiv", ModelPool(), Words()).responders(SCENARIO, PANEL)

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from multiplex.errors import ModelError
@@ -54,6 +55,8 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._processes: Processes | None = None
         self._numbers = itertools.count()
+        self._desk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokenizer")
+        self._schemas: dict[int, tuple[Mapping[str, Any], str]] = {}
 
     @property
     def revision(self) -> str:
@@ -102,7 +105,9 @@ class Engine:
             ModelError: of kind too_long, empty, invalid_request, engine, memory or loop.
         """
         await self.start()
-        prompt = self._chat.tokens(messages)
+        # A long prompt takes the tokenizer milliseconds, in which other calls go on; in one thread, since it is one.
+        loop = asyncio.get_running_loop()
+        prompt = await loop.run_in_executor(self._desk, self._chat.tokens, messages)
         if sampling.choices:
             return await self._choose(prompt, sampling)
         params = self._sampling_params(
@@ -197,7 +202,12 @@ class Engine:
     def _constraint(self, schema: Mapping[str, Any]) -> Any:
         from vllm.sampling_params import StructuredOutputsParams
 
-        return StructuredOutputsParams(json=json.dumps(schema))
+        # Acts that mean the same share a schema: it is kept with its text, so that no other can come to have its id.
+        if id(schema) not in self._schemas:
+            while len(self._schemas) >= 256:
+                del self._schemas[next(iter(self._schemas))]
+            self._schemas[id(schema)] = (schema, json.dumps(schema))
+        return StructuredOutputsParams(json=self._schemas[id(schema)][1])
 
     def _sampling_params(self, sampling: Sampling, **more: Any) -> Any:
         from vllm.sampling_params import RequestOutputKind, SamplingParams

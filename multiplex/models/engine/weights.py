@@ -63,7 +63,7 @@ def fetch(model: str, options: Mapping[str, Any]) -> str | None:
     if not _HUB_NAME.fullmatch(model) or options.get("load_format", "auto") not in {"auto", "safetensors"}:
         return None
     from huggingface_hub import HfApi, constants, snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     wanted: str | None = options.get("revision")
     what = f"model {model!r}"
@@ -85,7 +85,7 @@ def fetch(model: str, options: Mapping[str, Any]) -> str | None:
         raise ContentError(f"{what}: ask for access to it on the hub first, and set HF_TOKEN") from error
     except RepositoryNotFoundError as error:
         raise ContentError(f"{what}: there is no such folder, and no such model on the hub") from error
-    except (HfHubHTTPError, OSError, ValueError) as error:
+    except Exception as error:  # the hub's client lets through whatever its transport raises
         said = "there is no such folder, and the hub cannot be reached to look for it there"
         raise ContentError(f"{what}: {said} ({_first_line(error)}); give a folder instead") from error
     return Path(folder).name

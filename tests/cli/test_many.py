@@ -1,0 +1,287 @@
+"""`multiplex run` with many scenarios: at the same time, on several models, and where some of them fail."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from multiplex.cli.app import app
+from multiplex.cli.run import endpoints
+from multiplex.errors import ContentError
+from multiplex.runs import list_runs, load_run
+from tests.endpoint import Endpoint, endpoint
+from tests.files import write_scenario, write_table
+from tests.table import MILLER, NURSE, SAILOR, Words
+
+NAMES = ("ferry", "bells", "well", "oak")
+unused = pytest.mark.xfail(strict=True, reason="an endpoint for a model that nobody uses is not told")
+FILES = tuple(f"{name}.yaml" for name in NAMES)
+
+
+@pytest.fixture(autouse=True)
+def _at_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here := tmp_path / "here").mkdir()
+    monkeypatch.setenv("MULTIPLEX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.chdir(here)
+    write_table(here, "open", "synthesise")
+    for name in NAMES:
+        write_scenario(here, name)
+
+
+def multiplex(*words: str) -> Result:
+    return CliRunner().invoke(app, ["run", *words], catch_exceptions=False)
+
+
+def on(server: Endpoint, *words: str, model: str = "openai:test") -> list[str]:
+    return [*words, "--model", model, "--base-url", server.base_url, "--no-scores", "--retries", "0"]
+
+
+def runs() -> dict[str, Any]:
+    return {run.scenario: run for run in map(load_run, list_runs(Path("runs")))}
+
+
+def one_fails(server: Endpoint) -> list[str]:
+    """Return the words for scenarios of which the last has its personas on an endpoint that is gone."""
+    gone = dict.fromkeys(("miller", "sailor", "nurse"), "openai:gone")
+    write_scenario(Path(), "oak", models=gone)
+    return [*on(server, *FILES), "--base-url", "gone=http://127.0.0.1:9/v1"]
+
+
+# --- at the same time ------------------------------------------------------------------------
+
+
+def test_scenarios_run_at_the_same_time_within_one_bound() -> None:
+    with endpoint(latency=0.03) as server:
+        result = multiplex(*on(server, *FILES), "--concurrency", "6", "--quiet")
+        assert result.exit_code == 0, result.stderr
+        assert server.most_at_once == 6
+        assert server.count == 4 * 4
+    assert set(runs()) == set(NAMES)
+
+
+def test_many_at_once_come_to_what_one_after_another_comes_to() -> None:
+    with endpoint(latency=0.01) as server:
+        multiplex(*on(server, *FILES), "--concurrency", "8", "--no-cache", "--quiet", "--seed", "5")
+        for file in FILES:
+            multiplex(*on(server, file), "--no-cache", "--quiet", "--seed", "5", "--out", "alone")
+        assert server.count == 2 * 4 * 4
+    together = runs()
+    alone = {run.scenario: run for run in map(load_run, list_runs(Path("alone")))}
+    assert {name: run.answers for name, run in together.items()} == {n: r.answers for n, r in alone.items()}
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a session without a default language model runs one scenario at a time"
+)
+def test_scenarios_that_name_served_models_run_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("multiplex.api.SentenceEmbedder", Words)  # the usual one takes seconds to load
+    for name in NAMES:
+        write_scenario(Path(), name, models=dict.fromkeys(("miller", "sailor", "nurse"), "openai:test"))
+    with endpoint(latency=0.1) as server:
+        assert multiplex(*on(server, *FILES, model="extractive"), "--quiet").exit_code == 0
+        assert server.most_at_once > 3
+
+
+# --- where one fails -------------------------------------------------------------------------
+
+
+def test_one_that_fails_neither_stops_nor_hides_the_others() -> None:
+    with endpoint() as server:
+        result = multiplex(*one_fails(server))
+    assert result.exit_code == 1
+    assert "Traceback" not in result.stderr
+    assert set(runs()) == {"ferry", "bells", "well"}
+    [told] = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert told.startswith("error: oak: open: only 0 of 3 personas answered")
+    assert "4/4" in result.stderr
+    assert "failed: oak" in result.stderr
+    table = result.stdout.splitlines()
+    for name, run in runs().items():
+        [row] = [line for line in table if line.startswith(f"{name} ")]
+        assert run.run in row
+    [row] = [line for line in table if line.startswith("oak ")]
+    assert "only 0 of 3 personas answered" in row
+    assert "cannot be reached" in row
+    assert table[-1].startswith("3 done, 1 failed. ")
+    assert not list(Path("runs").glob(".*"))
+
+
+def test_json_holds_the_runs_and_the_failures() -> None:
+    with endpoint() as server:
+        result = multiplex(*one_fails(server), "--json")
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)
+    assert list(found) == ["runs", "failures"]
+    assert [run["scenario"] for run in found["runs"]] == ["ferry", "bells", "well"]
+    assert [Path(run["path"]).is_dir() for run in found["runs"]] == [True] * 3
+    [failed] = found["failures"]
+    assert failed["scenario"] == "oak"
+    assert failed["error"].startswith("open: only 0 of 3 personas answered")
+
+
+def test_quiet_prints_a_path_a_line_and_what_failed_on_stderr() -> None:
+    with endpoint() as server:
+        result = multiplex(*one_fails(server), "--quiet")
+    assert result.exit_code == 1
+    assert {Path(line) for line in result.stdout.splitlines()} == set(list_runs(Path("runs")))
+    assert len(result.stdout.splitlines()) == 3
+    [line] = result.stderr.splitlines()
+    assert line.startswith("error: oak: open: ")
+
+
+def test_when_all_fail_json_is_still_one_object() -> None:
+    words = ("--model", "openai:x", "--base-url", "http://127.0.0.1:9/v1", "--retries", "0", "--no-scores")
+    result = multiplex(*FILES[:2], *words, "--json")
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)
+    assert found["runs"] == []
+    assert [failed["scenario"] for failed in found["failures"]] == ["ferry", "bells"]
+
+
+def test_a_bad_file_among_many_costs_nothing() -> None:
+    Path("oak.yaml").write_text("name: oak\nquestion: Why?\nquetsion: again\n", encoding="utf-8")
+    with endpoint() as server:
+        result = multiplex(*on(server, *FILES))
+        assert server.count == 0
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "error: oak.yaml: quetsion: unknown key; did you mean 'question'?\n"
+    assert not Path("runs").exists()
+
+
+def test_a_model_for_somebody_absent_costs_nothing_and_names_the_file() -> None:
+    write_scenario(Path(), "oak", models={"millr": "openai:x"})
+    with endpoint() as server:
+        result = multiplex(*on(server, *FILES))
+        assert server.count == 0
+    assert (result.exit_code, result.stdout) == (1, "")
+    said = "the scenario 'oak': models: nobody named 'millr' takes part; did you mean 'miller'?"
+    assert result.stderr == f"error: {said}\n"
+
+
+def test_a_reader_who_has_gone_is_no_crash() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with endpoint() as server:
+        command = [sys.executable, "-m", "multiplex", "run", *on(server, *FILES[:2]), "--quiet"]
+        ended = subprocess.run(
+            command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    os.close(writer)
+    assert "Traceback" not in ended.stderr
+    assert ended.returncode == 1
+
+
+# --- several models --------------------------------------------------------------------------
+
+
+def test_two_endpoints_get_their_own_calls_only() -> None:
+    write_scenario(Path(), "ferry", models={"moderator": "openai:org/large", "sailor": "openai:small"})
+    with endpoint() as one, endpoint() as other:
+        words = on(other, "ferry.yaml", "bells.yaml")
+        result = multiplex(*words, "--base-url", f"small={one.base_url}", "--quiet")
+        assert result.exit_code == 0, result.stderr
+        assert [body["model"] for body in one.requests] == ["small"]
+        assert {body["model"] for body in other.requests} == {"test", "org/large"}
+    run = runs()["ferry"]
+    assert run.manifest["models"] == {
+        "miller": "openai:test",
+        "sailor": "openai:small",
+        "nurse": "openai:test",
+        "moderator": "openai:org/large",
+        "observer": "openai:test",
+    }
+    assert run.answers.notice is None
+
+
+def test_a_persona_that_names_its_model_is_answered_for_by_it() -> None:
+    Path("own").mkdir()
+    write_table(
+        Path("own"), "open", personas=[MILLER.model_copy(update={"model": "openai:small"}), SAILOR, NURSE]
+    )
+    with endpoint() as server:
+        result = multiplex(*on(server, "ferry.yaml"), "--personas", "./own/table", "--quiet")
+        assert result.exit_code == 0, result.stderr
+        assert sorted(body["model"] for body in server.requests) == ["small", "test", "test", "test"]
+    assert runs()["ferry"].model == "openai:small + openai:test"
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ([], {}),
+        (["http://a:1/v1"], {"": "http://a:1/v1"}),
+        (["http://a:1/v1?key=b"], {"": "http://a:1/v1?key=b"}),
+        (["small=http://a:1/v1"], {"small": "http://a:1/v1"}),
+        (["qwen3:8b=http://a:1/v1", "http://b/v1"], {"qwen3:8b": "http://a:1/v1", "": "http://b/v1"}),
+        (["small=http://a:1/v1?key=b"], {"small": "http://a:1/v1?key=b"}),
+        (["Qwen/Qwen3-8B=http://a:1/v1"], {"Qwen/Qwen3-8B": "http://a:1/v1"}),
+        (["openai:small=http://a:1/v1"], {"small": "http://a:1/v1"}),
+    ],
+)
+def test_endpoints_are_read_with_and_without_names(given: list[str], found: dict[str, str]) -> None:
+    assert endpoints(given) == found
+
+
+@pytest.mark.parametrize("given", [["http://a/v1", "http://b/v1"], ["x=http://a/v1", "x=http://b/v1"]])
+def test_two_endpoints_for_the_same_models_are_refused(given: list[str]) -> None:
+    with pytest.raises(ContentError, match=r"there is one already for (all models|x)"):
+        endpoints(given)
+
+
+# --- options that are wrong ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--model", "llama:tiny"], "no model named 'llama:tiny'"),
+        (["--model", "openai:"], "the model 'openai:' has no name; write openai:NAME"),
+        (
+            ["--base-url", "http://a/v1", "--base-url", "http://b/v1"],
+            "--base-url 'http://b/v1': there is one already for all models; write NAME=URL for one model",
+        ),
+        (["--engine-arg", "max_model_len"], "engine argument 'max_model_len': needs to be KEY=VALUE"),
+        (["--model", "openai:x", "--base-url", "localhost"], "base URL 'localhost': needs to be an address"),
+        (["--model", "openai:x", "--base-url", "x="], "base URL 'x=': needs to be an address"),
+        pytest.param(
+            ["--model", "openai:x", "--base-url", "y=http://a/v1"],
+            "--base-url 'y=http://a/v1': ",
+            marks=unused,
+        ),
+    ],
+)
+def test_an_option_that_is_wrong_is_told_before_anything_runs(words: list[str], said: str) -> None:
+    result = multiplex("ferry.yaml", *words, "--dry-run")
+    assert (result.exit_code, result.stdout) == (1, "")
+    [line] = result.stderr.splitlines()
+    assert line.startswith(f"error: {said}")
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("concurrency", ["0", "-1", "many"])
+def test_a_bound_that_is_none_is_refused(concurrency: str) -> None:
+    result = multiplex("ferry.yaml", "--concurrency", concurrency)
+    assert result.exit_code == 2
+    assert "--concurrency" in result.stderr
+
+
+# --- the cache -------------------------------------------------------------------------------
+
+
+def test_a_repeated_command_asks_nothing_and_says_so() -> None:
+    with endpoint() as server:
+        first = multiplex(*on(server, *FILES))
+        asked = server.count
+        again = multiplex(*on(server, *FILES))
+        assert server.count == asked == 16
+        assert multiplex(*on(server, *FILES), "--no-cache", "--quiet").exit_code == 0
+        assert server.count == 2 * asked
+    assert "; 16 calls, " in first.stdout
+    assert "from the response cache" not in first.stdout
+    assert "; 16 answers from the response cache; " in again.stdout

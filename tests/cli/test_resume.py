@@ -1,0 +1,253 @@
+"""`multiplex resume`: runs that were killed or interrupted, and what is asked again."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from multiplex.api import Session
+from multiplex.cli.app import app
+from multiplex.content.panels import seat
+from multiplex.content.protocols import load_protocol
+from multiplex.content.scenarios import load_scenario
+from multiplex.deliberation.events import ActFinished, Event
+from multiplex.runs import list_runs, load_run
+from multiplex.unfinished import unfinished_runs
+from tests.endpoint import Endpoint, endpoint
+from tests.files import write_scenario, write_table
+from tests.table import PERSONAS, Words
+
+WAVE = len(PERSONAS)
+
+
+@pytest.fixture(autouse=True)
+def _at_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here := tmp_path / "here").mkdir()
+    monkeypatch.setenv("MULTIPLEX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.chdir(here)
+    write_table(here, "open", {"exchange": {"rounds": 1}}, "articulate", "synthesise", "ratify")
+    write_scenario(here, "ferry")
+    write_scenario(here, "bells")
+
+
+def multiplex(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words), catch_exceptions=False)
+
+
+@contextmanager
+def started(server: Endpoint, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a command in a process of its own, and see that it ends."""
+    command = [sys.executable, "-m", "multiplex", "run", *words, "--model", "openai:test", "--no-scores"]
+    process = subprocess.Popen(
+        [*command, "--base-url", server.base_url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=30)
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < until, "it never came to that"
+        time.sleep(0.01)
+
+
+def status() -> list[tuple[str, str]]:
+    rows = json.loads(multiplex("runs", "--json").stdout)["runs"]
+    return [(row["run"], row["status"]) for row in rows]
+
+
+def keys(requests: list[dict[str, Any]]) -> list[str]:
+    return [json.dumps([body["messages"], body["seed"], body["model"]]) for body in requests]
+
+
+class Stop(BaseException):
+    """What ends a process, as far as one process can tell."""
+
+
+def cut_off(server: Endpoint, *, after: int, base_url: dict[str, str] | None = None) -> str:
+    """Begin a run, end it at its nth finished act, and return its name."""
+    finished = iter(range(after))
+
+    def stop(event: Event) -> None:
+        if isinstance(event, ActFinished) and next(finished, None) is None:
+            raise Stop
+
+    async def begin() -> None:
+        scenario = load_scenario("ferry.yaml")
+        given: dict[str, Any] = {"model": "openai:test", "base_url": base_url or {"": server.base_url}}
+        async with Session(**given, embedder=Words()) as session:
+            await session.deliberate(
+                scenario,
+                personas=seat(scenario.personas),
+                protocol=load_protocol(scenario.protocol),
+                scores=False,
+                out="runs",
+                on_event=stop,
+            )
+
+    with pytest.raises(Stop):
+        asyncio.run(begin())
+    [left] = unfinished_runs(Path("runs"))
+    return left.run
+
+
+def test_a_run_that_was_killed_goes_on_and_nothing_that_was_answered_is_asked_again() -> None:
+    with endpoint(latency=0.4) as server:
+        with started(server, "ferry.yaml", "--quiet") as process:
+            wait_until(lambda: server.count > WAVE)
+            [(name, while_running)] = status()
+            wait_until(lambda: server.count > 2 * WAVE)
+            process.send_signal(signal.SIGKILL)
+            process.wait(timeout=30)
+        asked = server.count
+        assert while_running == "running"
+        assert status() == [(name, "cut off: multiplex resume")]
+        shown = multiplex("runs").stdout
+        assert name in shown
+        assert "cut off: multiplex resume" in shown
+        assert list(list_runs(Path("runs"))) == []
+
+        result = multiplex("resume", name, "--json")
+        assert result.exit_code == 0, result.stderr
+        answered = set(keys(server.requests[: 2 * WAVE]))
+        assert len(answered) == 2 * WAVE
+        assert not answered & set(keys(server.requests[asked:]))
+        resumed = json.loads(result.stdout)
+        # The same, never cut off; what the resumed run was told is in the cache.
+        whole = json.loads(
+            multiplex(
+                *("run", "ferry.yaml", "--model", "openai:test", "--base-url", server.base_url),
+                *("--no-scores", "--json"),
+            ).stdout
+        )
+    assert resumed["run"] == name
+    for key in ("answers", "moral_graph", "scores", "personas", "model"):
+        assert resumed[key] == whole[key]
+    assert whole["usage"]["calls"] == 0
+    run = load_run(Path("runs") / name)
+    assert run.manifest["resumed"] == 1
+    assert status() == [(whole["run"], "done"), (name, "done")]
+    assert not Path("runs/.unfinished").exists()
+    assert (
+        multiplex("resume", name).stderr == f"error: runs/{name}: is finished; there is nothing to resume\n"
+    )
+
+
+def test_ctrl_c_ends_at_once_says_how_to_go_on_and_leaves_nothing_half_written() -> None:
+    with endpoint(latency=30) as server, started(server, "ferry.yaml", "bells.yaml") as process:
+        wait_until(lambda: server.count == 2 * WAVE)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+        assert time.monotonic() - began < 10  # 2 s on a quiet machine; every call would take 30 s
+    assert process.returncode == 130
+    left = [entry.run for entry in unfinished_runs(Path("runs"))]
+    assert len(left) == 2
+    for name in left:
+        assert f"go on with: multiplex resume runs/{name}\n" in said
+    assert said.endswith("interrupted\n")
+    assert "Traceback" not in said
+    assert [path.name for path in Path("runs").iterdir()] == [".unfinished"]
+    with endpoint() as server:
+        for name in left:
+            assert (
+                multiplex("resume", f"runs/{name}", "--base-url", server.base_url, "--quiet").exit_code == 0
+            )
+    assert {load_run(path).scenario for path in list_runs(Path("runs"))} == {"ferry", "bells"}
+
+
+@pytest.mark.parametrize("after", [0, 2, WAVE + 1, 3 * WAVE])
+def test_where_the_endpoint_has_moved_resume_is_told_where(after: int) -> None:
+    with endpoint() as server:
+        name = cut_off(server, after=after)
+        before = len(set(keys(server.requests)))
+    with endpoint() as moved:
+        result = multiplex("resume", name, "--base-url", moved.base_url, "--quiet")
+        assert result.exit_code == 0, result.stderr
+        asked = moved.count
+    assert result.stdout == f"runs/{name}\n"
+    run = load_run(Path("runs") / name)
+    assert run.usage["failures"] == 0
+    # What had been settled stays; what was under way is asked of the new endpoint.
+    assert asked <= run.usage["calls"]
+    assert asked >= run.usage["calls"] - before
+    if after > WAVE:
+        assert asked <= run.usage["calls"] - WAVE
+
+
+def test_an_endpoint_that_has_moved_can_be_told_by_its_models_name() -> None:
+    with endpoint() as server, endpoint() as other:
+        write_scenario(Path(), "ferry", models={"moderator": "openai:large"})
+        name = cut_off(server, after=4, base_url={"": server.base_url, "large": "http://127.0.0.1:9/v1"})
+        result = multiplex("resume", name, "--base-url", f"large={other.base_url}", "--quiet")
+        assert result.exit_code == 0, result.stderr
+        assert {body["model"] for body in other.requests} == {"large"}
+        assert {body["model"] for body in server.requests} == {"test"}
+
+
+def test_a_runs_own_endpoint_goes_before_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    with endpoint() as server, endpoint() as other:
+        name = cut_off(server, after=4)
+        monkeypatch.setenv("OPENAI_BASE_URL", other.base_url)
+        assert multiplex("resume", name, "--quiet").exit_code == 0
+        assert other.count == 0
+
+
+def test_where_the_endpoint_is_gone_that_is_told() -> None:
+    with endpoint() as server:
+        name = cut_off(server, after=WAVE + 1)
+    result = multiplex("resume", name, "--retries", "0", "--quiet")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "personas answered" in result.stderr
+    assert "cannot be reached" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert list(list_runs(Path("runs"))) == []
+
+
+def test_a_run_that_is_not_there_names_the_near_miss() -> None:
+    with endpoint() as server:
+        name = cut_off(server, after=1)
+    result = multiplex("resume", name[:-1])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"error: runs/{name[:-1]}: no unfinished run of that name; did you mean {name!r}?\n"
+    )
+
+
+def test_people_see_the_stages_and_the_answers_of_a_resumed_run() -> None:
+    with endpoint() as server:
+        name = cut_off(server, after=WAVE + 1)
+        result = multiplex("resume", name)
+    assert result.exit_code == 0, result.stderr
+    assert "The spectrum of views" in result.stdout
+    assert "synthesise" in result.stderr
+    assert "  open" not in result.stderr
+
+
+def test_a_run_of_ones_own_responder_says_that_the_command_line_cannot_resume_it() -> None:
+    with endpoint() as server:
+        name = cut_off(server, after=1)
+    path = Path("runs/.unfinished") / name / "request.json"
+    request = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**request, "model": "scripted"}), encoding="utf-8")
+    result = multiplex("resume", name)
+    assert result.exit_code == 1
+    assert "scripted" in result.stderr
+    assert "did you mean" not in result.stderr
