@@ -10,7 +10,8 @@ Six shipped personas, three rounds of exchange, every stage; models with random 
   cache, and take turns at going first.
 - Prompt tokens computed (those of the prompts less those that vLLM says it had) against the floor: the
   distinct blocks of the prefix cache in the trie of all prompts, and what is left of each prompt after
-  its last full block. And against a layout with the persona's card in front of everything.
+  its last full block. And against layouts with the persona's card in front of everything, or always on the
+  one or the other side of the transcript.
 - Eight scenarios at once against one after another, with one round of exchange.
 - The processor time of this process, with Multiplex and without.
 
@@ -144,8 +145,8 @@ class Short:
             narrowed["minimum"] = max(1, narrowed.get("minimum", 1))  # a stance of nothing but zeros is none
         if narrowed.get("type") == "array":
             of_lists = narrowed["items"].get("type") == "array"  # which cards are one: none are
-            stance = str(narrowed["items"].get("$ref")).endswith("Support")  # none may stand twice
-            fewest = max(1 if stance else 2, narrowed.get("minItems", 0))
+            stance = str(narrowed["items"].get("$ref")).endswith("Support")  # no option may stand twice
+            fewest = 1 if stance else max(2, narrowed.get("minItems", 0))
             narrowed["maxItems"] = 0 if of_lists else min(narrowed["maxItems"], fewest)
             narrowed["minItems"] = narrowed["maxItems"]
         return narrowed
@@ -158,38 +159,45 @@ class CardFirst(LanguageModelResponder):
         """Return the prompt with the persona's card in front of rules, scenario and transcript."""
         *system, last = super().messages(act)
         card, rest = _cut_card(last["content"])
-        if card is None:
+        if not card:
             return [*system, last]
         rules = "\n\n".join([card, *(message["content"] for message in system)])
         return [{"role": "system", "content": rules}, {"role": "user", "content": rest}]
 
 
-class CardSecond(LanguageModelResponder):
-    """Rules and scenario first, then the card, then the transcript: every persona's own prefix grows."""
+class CardAfter(LanguageModelResponder):
+    """Rules and scenario, the transcript if there is one, and then the persona's card."""
+
+    after: tuple[str, ...] = ("</transcript>", "</scenario>")
 
     def messages(self, act: Act[Any]) -> list[Message]:
-        """Return the prompt with the persona's card between scenario and transcript."""
+        """Return the prompt with the persona's card after the first of `after` that is there."""
         *system, last = super().messages(act)
         card, rest = _cut_card(last["content"])
-        if card is None:
+        if not card:
             return [*system, last]
-        scenario, mark, after = rest.partition("</scenario>")
-        content = f"{scenario}{mark}\n\n{card}{after}"
-        return [*system, {"role": "user", "content": content}]
+        before, mark, task = rest.partition(next(mark for mark in self.after if mark in rest))
+        return [*system, {"role": "user", "content": f"{before}{mark}\n\n{card}{task}"}]
 
 
-def _cut_card(content: str) -> tuple[str | None, str]:
+class CardBefore(CardAfter):
+    """Rules and scenario, and then the persona's card: every persona has a prefix of its own, which grows."""
+
+    after = ("</scenario>",)
+
+
+def _cut_card(content: str) -> tuple[str, str]:
+    """Return the persona's card, empty where there is none, and the prompt without it."""
     before, opened, after = content.partition("<persona>\n")
     card, closed, rest = after.partition("</persona>")
-    if not opened or not closed:
-        return None, content
-    return f"<persona>\n{card}</persona>", before + rest.lstrip("\n")
+    return (f"{opened}{card}{closed}", before + rest.lstrip("\n")) if closed else ("", content)
 
 
 LAYOUTS: dict[str, type[LanguageModelResponder]] = {
     "as it is": LanguageModelResponder,
-    "card first": CardFirst,
-    "card before transcript": CardSecond,
+    "card first of all": CardFirst,
+    "card before transcript": CardBefore,
+    "card after transcript": CardAfter,
 }
 
 
@@ -450,8 +458,7 @@ def _same(left: Run, right: Run) -> float:
 
 async def throughput(bench: Bench, scenario: Scenario, repeats: int) -> dict[str, Any]:
     """Compare Multiplex with a replay of what it asked, in pairs."""
-    await bench.deliberate([scenario])  # to warm up: embeddings, compiled graphs, grammars
-    with bench.recording() as calls:
+    with bench.recording() as calls:  # it warms up too: embeddings, compiled graphs, grammars
         [first], _ = await bench.deliberate([scenario])
     waves = waves_of(calls)
     pairs: list[tuple[Took, Took]] = []
@@ -464,6 +471,11 @@ async def throughput(bench: Bench, scenario: Scenario, repeats: int) -> dict[str
             [run], with_us = await bench.deliberate([scenario])
             without = await bench.replay(waves)
         pairs.append((with_us, without))
+        print(
+            f"{with_us.seconds:.1f} s, replayed {without.seconds:.1f} s, "
+            f"ratio {with_us.speed / without.speed:.3f}, by processor time {with_us.thrift / without.thrift:.3f}",
+            file=sys.stderr,
+        )
         same.append(_same(first, run))
     return {
         "calls": len(calls),

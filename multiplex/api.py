@@ -135,9 +135,8 @@ class Session:
         """
         return max((self._pool.at_once(name) for name in models if name != "extractive"), default=1)
 
-    def check(self, scenario: Scenario, panel: Panel, protocol: Protocol) -> None:
-        """Raise ContentError where a deliberation would, before anything is asked."""
-        check_panel(protocol, panel)
+    def check(self, scenario: Scenario, panel: Panel) -> None:
+        """Raise ContentError where a model that speaks for somebody cannot: before anything is asked."""
         self._cast.responders(scenario, panel)
 
     async def __aenter__(self) -> Self:
@@ -232,6 +231,8 @@ class Session:
                 f"{folder}: began with the model {request.model!r}, not {self.model!r}; give that one"
             )
         with unfinished.held():
+            if self._base_url != request.base_url:
+                unfinished.write(request.model_copy(update={"base_url": self._base_url}))
             if (folder / "run.json").is_file():  # cut off between its end and the clearing away
                 unfinished.discard()
                 return load_run(folder)

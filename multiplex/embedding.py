@@ -7,8 +7,8 @@ not even import torch.
 import hashlib
 import os
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +22,10 @@ __all__ = ["DEFAULT_MODEL", "Embedder", "SentenceEmbedder", "Vectors", "cache_fo
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 _WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+_FEW = 64
+"""Up to how many texts are embedded in one thread: where other processes compute too, waiting for one another
+takes torch's threads ten times as long as the work."""
 
 _MOST_KNOWN = 20_000
 """How many embeddings stay in memory: 30 MB of 384 dimensions each."""
@@ -94,6 +98,10 @@ class SentenceEmbedder:
     def _encode(self, texts: list[str]) -> Vectors:
         if self._model is None:
             self._model = _load(self._given)
+        with _threads(1 if len(texts) < _FEW else None):
+            return self._encoded(texts)
+
+    def _encoded(self, texts: list[str]) -> Vectors:
         vectors = self._model.encode(
             texts, batch_size=64, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False
         )
@@ -123,6 +131,19 @@ class SentenceEmbedder:
 
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self._store, timeout=10)
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Give torch so many threads for a while; None leaves them as they are."""
+    import torch
+
+    usual = torch.get_num_threads()
+    torch.set_num_threads(count or usual)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
 
 
 def _key(text: str) -> bytes:

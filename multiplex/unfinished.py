@@ -104,13 +104,28 @@ class Unfinished:
         Raises:
             RunError: it cannot be written.
         """
-        try:
+        with self._told():
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             partial = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder.parent))
-            text = request.model_dump_json(exclude_defaults=False)
-            (partial / "request.json").write_text(text, encoding="utf-8", errors="backslashreplace")
+            (partial / "request.json").write_text(_json(request), encoding="utf-8", errors="backslashreplace")
             partial.chmod(0o755)
             os.replace(partial, self.folder)  # noqa: PTH105 (the rename of a folder, in one step)
+
+    def write(self, request: Request) -> None:
+        """Write another request in place of the first, whole or not at all.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        with self._told():
+            partial = self.folder / ".request.json"
+            partial.write_text(_json(request), encoding="utf-8", errors="backslashreplace")
+            partial.replace(self.folder / "request.json")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise RunError(f"{self.folder}: cannot be written: {error.strerror or error}") from error
 
@@ -171,6 +186,10 @@ class Unfinished:
         shutil.rmtree(self.folder, ignore_errors=True)
         with suppress(OSError):  # others are in progress
             self.folder.parent.rmdir()
+
+
+def _json(request: Request) -> str:
+    return request.model_dump_json()
 
 
 def unfinished_runs(out: Path) -> list[Unfinished]:

@@ -209,9 +209,6 @@ def test_a_model_of_ones_own_has_one_bound_over_all_deliberations(concurrency: i
     assert model.most == (concurrency or 32)
 
 
-@pytest.mark.xfail(
-    run=False, reason="the bound stays with the first loop, and the new client is never closed"
-)
 def test_a_session_can_be_used_again_after_another_event_loop() -> None:
     with endpoint() as server:
         session = Session(
@@ -289,9 +286,6 @@ def test_a_model_for_somebody_who_is_absent_is_refused_before_anyone_is_asked(tm
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a responder of one's own answers for everyone, whatever the scenario names"
-)
 def test_a_responder_of_ones_own_leaves_those_with_a_model_of_their_own_to_it() -> None:
     responder = ScriptedResponder(answer)
     scenario = SCENARIO.model_copy(update={"models": {"moderator": "openai:test"}})

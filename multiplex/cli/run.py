@@ -19,6 +19,7 @@ from multiplex.cli.text import safe
 from multiplex.content.panels import Panel, seat
 from multiplex.content.protocols import Protocol, load_protocol
 from multiplex.content.scenarios import Scenario, load_scenario
+from multiplex.deliberation.run import check_panel
 from multiplex.errors import ContentError, MultiplexError, near_miss
 from multiplex.responders.choose import model_names
 from multiplex.runs import Run, check_writable
@@ -83,7 +84,7 @@ def endpoints(given: Sequence[str]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for entry in given:
-        named = re.fullmatch(r"(?:openai:)?(.+?)=(https?://.*)", entry)
+        named = re.fullmatch(r"(?:openai:)?((?:(?!://).)+?)=(https?://.*)", entry)
         name, url = named.groups() if named else ("", entry)
         if name in found:
             raise ContentError(
@@ -93,25 +94,37 @@ def endpoints(given: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def prepared(references: Sequence[str], options: Options) -> list[tuple[Scenario, Panel, Protocol]]:
+def prepared(
+    references: Sequence[str], options: Options, *, dry: bool = False
+) -> list[tuple[Scenario, Panel, Protocol]]:
     """Read every file and seat every panel before anything runs, so that a mistake in the last costs nothing.
+
+    A dry run asks no model: vLLM need not be there.
 
     Raises:
         ContentError: a file, a name or an option is wrong.
     """
-    session = options.session()
     found = []
     for scenario in [load_scenario(reference) for reference in references]:
         protocol = load_protocol(options.protocol or scenario.protocol)
         panel = seat(options.personas or scenario.personas)
-        session.check(scenario, panel, protocol)
+        check_panel(protocol, panel)
         found.append((scenario, panel, protocol))
+    if not (dry and any(name.startswith("vllm:") for name in _models(found, options))):
+        session = options.session()
+        for scenario, panel, _ in found:
+            session.check(scenario, panel)
     used = {name.removeprefix("openai:") for name in _models(found, options)}
-    for name in options.base_url:
+    for name, url in options.base_url.items():
         if name and name not in used:
+            given = f"{name}={url}"
             raise ContentError(
-                f"--base-url {name}=...: nobody speaks through that model; {near_miss(name, used)}"
+                f"--base-url {given!r}: nobody speaks through that model; {near_miss(name, used)}"
             )
+    if options.engine and not any(name.startswith("vllm:") for name in used):
+        raise ContentError(
+            "--engine-arg: nobody speaks through vLLM in this process; name a model as vllm:NAME"
+        )
     return found
 
 

@@ -72,26 +72,30 @@ def print_run(run: Run) -> None:
     _print_values(console, run)
     _print_scores(console, run)
     console.print()
-    console.print(safe(f"{_account(run.usage)} {run.path or ''}"), soft_wrap=True)
+    console.print(
+        safe(f"{_account(run.usage, resumed=bool(run.manifest.get('resumed')))} {run.path or ''}"),
+        soft_wrap=True,
+    )
     console.print(safe(run.manifest["simulated"], style="dim"))
 
 
-def _account(usage: dict[str, Any]) -> str:
-    """Return in one line what a run took."""
+def _account(usage: dict[str, Any], *, resumed: bool = False) -> str:
+    """Return in one line what a run took; of one that was resumed, the seconds are those of its last part."""
     acts = usage["acts"]
     parts = [f"{acts} {'act' if acts == 1 else 'acts'}"]
     if usage["failures"]:
         parts[0] += f", {usage['failures']} failed (see report.md)"
     tokens = usage["tokens"]
     if usage["calls"]:
-        seconds = max(usage["seconds"], 0.001)
+        rate = "" if resumed else f" ({tokens['completion'] / max(usage['seconds'], 0.001):,.0f} a second)"
         parts.append(
             f"{usage['calls']} calls, {tokens['prompt']:,} tokens in ({tokens['cached']:,} from the prefix cache), "
-            f"{tokens['completion']:,} out ({tokens['completion'] / seconds:,.0f} a second)"
+            f"{tokens['completion']:,} out{rate}"
         )
     if usage.get("recalled"):
         parts.append(f"{usage['recalled']} answers from the response cache")
-    return f"{'; '.join(parts)}; {usage['seconds']:.1f} s."
+    since = " since it was resumed" if resumed else ""
+    return f"{'; '.join(parts)}; {usage['seconds']:.1f} s{since}."
 
 
 def _console() -> Console:

@@ -51,6 +51,7 @@ class Relevance:
         starts = np.cumsum([0, *(len(c.attends_to) for c in commitments[:-1])])
         asked = [scenario.question, f"{scenario.label} {scenario.setting}"]
         around = [*sentences(scenario.context or ""), *(o.text for o in scenario.options)]
+        self.vectors([*asked, *around])  # in one go
         to_question = self.cosines(texts, asked).mean(axis=1)
         noticed = np.maximum.reduceat(self.cosines(policies, asked).mean(axis=1), starts)
         to_facts = np.zeros(len(texts), dtype=np.float32)

@@ -19,7 +19,6 @@ from tests.files import write_scenario, write_table
 from tests.table import MILLER, NURSE, SAILOR, Words
 
 NAMES = ("ferry", "bells", "well", "oak")
-unused = pytest.mark.xfail(strict=True, reason="an endpoint for a model that nobody uses is not told")
 FILES = tuple(f"{name}.yaml" for name in NAMES)
 
 
@@ -76,9 +75,6 @@ def test_many_at_once_come_to_what_one_after_another_comes_to() -> None:
     assert {name: run.answers for name, run in together.items()} == {n: r.answers for n, r in alone.items()}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a session without a default language model runs one scenario at a time"
-)
 def test_scenarios_that_name_served_models_run_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("multiplex.api.SentenceEmbedder", Words)  # the usual one takes seconds to load
     for name in NAMES:
@@ -252,7 +248,6 @@ def test_two_endpoints_for_the_same_models_are_refused(given: list[str]) -> None
         pytest.param(
             ["--model", "openai:x", "--base-url", "y=http://a/v1"],
             "--base-url 'y=http://a/v1': ",
-            marks=unused,
         ),
     ],
 )

@@ -74,7 +74,6 @@ def test_a_misspelt_key_names_the_near_miss() -> None:
     assert checked("ferry.yaml") == ["ferry.yaml: model: unknown key; did you mean 'models'?"]
 
 
-@pytest.mark.xfail(strict=True, reason="validate does not look at whom models are named for")
 def test_a_model_for_somebody_absent_is_told_when_a_scenario_is_checked() -> None:
     table()
     write_scenario(Path(), "ferry", models={"millr": "openai:x"})

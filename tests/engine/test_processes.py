@@ -110,6 +110,20 @@ def test_an_interrupt_during_a_run_stops_everything_quietly(tmp_path: Path, tiny
     assert alive(processes) == []
 
 
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_program_that_is_killed_leaves_nothing_behind(
+    how: signal.Signals, tmp_path: Path, tiny: Path
+) -> None:
+    running = program(tmp_path, tiny, GENERATE)
+    assert running.stderr is not None
+    assert running.stderr.readline() == "started\n"
+    processes = wait_for(running, 3)
+    running.send_signal(how)
+    assert running.wait(timeout=60) == -how
+    running.communicate(timeout=60)
+    assert alive(processes) == []
+
+
 def test_an_interrupt_during_the_start_stops_everything_quietly(tmp_path: Path, tiny: Path) -> None:
     running = program(tmp_path, tiny, "await engine.start()")
     processes = wait_for(running, 2)

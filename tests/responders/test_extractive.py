@@ -28,8 +28,8 @@ from multiplex.content.protocols import load_protocol, protocol_names
 from multiplex.content.scenarios import Option, Scenario, load_scenario
 from multiplex.moral_graph.cards import ValuesCard
 from multiplex.responders.extractive import ExtractiveResponder
-from multiplex.responders.relevance import Relevance
 from multiplex.responders.extractive.wording import attention, fitted, joined, leaning, lower_first
+from multiplex.responders.relevance import Relevance
 from tests.table import (
     MILLER,
     NURSE,

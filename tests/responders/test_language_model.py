@@ -56,21 +56,20 @@ def shared_part(act: Act[Any]) -> str:
 # --- prompts ---------------------------------------------------------------------------------
 
 
-def test_the_rules_come_first_then_the_scenario_the_transcript_the_card_and_the_task() -> None:
-    system, user = messages(Respond(scenario=SCENARIO, persona=SAILOR, transcript=TURNS, round=2))
+@pytest.mark.parametrize("longer", ["card", "transcript"])
+def test_the_rules_come_first_then_the_scenario_then_the_longer_of_card_and_turns_and_the_task_last(
+    longer: str,
+) -> None:
+    turns = tuple(t.model_copy(update={"statement": t.statement * 40}) for t in TURNS)
+    transcript = TURNS if longer == "card" else turns
+    system, user = messages(Respond(scenario=SCENARIO, persona=SAILOR, transcript=transcript, round=2))
     assert (system["role"], user["role"]) == ("system", "user")
     assert "The rules for everyone" in system["content"]
     text = user["content"]
     assert text.startswith("<scenario>")
-    marks = [
-        "<scenario>",
-        "</scenario>",
-        "<transcript>",
-        "</transcript>",
-        "<persona>",
-        "</persona>",
-        "round 2 of",
-    ]
+    parts = [["<transcript>", "</transcript>"], ["<persona>", "</persona>"]]
+    between = [mark for part in (parts if longer == "transcript" else parts[::-1]) for mark in part]
+    marks = ["<scenario>", "</scenario>", *between, "round 2 of"]
     places = [text.index(mark) for mark in marks]
     assert places == sorted(places)
 

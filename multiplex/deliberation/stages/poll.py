@@ -1,8 +1,9 @@
 """Poll: every persona chooses one option, and its model tells how likely each choice was.
 
 It adds to stated stances what a language model would say without having to put a number on it. Models
-lean towards what stands first, so each persona is asked in several orders, each option as often first
-as any other, and the mean is taken. Where nobody can tell how likely its choices are, nobody is asked.
+lean towards what stands first, so each persona is asked in several orders and the mean is taken; over
+the panel, each option stands first as nearly as often as any other. Where nobody can tell how likely its
+choices are, nobody is asked.
 """
 
 from multiplex.acts import ChooseOption
@@ -22,16 +23,18 @@ def steps(stage: Poll) -> list[Step]:
             return []
         able = [n for n in with_position(state, context) if getattr(context.responders[n], "weighs", False)]
         return [
-            Task(speaker=name, round=1, about=str(order)) for name in able for order in range(stage.orders)
+            Task(speaker=name, round=1, about=str(seat * stage.orders + number))
+            for seat, name in enumerate(able)
+            for number in range(stage.orders)
         ]
 
     return [Step(stage.name, "choose", tasks, _act, _settle, reads=("turns",), optional=True)]
 
 
-def _order(context: Context, speaker: str, number: int) -> tuple[str, ...]:
-    """Return the options in the order of a persona's nth asking: one shuffle, turned on by n places."""
+def _order(context: Context, number: int) -> tuple[str, ...]:
+    """Return the options in the order of the nth asking: the run's own shuffle, turned on by n places."""
     keys = [option.key for option in context.scenario.options]
-    keys.sort(key=lambda key: derive_seed(context.seed, "poll", speaker, key))
+    keys.sort(key=lambda key: derive_seed(context.seed, "poll", key))
     turn = number % len(keys)
     return tuple(keys[turn:] + keys[:turn])
 
@@ -41,7 +44,7 @@ def _act(task: Task, state: State, context: Context) -> ChooseOption:
         scenario=context.scenario,
         persona=context.persona(task["speaker"]),
         transcript=turns_of(state),
-        order=_order(context, task["speaker"], int(task["about"])),
+        order=_order(context, int(task["about"])),
     )
 
 

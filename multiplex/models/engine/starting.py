@@ -5,6 +5,7 @@ import atexit
 import logging
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import threading
@@ -16,6 +17,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from multiplex.errors import ContentError, ModelError, MultiplexError, near_miss
+from multiplex.models.engine.watchdog import watch
 
 __all__ = ["LESS_MEMORY", "Processes", "explain_failure", "first_error", "need_vllm"]
 
@@ -52,6 +54,7 @@ class Processes:
     def __init__(self) -> None:
         self.llm: Any = None
         self._started: list[BaseProcess] = []
+        self._watchdog: subprocess.Popen[bytes] | None = None
         self._given_up = threading.Event()
         self._loud = _LOUD in os.environ
         self._log = tempfile.TemporaryFile(prefix="multiplex-vllm-")  # noqa: SIM115 (as long as the processes)
@@ -76,10 +79,14 @@ class Processes:
                 with suppress(Exception):
                     await starting
                 raise
+        self._watchdog = watch(self.pids)
 
     def stop(self) -> None:
         """Stop vLLM and see to it that its processes are gone."""
         atexit.unregister(self.stop)
+        if self._watchdog is not None:
+            self._watchdog.kill()
+            self._watchdog.communicate()
         llm, self.llm = self.llm, None
         if llm is not None:
             with suppress(Exception):  # its event loop may be closed already, or its processes dead
