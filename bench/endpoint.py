@@ -239,8 +239,14 @@ class Endpoint:
             text = json.dumps(self._writer(wanted["json_schema"]["schema"])(draw))
         else:
             text = draw.prose(_PROSE)
+        likely = None
+        if body.get("logprobs") and (letters := re.findall(r"^([A-Z]): ", prompt, re.MULTILINE)):
+            text = letters[draw.below(len(letters))]
+            told = [{"token": each, "logprob": -1.0 - letters.index(each)} for each in letters]
+            likely = {"content": [{"token": text, "logprob": -1.0, "top_logprobs": told}]}
         asked, said = len(prompt) // 4, len(text) // 4
         choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+        choice |= {"logprobs": likely} if likely else {}
         completion = {
             "id": f"chatcmpl-{self._stats.requests}",
             "object": "chat.completion",

@@ -266,6 +266,8 @@ class Took:
     """Of vLLM's processes."""
     written: int
     calls: int
+    computed: int
+    """Prompt tokens."""
 
     @property
     def speed(self) -> float:
@@ -331,7 +333,9 @@ class Bench:
         for run in runs:
             check(run, protocol)
         written = sum(run.usage["tokens"]["completion"] for run in runs)
-        return runs, Took(seconds, cpu, engine_cpu, written, sum(run.usage["calls"] for run in runs))
+        computed = sum(run.usage["tokens"]["prompt"] - run.usage["tokens"]["cached"] for run in runs)
+        calls = sum(run.usage["calls"] for run in runs)
+        return runs, Took(seconds, cpu, engine_cpu, written, calls, computed)
 
     async def replay(self, waves: Sequence[Wave]) -> Took:
         """Feed the engine waves of calls, with nothing between it and them."""
@@ -339,19 +343,23 @@ class Bench:
         # Made beforehand, one for each: vLLM writes into the parameters that it is given.
         made = [[[(call.prompt, copy.deepcopy(call.params)) for call in chain] for chain in w] for w in waves]
 
-        async def follow(chain: list[tuple[list[int], Any]]) -> int:
-            written = 0
+        written = computed = 0
+
+        async def follow(chain: list[tuple[list[int], Any]]) -> None:
+            nonlocal written, computed
             for prompt, params in chain:
                 tokens = {"type": "token", "prompt_token_ids": prompt}
                 async for output in self.llm.generate(tokens, params, f"replay{next(self._numbers)}"):
                     written += len(output.outputs[0].token_ids)
-            return written
+                    if output.finished:
+                        computed += len(prompt) - (output.num_cached_tokens or 0)
 
-        watch, written = Watch(), 0
+        watch = Watch()
         for wave in made:
-            written += sum(await asyncio.gather(*map(follow, wave)))
+            await asyncio.gather(*map(follow, wave))
         seconds, cpu, engine_cpu = watch.read()
-        return Took(seconds, cpu, engine_cpu, written, sum(len(chain) for wave in waves for chain in wave))
+        calls = sum(len(chain) for wave in waves for chain in wave)
+        return Took(seconds, cpu, engine_cpu, written, calls, computed)
 
     @contextmanager
     def recording(self) -> Iterator[list[Call]]:
@@ -443,6 +451,7 @@ async def started(folder: Path, options: Mapping[str, Any]) -> AsyncIterator[tup
         yield engine, made[0]
     finally:
         await engine.aclose()
+        made.clear()
 
 
 def _spread(values: Sequence[float]) -> dict[str, Any]:
@@ -483,6 +492,7 @@ async def throughput(bench: Bench, scenario: Scenario, repeats: int) -> dict[str
         "failures": first.usage["failures"],
         "waves": [sum(map(len, wave)) for wave in waves],
         "written": {"multiplex": [a.written for a, _ in pairs], "replay": [b.written for _, b in pairs]},
+        "computed": {"multiplex": [a.computed for a, _ in pairs], "replay": [b.computed for _, b in pairs]},
         "seconds": {"multiplex": [a.seconds for a, _ in pairs], "replay": [b.seconds for _, b in pairs]},
         "speed": {
             "multiplex": _spread([a.speed for a, _ in pairs]),
@@ -732,6 +742,7 @@ def main() -> None:
     for size in options.models:
         with tempfile.TemporaryDirectory() as scratch:
             found = asyncio.run(measure(size, Path(scratch), options))
+        gc.collect()  # what is left of the engine, before the interpreter takes itself apart
         show(size, found, console)
         for entry in judge(size, found):
             bound = "at least" if entry["least"] else "at most"

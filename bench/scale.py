@@ -303,6 +303,7 @@ def main() -> None:
     options.at_once = options.at_once or (4 if options.engine else 10)
     console = Console(width=None if sys.stdout.isatty() else 140)
     report = asyncio.run(through(options, console))
+    gc.collect()  # what is left of an engine, before the interpreter takes itself apart
     report["load"] = os.getloadavg()
     report["machine"] = {"cpus": os.cpu_count(), "system": platform.platform()}
     out: Path = options.out or HERE / "results" / ("scale_engine.json" if options.engine else "scale.json")

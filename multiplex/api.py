@@ -109,7 +109,7 @@ class Session:
         self._base_url = {"": base_url} if isinstance(base_url, str) else dict(base_url or {})
         self._engine = dict(engine or {})
         self._embedder = embedder or SentenceEmbedder()
-        store = ResponseStore(cache if isinstance(cache, Path) else None) if cache is not False else None
+        self._store = None if cache is False else ResponseStore(cache if isinstance(cache, Path) else None)
         self._pool = ModelPool(
             base_url=self._base_url,
             api_key=api_key,
@@ -117,11 +117,16 @@ class Session:
             retries=retries,
             concurrency=concurrency,
             engine=engine,
-            store=store,
+            store=self._store,
         )
         self._cast = Cast(model, self._pool, self._embedder)
         if isinstance(model, str):
             self._pool.named(model)
+
+    @property
+    def cache_problem(self) -> str | None:
+        """Return why answers are not kept, None where they are or were not to be."""
+        return self._store.problem if self._store is not None else None
 
     @property
     def model(self) -> str:
@@ -221,18 +226,25 @@ class Session:
         folder = Path(folder)
         unfinished = Unfinished(folder.parent, folder.name)
         request = unfinished.request()
-        if request.version != _version() or request.roles != _role_hashes():
+        if request.version != _version():
             raise RunError(
-                f"{folder}: began with Multiplex {request.version} and other roles than those that are here; "
-                "resume it with those, or start it again"
+                f"{folder}: began with Multiplex {request.version}, and this is {_version()}; resume it with that, "
+                "or start it again"
             )
+        if request.roles != _role_hashes():
+            raise RunError(f"{folder}: began with other roles than those that are here; start it again")
         if self.model != request.model:
             raise RunError(
                 f"{folder}: began with the model {request.model!r}, not {self.model!r}; give that one"
             )
+        if request.scores and self._embedder.name != request.embedding:
+            raise RunError(
+                f"{folder}: began with the embeddings {request.embedding!r}, not {self._embedder.name!r}; give those"
+            )
         with unfinished.held():
-            if self._base_url != request.base_url:
-                unfinished.write(request.model_copy(update={"base_url": self._base_url}))
+            now = {"base_url": self._base_url, "engine": self._kept_options()}
+            if now != {"base_url": request.base_url, "engine": request.engine}:
+                unfinished.write(request.model_copy(update=now))
             if (folder / "run.json").is_file():  # cut off between its end and the clearing away
                 unfinished.discard()
                 return load_run(folder)
@@ -240,7 +252,7 @@ class Session:
             plan = _Plan(
                 scenario=request.scenario,
                 panel=panel,
-                protocol=Protocol.model_validate(request.protocol),
+                protocol=request.stages,
                 responders=self._cast.responders(request.scenario, panel),
                 seed=request.seed,
                 scores=request.scores,
@@ -279,6 +291,9 @@ class Session:
         names = self._cast.model_names(plan.scenario, plan.panel).values()
         await self._pool.start(name for name in names if name)
 
+    def _kept_options(self) -> dict[str, Any]:
+        return {name: value for name, value in self._engine.items() if "token" not in name}
+
     def _request(self, plan: _Plan) -> Request:
         return Request.of(
             scenario=plan.scenario,
@@ -289,7 +304,8 @@ class Session:
             created=plan.created,
             model=self.model,
             base_url=self._base_url,
-            engine=self._engine,
+            engine=self._kept_options(),
+            embedding=self._embedder.name,
             seed=plan.seed,
             scores=plan.scores,
             version=_version(),
@@ -333,6 +349,7 @@ class Session:
             scores=plan.scores,
             on_event=on_event,
             hashes={} if silent else _role_hashes(),
+            model_details=self._pool.details(),
             notice=ExtractiveResponder.notice if silent else None,
         )
 

@@ -15,12 +15,13 @@ from typing import Any, Literal, Self
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from multiplex.content.panels import Panel
 from multiplex.content.personas import Pack, Persona
 from multiplex.content.protocols import Protocol
 from multiplex.content.scenarios import Scenario
-from multiplex.errors import RunError, near_miss
+from multiplex.errors import ContentError, RunError, near_miss
 
 __all__ = ["Request", "Unfinished", "unfinished_runs"]
 
@@ -28,7 +29,7 @@ _PLACE = ".unfinished"
 
 
 class Request(BaseModel):
-    """Everything a run starts from. No key is in it."""
+    """Everything a run starts from. Neither the endpoint's key nor the hub's token is in it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -47,6 +48,7 @@ class Request(BaseModel):
     model: str
     base_url: dict[str, str] = {}
     engine: dict[str, Any] = {}
+    embedding: str
     seed: int
     scores: bool
     version: str
@@ -73,6 +75,11 @@ class Request(BaseModel):
             protocol={**protocol.model_dump(mode="json", exclude={"stages"}), "stages": stages},
             **rest,
         )
+
+    @property
+    def stages(self) -> Protocol:
+        """Return the protocol as it was."""
+        return Protocol.model_validate(self.protocol)
 
     @property
     def panel(self) -> Panel:
@@ -104,11 +111,12 @@ class Unfinished:
         Raises:
             RunError: it cannot be written.
         """
+        text = _json(request)
         with self._told():
             self.folder.parent.mkdir(parents=True, exist_ok=True)
+            # It may be read by its owner alone, and so may what is in it.
             partial = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder.parent))
-            (partial / "request.json").write_text(_json(request), encoding="utf-8", errors="backslashreplace")
-            partial.chmod(0o755)
+            (partial / "request.json").write_text(text, encoding="utf-8", errors="backslashreplace")
             os.replace(partial, self.folder)  # noqa: PTH105 (the rename of a folder, in one step)
 
     def write(self, request: Request) -> None:
@@ -142,9 +150,20 @@ class Unfinished:
             known = [entry.run for entry in unfinished_runs(self.target.parent)]
             raise RunError(f"{self.target}: no unfinished run of that name; {near_miss(self.run, known)}")
         try:
-            return Request.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise RunError(f"{path}: is damaged; start the run again") from error
+            request = Request.model_validate_json(path.read_bytes())
+            if request.run != self.run or not request.panel.personas or not request.stages.stages:
+                raise ValueError("it is another run's")
+        except (
+            OSError,
+            ValidationError,
+            ContentError,
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as e:
+            raise RunError(f"{path}: is damaged; start the run again") from e
+        return request
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -153,13 +172,18 @@ class Unfinished:
         Raises:
             RunError: another process holds it.
         """
+        lock = FileLock(self.folder / "lock", timeout=0)
+        with self._told():
+            try:
+                lock.acquire()
+            except Timeout as error:
+                raise RunError(f"{self.target}: is being run by another process") from error
+            with (self.folder / "starts").open("ab") as starts:
+                starts.write(b".")
         try:
-            with FileLock(self.folder / "lock", timeout=0):
-                with (self.folder / "starts").open("ab") as starts:
-                    starts.write(b".")
-                yield
-        except Timeout as error:
-            raise RunError(f"{self.target}: is being run by another process") from error
+            yield
+        finally:
+            lock.release()
 
     @property
     def starts(self) -> int:
@@ -170,11 +194,15 @@ class Unfinished:
     @property
     def running(self) -> bool:
         """Tell whether a process is conducting the run at this moment."""
+        if not (self.folder / "request.json").is_file():
+            return False
         try:
             with FileLock(self.folder / "lock", timeout=0):
                 return False
         except Timeout:
             return True
+        except OSError:  # a folder that cannot be written: nobody here runs in it
+            return False
 
     def rewind(self) -> None:
         """Remove the checkpoints: the run can be resumed, from its beginning."""
@@ -189,7 +217,10 @@ class Unfinished:
 
 
 def _json(request: Request) -> str:
-    return request.model_dump_json()
+    try:
+        return request.model_dump_json()
+    except PydanticSerializationError as error:
+        raise RunError(f"engine: options that are no JSON cannot be kept with a run: {error}") from error
 
 
 def unfinished_runs(out: Path) -> list[Unfinished]:
@@ -197,5 +228,6 @@ def unfinished_runs(out: Path) -> list[Unfinished]:
     place = out / _PLACE
     if not place.is_dir():
         return []
-    names = [entry.name for entry in place.iterdir() if not entry.name.startswith(".")]
+    names = [entry.name for entry in place.iterdir() if (entry / "request.json").is_file()]
+    names = [name for name in names if not name.startswith(".")]
     return [Unfinished(out, name) for name in sorted(names, reverse=True)]

@@ -95,16 +95,18 @@ def test_a_run_is_resumed_with_the_content_that_it_began_with(tmp_path: Path) ->
     assert resumed.manifest["content"] == whole.manifest["content"]
 
 
-def test_no_key_is_written_down(tmp_path: Path) -> None:
+def test_no_key_is_written_down_and_nobody_else_may_read_it(tmp_path: Path) -> None:
     async def run() -> None:
         responder = stopping(2)
-        async with Session(model=responder, embedder=Words(), api_key="sesame") as session:
+        secrets: dict[str, Any] = {"api_key": "sesame", "engine": {"hf_token": "sesame"}}
+        async with Session(model=responder, embedder=Words(), **secrets) as session:
             await session.deliberate(SCENARIO, personas=PERSONAS, protocol=WHOLE, out=tmp_path)
 
     with pytest.raises(Stop):
         asyncio.run(run())
     [left] = unfinished_runs(tmp_path)
     assert all(b"sesame" not in file.read_bytes() for file in left.folder.iterdir())
+    assert left.folder.stat().st_mode & 0o077 == 0
 
 
 def test_what_is_finished_or_unknown_is_not_resumed(tmp_path: Path) -> None:
@@ -126,8 +128,30 @@ def test_another_model_or_other_roles_are_refused(tmp_path: Path) -> None:
     request = json.loads(path.read_text())
     request["roles"]["agents/persona/reply.md"] = "0" * 64
     path.write_text(json.dumps(request))
-    with pytest.raises(RunError, match=r"other roles than those that are here"):
+    with pytest.raises(RunError, match=r"began with other roles than those that are here"):
         go_on(ScriptedResponder(answer), folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("run", "../../elsewhere"), ("pack", {}), ("protocol", {"name": "x"}), ("personas", ["nobody"])],
+)
+def test_a_request_that_was_tampered_with_is_told(key: str, value: Any, tmp_path: Path) -> None:
+    folder = cut_off(tmp_path)
+    path = Unfinished(tmp_path, folder.name).folder / "request.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    with pytest.raises(RunError, match=r"request\.json: is damaged; start the run again"):
+        resume(folder)
+
+
+def test_options_that_are_no_json_are_told_and_leave_nothing(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with Session(model=stopping(2), embedder=Words(), engine={"x": object()}) as session:
+            await session.deliberate(SCENARIO, personas=PERSONAS, protocol=WHOLE, out=tmp_path)
+
+    with pytest.raises(RunError, match=r"options that are no JSON"):
+        asyncio.run(run())
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"format": 2}', "no json"])

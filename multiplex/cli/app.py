@@ -180,7 +180,7 @@ def resume(
             retries=retries,
             concurrency=concurrency,
             cache=not no_cache,
-            engine=_engine_options(engine_arg) if engine_arg else request.engine,
+            engine={**request.engine, **_engine_options(engine_arg)},
         )
         resume_run(folder, options, as_json=as_json, quiet=quiet)
 

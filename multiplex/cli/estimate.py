@@ -40,10 +40,7 @@ def print_estimates(tables: Sequence[tuple[Scenario, Panel, Protocol]], *, model
             for stage, figures in each["by_stage"].items():
                 table.add_row(stage, *(_range(figures[column]) for column in _COLUMNS))
         table.add_row(safe(each["scenario"], style="bold"), *(_range(each[column]) for column in _COLUMNS))
-    total = {
-        key: [sum(each[key][end] for each in found) for end in (0, 1)]
-        for key in (*_COLUMNS, "distinct_prompt_tokens")
-    }
+    total = {key: [sum(each[key][end] for each in found) for end in (0, 1)] for key in _TOTALS}
     if len(found) > 1:
         table.add_row("all", *(_range(total[column]) for column in _COLUMNS))
     console.print(table)

@@ -5,8 +5,8 @@ import gc
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,10 @@ from multiplex.runs import Run, check_writable
 from multiplex.unfinished import Unfinished
 
 __all__ = ["Options", "Outcome", "endpoints", "prepared", "resume_run", "run_all"]
+
+
+_MOST_AT_ONCE = 64
+"""The most scenarios in progress at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +150,7 @@ def run_all(references: Sequence[str], options: Options, *, as_json: bool, quiet
             _print(run, as_json=as_json, quiet=quiet)
             return 0
         outcomes = asyncio.run(_run_many(tables, options, begun, watched=watched, quiet=quiet))
-    except (KeyboardInterrupt, MultiplexError):
+    except BaseException:
         _say_how_to_go_on(options.out / name for name in sorted(begun.names))
         raise
     failures = sum(outcome.run is None for outcome in outcomes)
@@ -162,16 +166,16 @@ def run_all(references: Sequence[str], options: Options, *, as_json: bool, quiet
 def resume_run(folder: Path, options: Options, *, as_json: bool, quiet: bool) -> None:
     """Go on with a run that was cut off, and print it as `run` does."""
     request = Unfinished(folder.parent, folder.name).request()
-    panel, protocol = request.panel, Protocol.model_validate(request.protocol)
+    panel, protocol = request.panel, request.stages
 
     async def go_on() -> Run:
         with Live(request.scenario, panel, protocol, shown=not (as_json or quiet)) as live:
-            async with options.session() as session:
+            async with _told(options.session()) as session:
                 return await session.resume(folder, on_event=live.saw)
 
     try:
         run = asyncio.run(go_on())
-    except (KeyboardInterrupt, MultiplexError):
+    except BaseException:
         _say_how_to_go_on([folder])
         raise
     _print(run, as_json=as_json, quiet=quiet)
@@ -181,7 +185,7 @@ async def _run_one(
     scenario: Scenario, panel: Panel, protocol: Protocol, options: Options, begun: _Begun, *, watched: bool
 ) -> Run:
     with Live(scenario, panel, protocol, shown=watched) as live:
-        async with options.session() as session:
+        async with _told(options.session()) as session:
             return await session.deliberate(
                 scenario,
                 personas=panel,
@@ -204,7 +208,7 @@ async def _run_many(
 ) -> list[Outcome]:
     shown: AbstractContextManager[Progress | None] = Progress(len(tables)) if watched else nullcontext()
     with shown as progress:
-        async with options.session() as session:
+        async with _told(options.session()) as session:
 
             async def one(scenario: Scenario, panel: Panel, protocol: Protocol) -> Outcome:
                 async with places:
@@ -225,14 +229,17 @@ async def _run_many(
                             on_begin=begin,
                             on_event=progress.saw if progress else None,
                         )
-                    except MultiplexError as error:
+                    except Exception as error:  # whatever it is, it is this scenario's: the others go on
                         begun.names.difference_update(name)
-                        print(safe(f"error: {scenario.name}: {error}").plain, file=sys.stderr)
+                        what = "" if isinstance(error, MultiplexError) else f"{type(error).__name__}: "
+                        print(safe(f"error: {scenario.name}: {what}{error}").plain, file=sys.stderr)
                         _say_how_to_go_on(options.out / run for run in name)
-                        outcome = Outcome(scenario, error=str(error))
+                        outcome = Outcome(scenario, error=f"{what}{error}")
                     else:
                         begun.names.difference_update(name)
-                        outcome = Outcome(scenario, run)
+                        # The table needs no transcript, and there may be very many runs.
+                        brief: dict[str, Any] = {"transcript": (), "manifest": {}}
+                        outcome = Outcome(scenario, run.model_copy(update=brief))
                     if progress:
                         progress.ended(scenario.name, failed=outcome.run is None)
                     elif quiet and outcome.run:
@@ -240,7 +247,8 @@ async def _run_many(
                     return outcome
 
             await session.start()
-            places = asyncio.Semaphore(session.at_once(_models(tables, options)))
+            # Each holds files open while it runs, so that there are fewer of them than of calls.
+            places = asyncio.Semaphore(min(_MOST_AT_ONCE, session.at_once(_models(tables, options))))
             tasks = [asyncio.create_task(one(*table)) for table in tables]
             try:
                 return list(await asyncio.gather(*tasks))
@@ -248,6 +256,17 @@ async def _run_many(
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _told(session: Session) -> AsyncIterator[Session]:
+    """Use a session, and say at its end if answers could not be kept."""
+    try:
+        async with session:
+            yield session
+    finally:
+        if session.cache_problem:
+            print(safe(f"note: {session.cache_problem}").plain, file=sys.stderr)
 
 
 def _say_how_to_go_on(folders: Iterable[Path]) -> None:

@@ -16,8 +16,8 @@ def accounts(results: Sequence[Plain], seconds: float) -> Plain:
 
     `calls` were made, `recalled` were answered by the response cache; tokens are those of calls that
     were made, and `tokens.cached` are prompt tokens that the model's prefix cache spared. `seconds` is
-    the wall time of the whole run; for a stage, an act or a speaker it is summed over acts that ran at
-    the same time.
+    the wall time of the run, or of its last part if it was resumed; for a stage, an act or a speaker it
+    is summed over acts that ran at the same time.
     """
     whole = _account(results)
     del whole["seconds"]

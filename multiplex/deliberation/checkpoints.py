@@ -21,13 +21,39 @@ async def checkpointer(path: Path | None) -> AsyncIterator[Any]:
     if path is None:
         yield None
         return
+    import aiosqlite
+    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
     from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
+    class Saver(AsyncSqliteSaver):
+        """A saver that takes what comes too late: a run that is cancelled leaves writes on their way."""
+
+        closed = False
+
+        async def aput(self, *args: Any, **kwargs: Any) -> Any:
+            return await self._unless_closed(super().aput(*args, **kwargs))
+
+        async def aput_writes(self, *args: Any, **kwargs: Any) -> Any:
+            return await self._unless_closed(super().aput_writes(*args, **kwargs))
+
+        async def _unless_closed(self, write: Any) -> Any:
+            try:
+                return await write
+            except Exception:
+                if not self.closed:
+                    raise
+                return None
+
     try:
-        async with AsyncSqliteSaver.from_conn_string(str(path)) as saver:
+        async with aiosqlite.connect(path) as connection:
+            # The state is plain data: a file of checkpoints may construct nothing else.
+            saver = Saver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
             # With a write-ahead log nothing is lost when a process is killed; only a loss of power could cost a step.
-            await saver.conn.execute("PRAGMA synchronous=NORMAL")
-            yield saver
+            await connection.execute("PRAGMA synchronous=NORMAL")
+            try:
+                yield saver
+            finally:
+                saver.closed = True
     except sqlite3.OperationalError as error:
         raise RunError(
             f"{path}: cannot be used: {error}; make room, or name another folder with --out"

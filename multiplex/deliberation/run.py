@@ -58,6 +58,7 @@ async def conduct(
     scores: bool = True,
     on_event: Callable[[Event], None] | None = None,
     hashes: Mapping[str, str] | None = None,
+    model_details: Mapping[str, Any] | None = None,
     notice: str | None = None,
 ) -> Run:
     """Conduct a deliberation, or what is left of it, and return what it left behind; no run folder is written.
@@ -76,6 +77,7 @@ async def conduct(
         scores: whether to score the texts, which takes embeddings; else `scores` stays empty.
         on_event: called with every event as it happens.
         hashes: sha256 of further content that took part, by name.
+        model_details: what tells one state of each model from another, by its name.
         notice: a sentence that goes with every answer.
 
     Raises:
@@ -107,6 +109,7 @@ async def conduct(
         "protocol": protocol.name,
         "model": model,
         "models": {name: responder.name for name, responder in sorted(responders.items())},
+        "model_details": dict(model_details or {}),
         "seed": seed,
         "personas": list(names),
         "scored": scores,

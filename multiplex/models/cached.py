@@ -57,7 +57,7 @@ class ResponseStore:
     told in `problem`, and ends the use of the store.
     """
 
-    def __init__(self, path: Path | None = None, *, patience: float = 5.0) -> None:
+    def __init__(self, path: Path | None = None, *, patience: float = 1.0) -> None:
         """Wait up to `patience` seconds for another process that writes."""
         self.path = cache_folder() / "responses.sqlite" if path is None else path
         self.problem: str | None = None
@@ -164,6 +164,8 @@ class ResponseStore:
                 return
 
     def _give_up(self, error: Exception) -> None:
+        if "locked" in str(error):  # another process is writing, and will have done
+            return
         reason = getattr(error, "strerror", None) or str(error)
         self.problem = f"answers are not kept: {self.path}: {reason}"
         self.close()

@@ -55,6 +55,7 @@ class ModelPool:
         self._store = store
         self._opened: dict[str, Model] = {}
         self._engines: dict[str, Engine] = {}
+        self._revisions: dict[str, Callable[[], str]] = {}
 
     def named(self, name: str) -> Model | None:
         """Return the model of that name, None for `extractive`, which needs none.
@@ -67,13 +68,19 @@ class ModelPool:
         if name not in self._opened:
             kind, _, rest = name.partition(":")
             model, revision = self._open(name, kind, rest)
+            self._revisions[name] = revision
             limited = Limited(model, concurrency=self._turnstiles[kind])
             self._opened[name] = Cached(limited, self._store, revision=revision) if self._store else limited
         return self._opened[name]
 
     def given(self, model: Model) -> Model:
         """Return a model of the caller's own behind the pool's bound; it is neither cached nor closed."""
-        return Limited(model, concurrency=self._turnstiles["openai"])
+        kind = "vllm" if model.name.startswith("vllm:") else "openai"
+        return Limited(model, concurrency=self._turnstiles[kind])
+
+    def details(self) -> dict[str, str]:
+        """Return, for every model that was opened, where it is or which state of it: what its name does not tell."""
+        return {name: revision() for name, revision in self._revisions.items()}
 
     def at_once(self, name: str) -> int:
         """Return the most calls that may be in flight to a model of that name."""

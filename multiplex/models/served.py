@@ -192,9 +192,9 @@ def _completion(response: Any, sampling: Sampling) -> Completion:
         message = choice.message
         usage = response.usage
         text = message.content or ""
-        if not isinstance(text, str):
+        reasoning = getattr(message, "reasoning", None) or getattr(message, "reasoning_content", None) or None
+        if not isinstance(text, str) or not isinstance(reasoning, str | None):
             raise TypeError("the content is no text")
-        reasoning = getattr(message, "reasoning", None) or getattr(message, "reasoning_content", None)
         # A server without a reasoning parser leaves both in one text; JSON may hold anything in its strings.
         if reasoning is None and not text.lstrip().startswith(("{", "[")):
             reasoning, text = split_reasoning(text)
@@ -203,12 +203,12 @@ def _completion(response: Any, sampling: Sampling) -> Completion:
             text=text,
             reasoning=reasoning,
             finish_reason=choice.finish_reason or "stop",
-            prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
-            cached_tokens=getattr(details, "cached_tokens", 0) or 0,
-            completion_tokens=getattr(usage, "completion_tokens", 0) or 0,
+            prompt_tokens=_count(usage, "prompt_tokens"),
+            cached_tokens=_count(details, "cached_tokens"),
+            completion_tokens=_count(usage, "completion_tokens"),
             logprobs=_logprobs(choice, text, bool(reasoning), sampling.choices),
         )
-    except (AttributeError, LookupError, TypeError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise ModelError("answered with JSON that is no chat completion", kind="invalid_response") from error
     if sampling.choices and (chosen := _chosen(completion, sampling)) is not None:
         return replace(completion, text=chosen, finish_reason="stop")
@@ -217,6 +217,12 @@ def _completion(response: Any, sampling: Sampling) -> Completion:
         why = f": reasoning used up the limit of {sampling.max_tokens} tokens" if used_up else ""
         raise ModelError(f"answered with no text{why}", kind="empty")
     return completion
+
+
+def _count(usage: Any, name: str) -> int:
+    """Return a number of tokens, 0 where a server tells none that makes sense."""
+    told = getattr(usage, name, None)
+    return told if isinstance(told, int) and told > 0 else 0
 
 
 def _logprobs(choice: Any, text: str, reasoned: bool, choices: Sequence[str]) -> dict[str, float] | None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from multiplex.api import Session
 from multiplex.cli.app import app
 from multiplex.cli.run import endpoints
 from multiplex.errors import ContentError
@@ -280,3 +281,19 @@ def test_a_repeated_command_asks_nothing_and_says_so() -> None:
     assert "; 16 calls, " in first.stdout
     assert "from the response cache" not in first.stdout
     assert "; 16 answers from the response cache; " in again.stdout
+
+
+def test_an_error_that_nobody_foresaw_is_its_scenarios_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Session.deliberate
+
+    async def sometimes(self: Session, question: Any, **options: Any) -> Any:
+        if question.name == "bells":
+            raise OSError("no space left")
+        return await real(self, question, **options)
+
+    monkeypatch.setattr(Session, "deliberate", sometimes)
+    with endpoint() as server:
+        result = multiplex(*on(server, *FILES[:2]))
+    assert result.exit_code == 1
+    assert "OSError: no space left" in result.stderr
+    assert "1 done, 1 failed." in result.stdout

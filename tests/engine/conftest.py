@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from bench.tiny_model import make_model
+from multiplex.acts import ACTS
 from multiplex.models.engine import Engine
+from multiplex.runs import Run
 
 collect_ignore_glob = [] if find_spec("vllm") else ["test_*.py"]
 
@@ -24,6 +26,28 @@ _IGNORED = (
     "ignore::UserWarning",
     "ignore:Unclosed context:ResourceWarning",
 )
+
+
+def check_run(run: Run) -> None:
+    """Check a run of random weights: what they said fits, and what they could not say is recorded.
+
+    A schema keeps them to form, but not to sense: an act may turn down what it does not forbid.
+    """
+    answered = [act for act in run.transcript if act["reply"] is not None]
+    failed = [act for act in run.transcript if act["reply"] is None]
+    for act in answered:
+        assert act["failure"] is None
+        ACTS[act["act"]].reply.model_validate(act["reply"])
+    for act in failed:
+        assert act["failure"]["kind"] == "invalid_reply", act["failure"]
+        assert act["failure"]["reason"]
+    assert len(answered) >= 0.9 * len(run.transcript)
+    assert {act["act"] for act in answered} >= {"take_position", "reply", "articulate_value", "ratify"}
+    assert run.usage["acts"] == len(run.transcript)
+    assert run.usage["failures"] == len(failed)
+    assert run.usage["tokens"]["cached"] > 0.3 * run.usage["tokens"]["prompt"]
+    assert run.answers.steered
+    assert run.scores
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

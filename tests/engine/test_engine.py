@@ -13,7 +13,7 @@ from multiplex.api import adeliberate
 from multiplex.errors import ContentError, ModelError
 from multiplex.models.base import Completion, Message, Sampling
 from multiplex.models.engine import Engine
-from tests.engine.conftest import OPTIONS
+from tests.engine.conftest import OPTIONS, check_run
 from tests.table import OPEN_QUESTION, PERSONAS, Words, every_act
 
 CHAT: list[Message] = [
@@ -50,10 +50,9 @@ def test_random_weights_answer_every_act_with_a_reply_that_fits_its_schema(
         )
 
     completions = runner.run(ask())
-    assert any(completion.finish_reason == "stop" for completion in completions)
     for completion in completions:
-        if completion.finish_reason == "stop":
-            act.reply.model_validate_json(completion.text)
+        assert completion.finish_reason == "stop"
+        act.reply.model_validate_json(completion.text)
 
 
 def test_lengths_enumerations_and_nulls_of_a_schema_are_kept(engine: Engine, runner: asyncio.Runner) -> None:
@@ -189,8 +188,42 @@ def test_a_panel_deliberates_from_end_to_end(engine: Engine, runner: asyncio.Run
     run = runner.run(
         adeliberate(OPEN_QUESTION, personas=PERSONAS, model=engine, seed=1, embedder=Words(), concurrency=8)
     )
-    assert run.answers.steered
-    assert run.scores
+    check_run(run)
+
+
+def test_closing_fails_the_calls_in_flight_and_the_next_call_starts_again(tiny: Path) -> None:
+    engine = Engine(str(tiny), options=OPTIONS)
+
+    async def fail(calls: list[asyncio.Task[Completion]]) -> None:
+        import time; t0=time.time()
+        closing = asyncio.create_task(engine.aclose())
+        done, waiting = await asyncio.wait(calls, timeout=20)
+        print("CALLS", time.time()-t0)
+        await closing
+        print("CLOSED", time.time()-t0)
+        assert not waiting
+        for call in done:
+            assert str(call.exception()) == "the engine was closed during the call"
+            assert getattr(call.exception(), "kind", None) == "engine"
+        assert engine.pids == ()
+
+    def ask(count: int) -> list[asyncio.Task[Completion]]:
+        return [
+            asyncio.create_task(engine.complete(CHAT, sampling=Sampling(seed=seed, max_tokens=16_000)))
+            for seed in range(count)
+        ]
+
+    async def close_twice() -> None:
+        await engine.start()
+        calls = ask(3)
+        await asyncio.sleep(1)
+        assert not any(call.done() for call in calls)
+        await fail(calls)
+        calls = ask(2)
+        await asyncio.sleep(1)
+        await fail(calls)  # while it starts
+
+    asyncio.run(close_twice())
 
 
 @pytest.mark.parametrize(

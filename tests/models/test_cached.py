@@ -223,9 +223,11 @@ def test_a_file_that_another_holds_for_too_long_does_no_harm(tmp_path: Path) -> 
             other.execute("BEGIN EXCLUSIVE")
             assert store.get(KEY) == Completion("one", recalled=True)  # who writes keeps nobody from reading
             store.put(b"other", Completion("two"), model="m")
-            assert store.problem == f"answers are not kept: {store.path}: database is locked"
+            assert store.problem is None  # it will have done some time
             with pytest.raises(ContentError, match="database is locked"):
                 store.clear()
+        store.put(b"other", Completion("two"), model="m")
+        assert store.get(b"other") == Completion("two", recalled=True)
 
 
 def test_contents_say_how_many_of_which_model_since_when(store: ResponseStore) -> None:

@@ -13,7 +13,7 @@ from multiplex.models.engine import Engine, parse_options
 from multiplex.models.engine import options as engine_options
 from multiplex.models.engine.chat import merge_system, read_template
 from multiplex.models.engine.starting import Processes, explain_failure, first_error
-from multiplex.models.engine.weights import fetch, find_folder, revision_of
+from multiplex.models.engine.weights import fetch, find_local, revision_of
 
 INSTALLED = find_spec("vllm") is not None
 without_vllm = pytest.mark.skipif(INSTALLED, reason="vLLM is installed")
@@ -90,15 +90,15 @@ def test_without_vllm_no_option_is_known_and_none_is_refused_by_name() -> None:
 
 
 def test_a_folder_is_told_apart_from_a_name_on_the_hub(folder: Path) -> None:
-    assert find_folder(str(folder)) == folder.resolve()
-    assert find_folder("Qwen/Qwen3-8B") is None
-    assert find_folder("gpt2") is None
+    assert find_local(str(folder)) == folder.resolve()
+    assert find_local("Qwen/Qwen3-8B") is None
+    assert find_local("gpt2") is None
 
 
 @pytest.mark.parametrize("model", ["/no/such/folder", "./missing", "~/missing", "a/b/c"])
 def test_a_folder_that_is_missing_is_the_callers_mistake(model: str) -> None:
     with pytest.raises(ContentError) as caught:
-        find_folder(model)
+        find_local(model)
     assert str(caught.value) == f"model {model!r}: there is no such folder"
 
 
@@ -106,9 +106,9 @@ def test_a_folder_or_a_file_that_is_no_model_is_the_callers_mistake(tmp_path: Pa
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(ContentError, match=r"holds no config\.json"):
-        find_folder(str(empty))
+        find_local(str(empty))
     with pytest.raises(ContentError, match="is a file"):
-        find_folder(str(folder / "config.json"))
+        find_local(str(folder / "config.json"))
 
 
 def test_a_name_that_is_neither_here_nor_in_the_cache_says_so_offline(tmp_path: Path) -> None:
@@ -142,6 +142,52 @@ def test_the_revision_changes_with_weights_and_with_what_shapes_the_text(folder:
     (folder / "config.json").write_text(json.dumps({"a": 1}), encoding="utf-8")
     assert revision_of(folder, None, {}) not in {first, second}
     assert "\n" not in first
+
+
+def test_a_gguf_file_is_a_model_of_this_place_and_told_apart_by_its_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "models" / "x.gguf"
+    path.parent.mkdir()
+    path.write_bytes(b"GGUF one")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("models/x.gguf", "./models/x.gguf", "~/models/x.gguf", str(path)):
+        assert find_local(name) == path
+    first = revision_of(path, None, {})
+    assert first == revision_of(path, None, {})
+    assert first.startswith("files ")
+    path.write_bytes(b"GGUF two")
+    assert revision_of(path, None, {}) != first
+
+
+def test_where_nothing_tells_the_weights_the_revision_is_never_the_same() -> None:
+    first, second = (revision_of(None, None, {"load_format": "gguf"}) for _ in range(2))
+    assert first.startswith("unknown ")
+    assert first != second
+
+
+def test_the_revision_changes_with_the_chat_template_however_it_is_given(
+    tmp_path_factory: pytest.TempPathFactory, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    text = "{% for message in messages %}{{ message.content }}{% endfor %}" * 100
+    (home / "t.jinja").write_text(text, encoding="utf-8")
+    seen = [revision_of(folder, None, {"chat_template": given}) for given in (text, "~/t.jinja")]
+    assert seen[0] == seen[1]
+    (home / "t.jinja").write_text(f"{text}.", encoding="utf-8")
+    assert revision_of(folder, None, {"chat_template": "~/t.jinja"}) not in seen
+
+
+def test_the_revision_changes_with_a_tokenizer_that_is_given_as_a_folder(
+    tmp_path_factory: pytest.TempPathFactory, folder: Path
+) -> None:
+    tokenizer = tmp_path_factory.mktemp("tokenizer")
+    (tokenizer / "tokenizer.json").write_text("{}", encoding="utf-8")
+    first = revision_of(folder, None, {"tokenizer": str(tokenizer)})
+    (tokenizer / "tokenizer.json").write_text("[]", encoding="utf-8")
+    assert revision_of(folder, None, {"tokenizer": str(tokenizer)}) != first
 
 
 def test_the_system_message_goes_before_what_the_user_says_first() -> None:

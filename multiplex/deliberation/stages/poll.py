@@ -2,8 +2,8 @@
 
 It adds to stated stances what a language model would say without having to put a number on it. Models
 lean towards what stands first, so each persona is asked in several orders and the mean is taken; over
-the panel, each option stands first as nearly as often as any other. Where nobody can tell how likely its
-choices are, nobody is asked.
+the panel, each option stands first as nearly as often as any other. Only language models are asked; one
+that does not tell how likely its choices are adds nothing, and the answer says so.
 """
 
 from multiplex.acts import ChooseOption

@@ -12,7 +12,7 @@ from multiplex.models.base import Completion, Message, Sampling
 from multiplex.models.engine.chat import Chat, read_template
 from multiplex.models.engine.options import check_options
 from multiplex.models.engine.starting import LESS_MEMORY, Processes, explain_failure, first_error, need_vllm
-from multiplex.models.engine.weights import fetch, find_folder, revision_of
+from multiplex.models.engine.weights import fetch, find_local, revision_of
 from multiplex.models.reasoning import split_reasoning
 
 __all__ = ["Engine"]
@@ -33,7 +33,7 @@ class Engine:
     prompts have in common at their beginning is computed once.
 
     Args:
-        model: a folder with a model in Hugging Face's format, or a name on the hub.
+        model: a folder with a model in Hugging Face's format, a GGUF file, or a name on the hub.
         options: vLLM's engine arguments by name (`max_model_len`, `quantization`, ...), a `chat_template`
             (a file or its text), and `chat_template_kwargs`, such as `{"enable_thinking": False}`.
 
@@ -48,21 +48,26 @@ class Engine:
         self._options = dict(options or {})
         check_options(self._options)
         self._template = read_template(self._options.get("chat_template"))
-        self._folder = find_folder(model)
+        self._local = find_local(model)
         self._commit: str | None = None
         self._revision: str | None = None
         self._starting: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._processes: Processes | None = None
+        self._calls: set[asyncio.Task[Any]] = set()
         self._numbers = itertools.count()
         self._desk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokenizer")
         self._schemas: dict[int, tuple[Mapping[str, Any], str]] = {}
 
     @property
     def revision(self) -> str:
-        """Return a text that tells one state of model, vLLM and options from another."""
+        """Return a text that tells one state of model, vLLM and options from another.
+
+        Where it is not known which weights vLLM loads (from a bucket, say), it is another in each process and
+        after each start, so that no response cache recalls what other weights said.
+        """
         if self._revision is None:
-            self._revision = revision_of(self._folder, self._commit, self._options)
+            self._revision = revision_of(self._local, self._commit, self._options, template=self._template)
         return self._revision
 
     @property
@@ -75,7 +80,7 @@ class Engine:
 
         Raises:
             ContentError: vLLM takes neither this model nor these options, or finds no GPU.
-            ModelError: of kind memory or engine: it did not start; of kind loop: it runs elsewhere.
+            ModelError: of kind memory or engine: it did not start, or was closed; of kind loop: it runs elsewhere.
         """
         loop = asyncio.get_running_loop()
         if self._starting is None:
@@ -88,10 +93,16 @@ class Engine:
                 "await aclose() there first, or make an Engine for each loop",
                 kind="loop",
             )
-        if not self._starting.done():
-            await asyncio.shield(self._starting)
-        else:
-            self._starting.result()
+        starting = self._starting
+        if starting.done():
+            starting.result()
+            return
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            if _cancelled():
+                raise
+            raise _closed() from None
 
     async def complete(
         self, messages: Sequence[Message], *, sampling: Sampling, schema: Mapping[str, Any] | None = None
@@ -126,21 +137,34 @@ class Engine:
         return _completion(output, text=text, reasoning=reasoning)
 
     async def aclose(self) -> None:
-        """Stop vLLM and let go of its memory; the next call would start it again."""
+        """Stop vLLM and let go of its memory; the next call would start it again.
+
+        Calls in flight fail with a ModelError of kind engine.
+        """
         starting, self._starting = self._starting, None
-        if starting is not None and not starting.done() and self._loop is asyncio.get_running_loop():
+        here = self._loop is asyncio.get_running_loop()
+        if starting is not None and not starting.done() and here:
             starting.cancel()
             await asyncio.wait([starting])
         processes, self._processes = self._processes, None
+        if here:
+            # vLLM would leave them waiting for ever: it lets go of its queues without a word.
+            if calls := list(self._calls):
+                for call in calls:
+                    call.cancel()
+                await asyncio.wait(calls, timeout=5)
+        elif self._loop is not None and not self._loop.is_closed():
+            for call in list(self._calls):
+                self._loop.call_soon_threadsafe(call.cancel)
         if processes is not None:
             processes.stop()
 
     async def _start(self) -> None:
         processes = Processes()
         try:
-            if self._folder is None:
+            self._revision = None
+            if self._local is None:
                 self._commit = await asyncio.to_thread(fetch, self._model, self._options)
-                self._revision = None
             await processes.start(self._arguments())
             await self._read(processes.llm)
         except BaseException as error:
@@ -154,7 +178,7 @@ class Engine:
     def _arguments(self) -> dict[str, Any]:
         ours = {"chat_template", "chat_template_kwargs"}
         given = {name: value for name, value in self._options.items() if name not in ours}
-        named = {"model": self._model if self._folder is None else str(self._folder)}
+        named = {"model": self._model if self._local is None else str(self._local)}
         if self._commit is not None:
             named |= {"revision": self._commit, "tokenizer_revision": self._commit}
         arguments: dict[str, Any] = {**_DEFAULTS, **given, **named}
@@ -246,12 +270,21 @@ class Engine:
 
         processes = self._processes
         if processes is None:
-            raise ModelError("the engine was closed during the call", kind="engine")
+            raise _closed()
         tokens = {"type": "token", "prompt_token_ids": prompt}
         request = processes.llm.generate(tokens, params, str(next(self._numbers)), **more)
+        call = asyncio.create_task(_last(request))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
         try:
-            output = [output async for output in request][-1]
+            output = await call
+        except asyncio.CancelledError:
+            if _cancelled():
+                raise
+            raise _closed() from None
         except EngineDeadError as error:
+            if self._processes is not processes:
+                raise _closed() from error
             raise _died(processes) from error
         except (VLLMClientError, ValueError) as error:
             said = " ".join(str(error).split())[:300]
@@ -305,6 +338,20 @@ def _completion(output: Any, *, text: str, finish_reason: str | None = None, **m
         completion_tokens=len(answer.token_ids),
         **more,
     )
+
+
+async def _last(request: Any) -> Any:
+    return [output async for output in request][-1]
+
+
+def _cancelled() -> bool:
+    """Tell whether this task is to end, and not only what it waited for."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+def _closed() -> ModelError:
+    return ModelError("the engine was closed during the call", kind="engine")
 
 
 def _died(processes: Processes) -> ModelError:

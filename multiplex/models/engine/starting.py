@@ -22,7 +22,7 @@ from multiplex.models.engine.watchdog import watch
 __all__ = ["LESS_MEMORY", "Processes", "explain_failure", "first_error", "need_vllm"]
 
 LESS_MEMORY = (
-    "try --engine-arg max_model_len=8192, quantization=fp8_per_tensor, another gpu_memory_utilization than 0.9, or "
+    "try --engine-arg max_model_len=8192, quantization=fp8_per_tensor, another gpu_memory_utilization, or "
     "tensor_parallel_size=2 to spread the model over two GPUs"
 )
 

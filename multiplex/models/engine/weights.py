@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from multiplex.errors import ContentError
+from multiplex.models.engine.chat import read_template
 
-__all__ = ["fetch", "find_folder", "revision_of"]
+__all__ = ["fetch", "find_local", "revision_of"]
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _CONFIGS = ("config.json", "params.json")
@@ -32,8 +34,12 @@ _NOT_IN_THE_TEXT = {
 """Options that change how fast a text comes, not which."""
 
 
-def find_folder(model: str) -> Path | None:
-    """Return the folder that a model names, or None for a name on the hub.
+_BESIDE = ("tokenizer", "hf_config_path")
+"""Options that may name a folder or a file too."""
+
+
+def find_local(model: str) -> Path | None:
+    """Return the folder or the GGUF file that a model names, or None for a name on the hub.
 
     Raises:
         ContentError: there is no such folder, or no model in it.
@@ -41,7 +47,7 @@ def find_folder(model: str) -> Path | None:
     folder = Path(model).expanduser()
     if folder.is_file():
         if folder.suffix == ".gguf":
-            return None
+            return folder.absolute()  # not what a link leads to, which may be named otherwise
         raise ContentError(f"model {model!r}: needs to be a folder or a name on the hub, and is a file")
     if not folder.is_dir():
         if _HUB_NAME.fullmatch(model) and not model.startswith("."):
@@ -91,20 +97,42 @@ def fetch(model: str, options: Mapping[str, Any]) -> str | None:
     return Path(folder).name
 
 
-def revision_of(folder: Path | None, commit: str | None, options: Mapping[str, Any]) -> str:
-    """Return a text that differs wherever weights, vLLM or options would make a model write differently."""
-    state = f"files {_fingerprint(folder)}" if folder is not None else f"commit {commit or 'unknown'}"
+def revision_of(
+    local: Path | None, commit: str | None, options: Mapping[str, Any], *, template: str | None = None
+) -> str:
+    """Return a text that differs wherever weights, vLLM or options would make a model write differently.
+
+    Where nothing tells which weights they are (a bucket, or a name on the hub whose commit is not known),
+    it differs every time, so that an answer of other weights is never recalled.
+
+    Args:
+        local: the folder or the file with the weights, if they are here.
+        commit: the commit of the hub that they are from, if it is known.
+        options: vLLM's, and ours.
+        template: the chat template as text, where the one that `options` name was read already.
+
+    Raises:
+        ContentError: the chat template cannot be read.
+    """
+    if local is not None:
+        state = f"files {_fingerprint(local)}"
+    else:
+        state = f"commit {commit}" if commit is not None else f"unknown {uuid4().hex}"
     shaping: dict[str, Any] = {k: v for k, v in options.items() if k not in _NOT_IN_THE_TEXT}
-    template = shaping.get("chat_template")
-    if isinstance(template, str) and Path(template).is_file():
-        shaping["chat_template"] = hashlib.sha256(Path(template).read_bytes()).hexdigest()[:16]
+    template = template or read_template(shaping.get("chat_template"))
+    if template is not None:
+        shaping["chat_template"] = hashlib.sha256(template.encode()).hexdigest()[:16]
+    for name in _BESIDE:
+        if isinstance(shaping.get(name), str) and (path := Path(shaping[name])).exists():
+            shaping[name] = [shaping[name], _fingerprint(path)]
     said = json.dumps(shaping, sort_keys=True, default=str)
     return f"{state}, vllm {_vllm_version()}" + (f", {said}" if shaping else "")
 
 
-def _fingerprint(folder: Path) -> str:
+def _fingerprint(local: Path) -> str:
     seen = hashlib.sha256()
-    for path in sorted({path for pattern in _FILES for path in folder.glob(pattern)}):
+    paths = [local] if local.is_file() else {path for pattern in _FILES for path in local.glob(pattern)}
+    for path in sorted(paths):
         facts = path.stat()
         seen.update(f"{path.name}\0{facts.st_size}\0".encode())
         seen.update(path.read_bytes() if facts.st_size <= _READ_WHOLE else str(facts.st_mtime_ns).encode())
