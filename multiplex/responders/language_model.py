@@ -42,7 +42,8 @@ class LanguageModelResponder:
     """Answer acts with a language model.
 
     A reply that does not fit is asked for once more; what still does not fit, and every failed
-    call, becomes a recorded failure. It never becomes text that another agent reads.
+    call, becomes a recorded failure. It never becomes text that another agent reads. Only a model that
+    has died, as an engine in this process may, raises its `ModelError` and so ends the run.
     """
 
     weighs = True
@@ -128,6 +129,10 @@ class LanguageModelResponder:
         try:
             completion = await self._model.complete(messages, sampling=sampling, schema=schema)
         except ModelError as error:
+            if (
+                error.kind == "died"
+            ):  # no other act will be answered either: the run is to be resumed, not to limp on
+                raise
             asking.took(time.perf_counter() - started)
             return Failure(kind=error.kind, reason=f"{self.name}: {error}")
         asking.heard(completion, time.perf_counter() - started)

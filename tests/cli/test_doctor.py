@@ -220,7 +220,7 @@ def test_free_whitespace_is_a_note_and_a_reply_full_of_it_is_bad() -> None:
         finding = found(base_url)["whitespace"]
     assert not finding.good
     assert (
-        '--structured-outputs-config \'{"backend": "xgrammar", "disable_any_whitespace": true}\''
+        '--structured-outputs-config \'{"backend": "guidance", "disable_any_whitespace": true}\''
         in finding.detail
     )
 

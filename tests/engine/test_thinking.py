@@ -84,7 +84,7 @@ def test_an_engine_that_dies_says_so_and_fails_every_call(thinker: Engine, runne
 
     for error in runner.run(ask_and_kill()):
         assert isinstance(error, ModelError)
-        assert error.kind == "engine"
+        assert error.kind == "died"
         assert str(error).startswith("vLLM's engine died")
     with pytest.raises(ModelError, match="vLLM's engine died"):
         runner.run(thinker.complete(CHAT, sampling=Sampling(seed=1)))

@@ -360,3 +360,11 @@ def test_a_served_model_answers_every_act() -> None:
     freely = [request for request in server.requests if "response_format" not in request]
     assert [request["max_tokens"] for request in freely] == [1]  # one letter
     assert all("json_schema" in r["response_format"] for r in server.requests if r not in freely)
+
+
+def test_a_model_that_has_died_ends_the_run_rather_than_fail_every_act() -> None:
+    def die(*asked: Any) -> str:
+        raise ModelError("vLLM's engine died", kind="died")
+
+    with pytest.raises(ModelError, match="engine died"):
+        perform(Scripted(die))

@@ -16,7 +16,7 @@ _START = (
     "start one: 'vllm serve NAME' (port 8000), 'llama-server -m FILE.gguf --port 8080', "
     "or 'ollama serve' (port 11434); or check --base-url"
 )
-_COMPACT = """--structured-outputs-config '{"backend": "xgrammar", "disable_any_whitespace": true}'"""
+_COMPACT = """--structured-outputs-config '{"backend": "guidance", "disable_any_whitespace": true}'"""
 
 
 class _Mark(BaseModel):

@@ -113,7 +113,7 @@ class Engine:
 
         Raises:
             ContentError: the engine cannot be started for a reason of the caller's.
-            ModelError: of kind too_long, empty, invalid_request, engine, memory or loop.
+            ModelError: of kind too_long, empty, invalid_request, engine, died, memory or loop.
         """
         await self.start()
         # A long prompt takes the tokenizer milliseconds, in which other calls go on; in one thread, since it is one.
@@ -357,4 +357,4 @@ def _closed() -> ModelError:
 def _died(processes: Processes) -> ModelError:
     why = first_error(processes.last_words())
     said = f"vLLM's engine died: {why}" if why else "vLLM's engine died, and did not say why"
-    return ModelError(f"{said}; if memory ran out, {LESS_MEMORY}", kind="engine")
+    return ModelError(f"{said}; if memory ran out, {LESS_MEMORY}", kind="died")
