@@ -111,7 +111,7 @@ def run(
     no_cache: NoCache = False,
     engine_arg: EngineArg = None,
     no_scores: Annotated[
-        bool, typer.Option("--no-scores", help="Leave the scores out; no embeddings are needed then.")
+        bool, typer.Option("--no-scores", help="Leave the scores out, and the embeddings that they take.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Ask nothing: say how many acts and tokens it would take.")
