@@ -115,7 +115,8 @@ def _session(kind: Kind, folder: Path) -> Session:
 
 
 def _scenario() -> tuple[Scenario, Protocol]:
-    stages = ["open", {"exchange": {"rounds": 2}}, "poll", "articulate", "compare", "synthesise", "ratify"]
+    compare = {"compare": {"pairs_per_persona": 2}}
+    stages = ["open", {"exchange": {"rounds": 1}}, "poll", "articulate", compare, "synthesise", "ratify"]
     protocol = Protocol.model_validate({"name": "killed", "summary": "All stages.", "stages": stages})
     return load_scenario("eldercare"), protocol
 

@@ -32,7 +32,7 @@ BaseUrl = Annotated[
     list[str] | None,
     typer.Option(
         envvar="OPENAI_BASE_URL",
-        help="The endpoint of served models; NAME=URL for one of them; repeat for more.",
+        help="Where served models are, else https://api.openai.com/v1; NAME=URL for one of them; repeatable.",
         show_default=False,
     ),
 ]
@@ -110,9 +110,7 @@ def run(
     concurrency: Concurrency = None,
     no_cache: NoCache = False,
     engine_arg: EngineArg = None,
-    no_scores: Annotated[
-        bool, typer.Option("--no-scores", help="Leave the scores out, and the embeddings that they take.")
-    ] = False,
+    no_scores: Annotated[bool, typer.Option("--no-scores", help="Leave the scores out.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Ask nothing: say how many acts and tokens it would take.")
     ] = False,

@@ -34,6 +34,7 @@ class Live:
             self._labels["observer"] = "Observer"
         self._marks: dict[tuple[str, str], str] = {}
         self._said: dict[str, str] = {}
+        self._told: set[tuple[str, str]] = set()
         self._stage = ""
         self._shown = shown
         self._live: RichLive | None = None
@@ -66,7 +67,10 @@ class Live:
         elif isinstance(event, ActFinished):
             self._marks[event.speaker, event.stage] = "failed" if event.failure else "answered"
             self._said[event.speaker] = event.failure or _gist(event)
-            if event.failure and self._live is None:
+            if event.failure and self._live is None and (event.stage, event.failure) not in self._told:
+                self._told.add(
+                    (event.stage, event.failure)
+                )  # an endpoint that is gone says the same to everyone
                 self._console.print(safe(f"    {self._labels[event.speaker]}: {event.failure}", style="red"))
         if self._live is not None:
             self._live.update(self._table())

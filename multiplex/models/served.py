@@ -128,8 +128,9 @@ class Served:
             return ModelError(
                 f"serves no model {self._model!r}; {near_miss(self._model, known)}", kind="status"
             )
+        hint = "; its base URL often ends in /v1" if error.status_code == 404 and not told else ""
         return ModelError(
-            f"answered with status {error.status_code}" + (f": {told}" if told else ""), kind="status"
+            f"answered with status {error.status_code}" + (f": {told}" if told else hint), kind="status"
         )
 
     async def _models(self) -> list[str]:
