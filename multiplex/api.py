@@ -292,7 +292,7 @@ class Session:
         await self._pool.start(name for name in names if name)
 
     def _kept_options(self) -> dict[str, Any]:
-        return {name: value for name, value in self._engine.items() if "token" not in name}
+        return {name: value for name, value in self._engine.items() if name != "hf_token"}
 
     def _request(self, plan: _Plan) -> Request:
         return Request.of(
@@ -349,7 +349,7 @@ class Session:
             scores=plan.scores,
             on_event=on_event,
             hashes={} if silent else _role_hashes(),
-            model_details=self._pool.details(),
+            model_details=self._pool.details(responder.name for responder in plan.responders.values()),
             notice=ExtractiveResponder.notice if silent else None,
         )
 

@@ -116,8 +116,11 @@ class Unfinished:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             # It may be read by its owner alone, and so may what is in it.
             partial = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder.parent))
-            (partial / "request.json").write_text(text, encoding="utf-8", errors="backslashreplace")
-            os.replace(partial, self.folder)  # noqa: PTH105 (the rename of a folder, in one step)
+            try:
+                (partial / "request.json").write_text(text, encoding="utf-8", errors="backslashreplace")
+                os.replace(partial, self.folder)  # noqa: PTH105 (the rename of a folder, in one step)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
 
     def write(self, request: Request) -> None:
         """Write another request in place of the first, whole or not at all.

@@ -98,7 +98,7 @@ def test_a_run_is_resumed_with_the_content_that_it_began_with(tmp_path: Path) ->
 def test_no_key_is_written_down_and_nobody_else_may_read_it(tmp_path: Path) -> None:
     async def run() -> None:
         responder = stopping(2)
-        secrets: dict[str, Any] = {"api_key": "sesame", "engine": {"hf_token": "sesame"}}
+        secrets: dict[str, Any] = {"api_key": "sesame", "engine": {"hf_token": "sesame", "tokenizer": "open"}}
         async with Session(model=responder, embedder=Words(), **secrets) as session:
             await session.deliberate(SCENARIO, personas=PERSONAS, protocol=WHOLE, out=tmp_path)
 
@@ -107,6 +107,7 @@ def test_no_key_is_written_down_and_nobody_else_may_read_it(tmp_path: Path) -> N
     [left] = unfinished_runs(tmp_path)
     assert all(b"sesame" not in file.read_bytes() for file in left.folder.iterdir())
     assert left.folder.stat().st_mode & 0o077 == 0
+    assert left.request().engine == {"tokenizer": "open"}
 
 
 def test_what_is_finished_or_unknown_is_not_resumed(tmp_path: Path) -> None:

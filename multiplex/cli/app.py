@@ -180,7 +180,7 @@ def resume(
             cache=not no_cache,
             engine={**request.engine, **_engine_options(engine_arg)},
         )
-        resume_run(folder, options, as_json=as_json, quiet=quiet)
+        resume_run(folder, request, options, as_json=as_json, quiet=quiet)
 
 
 @app.command("list")

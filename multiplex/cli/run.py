@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from multiplex.deliberation.run import check_panel
 from multiplex.errors import ContentError, MultiplexError, near_miss
 from multiplex.responders.choose import model_names
 from multiplex.runs import Run, check_writable
-from multiplex.unfinished import Unfinished
+from multiplex.unfinished import Request, Unfinished
 
 __all__ = ["Options", "Outcome", "endpoints", "prepared", "resume_run", "run_all"]
 
@@ -71,13 +71,6 @@ class Outcome:
     scenario: Scenario
     run: Run | None = None
     error: str | None = None
-
-
-@dataclass(slots=True)
-class _Begun:
-    """The runs that have begun and have not ended."""
-
-    names: set[str] = field(default_factory=set)
 
 
 def endpoints(given: Sequence[str]) -> dict[str, str]:
@@ -142,7 +135,7 @@ def run_all(references: Sequence[str], options: Options, *, as_json: bool, quiet
     tables = prepared(references, options)
     check_writable(options.out)
     watched = not (as_json or quiet)
-    begun = _Begun()
+    begun: set[str] = set()  # the runs that have begun and have not ended
     gc.freeze()  # what is loaded by now stays to the end: the collector need not look through it again and again
     try:
         if len(tables) == 1:
@@ -151,7 +144,7 @@ def run_all(references: Sequence[str], options: Options, *, as_json: bool, quiet
             return 0
         outcomes = asyncio.run(_run_many(tables, options, begun, watched=watched, quiet=quiet))
     except BaseException:
-        _say_how_to_go_on(options.out / name for name in sorted(begun.names))
+        _say_how_to_go_on(options.out / name for name in sorted(begun))
         raise
     failures = sum(outcome.run is None for outcome in outcomes)
     if as_json:
@@ -163,9 +156,8 @@ def run_all(references: Sequence[str], options: Options, *, as_json: bool, quiet
     return failures
 
 
-def resume_run(folder: Path, options: Options, *, as_json: bool, quiet: bool) -> None:
+def resume_run(folder: Path, request: Request, options: Options, *, as_json: bool, quiet: bool) -> None:
     """Go on with a run that was cut off, and print it as `run` does."""
-    request = Unfinished(folder.parent, folder.name).request()
     panel, protocol = request.panel, request.stages
 
     async def go_on() -> Run:
@@ -182,7 +174,7 @@ def resume_run(folder: Path, options: Options, *, as_json: bool, quiet: bool) ->
 
 
 async def _run_one(
-    scenario: Scenario, panel: Panel, protocol: Protocol, options: Options, begun: _Begun, *, watched: bool
+    scenario: Scenario, panel: Panel, protocol: Protocol, options: Options, begun: set[str], *, watched: bool
 ) -> Run:
     with Live(scenario, panel, protocol, shown=watched) as live:
         async with _told(options.session()) as session:
@@ -193,7 +185,7 @@ async def _run_one(
                 seed=options.seed,
                 scores=options.scores,
                 out=options.out,
-                on_begin=begun.names.add,
+                on_begin=begun.add,
                 on_event=live.saw,
             )
 
@@ -201,7 +193,7 @@ async def _run_one(
 async def _run_many(
     tables: Sequence[tuple[Scenario, Panel, Protocol]],
     options: Options,
-    begun: _Begun,
+    begun: set[str],
     *,
     watched: bool,
     quiet: bool,
@@ -216,7 +208,7 @@ async def _run_many(
 
                     def begin(run: str) -> None:
                         name.append(run)
-                        begun.names.add(run)
+                        begun.add(run)
 
                     try:
                         run = await session.deliberate(
@@ -230,13 +222,13 @@ async def _run_many(
                             on_event=progress.saw if progress else None,
                         )
                     except Exception as error:  # whatever it is, it is this scenario's: the others go on
-                        begun.names.difference_update(name)
+                        begun.difference_update(name)
                         what = "" if isinstance(error, MultiplexError) else f"{type(error).__name__}: "
                         print(safe(f"error: {scenario.name}: {what}{error}").plain, file=sys.stderr)
                         _say_how_to_go_on(options.out / run for run in name)
                         outcome = Outcome(scenario, error=f"{what}{error}")
                     else:
-                        begun.names.difference_update(name)
+                        begun.difference_update(name)
                         # The table needs no transcript, and there may be very many runs.
                         brief: dict[str, Any] = {"transcript": (), "manifest": {}}
                         outcome = Outcome(scenario, run.model_copy(update=brief))

@@ -1,6 +1,7 @@
 """The models of a command, by name: each opened once, behind one bound on calls and one response cache."""
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -78,9 +79,13 @@ class ModelPool:
         kind = "vllm" if model.name.startswith("vllm:") else "openai"
         return Limited(model, concurrency=self._turnstiles[kind])
 
-    def details(self) -> dict[str, str]:
-        """Return, for every model that was opened, where it is or which state of it: what its name does not tell."""
-        return {name: revision() for name, revision in self._revisions.items()}
+    def details(self, names: Iterable[str]) -> dict[str, str]:
+        """Return, for those of these models that are ours, what the name does not tell: where, or which state of it.
+
+        What stands before an @ in an address, which may be a password, is left out.
+        """
+        known = {name: self._revisions[name]() for name in names if name in self._revisions}
+        return {name: re.sub(r"(?<=://)[^/@]*@", "", detail) for name, detail in known.items()}
 
     def at_once(self, name: str) -> int:
         """Return the most calls that may be in flight to a model of that name."""

@@ -129,9 +129,8 @@ class LanguageModelResponder:
         try:
             completion = await self._model.complete(messages, sampling=sampling, schema=schema)
         except ModelError as error:
-            if (
-                error.kind == "died"
-            ):  # no other act will be answered either: the run is to be resumed, not to limp on
+            # A dead model answers no other act either: the run is to be resumed, not to limp on.
+            if error.kind == "died":
                 raise
             asking.took(time.perf_counter() - started)
             return Failure(kind=error.kind, reason=f"{self.name}: {error}")
@@ -155,9 +154,8 @@ class LanguageModelResponder:
         if letters := act.letters():
             texts = {option.key: option.text for option in act.scenario.options}
             inputs["letters"] = [(letter, texts.get(key, key)) for letter, key in letters.items()]
-        if isinstance(
-            act, ProposeTransition
-        ):  # in one order for every card: what is proposed for varies last
+        # In one order for every card: what is proposed for varies last.
+        if isinstance(act, ProposeTransition):
             inputs["cards"] = sorted((act.card, *act.others), key=lambda card: card.id)
         parts = [self._once("common", "scenario", scenario=act.scenario)]
         if inputs.get("transcript"):

@@ -271,3 +271,9 @@ def test_closing_before_the_start_is_fine(folder: Path) -> None:
     assert engine.name == f"vllm:{folder}"
     assert engine.pids == ()
     asyncio.run(engine.aclose())
+
+
+def test_a_token_of_the_hub_is_no_part_of_what_is_recorded_of_a_model() -> None:
+    told = revision_of(None, "c0ffee", {"hf_token": "sesame", "dtype": "float32"})
+    assert "sesame" not in told
+    assert told == revision_of(None, "c0ffee", {"dtype": "float32"})

@@ -195,3 +195,10 @@ def test_an_engine_without_vllm_says_what_to_do() -> None:
 def test_a_bound_below_one_is_refused(concurrency: int) -> None:
     with pytest.raises(ContentError, match=f"^concurrency: needs to be at least 1, not {concurrency}$"):
         ModelPool(concurrency=concurrency)
+
+
+def test_what_is_recorded_of_a_model_is_where_it_is_without_a_password() -> None:
+    pool = ModelPool(base_url={"": "http://me:sesame@127.0.0.1:9/v1", "b": "http://127.0.0.1:8/v1"})
+    for name in ("openai:a", "openai:b"):
+        pool.named(name)
+    assert pool.details(["openai:a", "extractive"]) == {"openai:a": "http://127.0.0.1:9/v1"}

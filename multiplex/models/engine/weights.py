@@ -26,12 +26,13 @@ _NOT_IN_THE_TEXT = {
     "download_dir",
     "enable_log_requests",
     "gpu_memory_utilization",
+    "hf_token",
     "kv_cache_memory_bytes",
     "max_num_batched_tokens",
     "max_num_seqs",
     "use_tqdm_on_load",
 }
-"""Options that change how fast a text comes, not which."""
+"""Options that change whether and how fast a text comes, not which."""
 
 
 _BESIDE = ("tokenizer", "hf_config_path")
