@@ -99,7 +99,7 @@ class _Compiler:
         if kind == "boolean":
             return lambda draw: draw.below(4) == 0
         if kind in {"integer", "number"}:
-            least, most = int(schema.get("minimum", 0)), int(schema.get("maximum", 100))
+            least, most = max(1, int(schema.get("minimum", 1))), int(schema.get("maximum", 100))
             return lambda draw: least + draw.below(most - least + 1)
         return _always(None)
 
@@ -118,8 +118,6 @@ class _Compiler:
         fewest, most = schema.get("minItems", 0), schema.get("maxItems", 100)
         items = self._resolved(schema["items"])
         fields = items.get("properties", {})
-        if "option" in fields and "enum" in fields["option"]:
-            return self._weights(items, fields["option"]["enum"][:most])
         if "enum" in items:
             usual = 1
         elif items.get("type") == "string" or (fields and (fewest or "to" in fields)):
@@ -128,12 +126,6 @@ class _Compiler:
             usual = 0  # whatever it would hold, such as groups of cards, a list of none is true
         write, count = self.writer(items), min(max(fewest, usual), most)
         return lambda draw: [write(draw) for _ in range(count)]
-
-    def _weights(self, items: Mapping[str, Any], options: list[str]) -> _Writer:
-        write = self._object(items)
-        return lambda draw: [
-            {**write(draw), "option": option, "weight": 1 + draw.below(100)} for option in options
-        ]
 
 
 def _always(value: Any) -> _Writer:

@@ -145,8 +145,7 @@ class Short:
             narrowed["minimum"] = max(1, narrowed.get("minimum", 1))  # a stance of nothing but zeros is none
         if narrowed.get("type") == "array":
             of_lists = narrowed["items"].get("type") == "array"  # which cards are one: none are
-            stance = str(narrowed["items"].get("$ref")).endswith("Support")  # no option may stand twice
-            fewest = 1 if stance else max(2, narrowed.get("minItems", 0))
+            fewest = max(2, narrowed.get("minItems", 0))
             narrowed["maxItems"] = 0 if of_lists else min(narrowed["maxItems"], fewest)
             narrowed["minItems"] = narrowed["maxItems"]
         return narrowed

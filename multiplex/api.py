@@ -76,7 +76,7 @@ class Session:
     Args:
         model: `extractive`, `openai:NAME`, `vllm:NAME`, a `Model`, or a `Responder` of your own. It
             speaks for everyone for whom neither the scenario nor the persona's file names another.
-        base_url: the endpoint of served models, else the `openai` client's own default; or endpoints
+        base_url: the endpoint of served models, else `OPENAI_BASE_URL`, else OpenAI's own; or endpoints
             by model name, '' standing for all others.
         api_key: the key of served models, if they need one.
         timeout: seconds that one call to a served model may take.

@@ -37,7 +37,6 @@ from multiplex.acts import (
     References,
     Rejoinder,
     Respond,
-    Support,
     Synthesis,
     Synthesise,
     TakePosition,
@@ -201,7 +200,7 @@ class _Rehearsal:
 
 def _reply(act: Act[Any], room: int, *, most: bool) -> BaseModel:
     """Return a reply that passes the act's own check, of about `room` characters where its fields allow."""
-    stance = tuple(Support(option=option.key, weight=1) for option in act.scenario.options)
+    stance = {option.key: 1 for option in act.scenario.options}
 
     def text(longest: int, share: float = 0.8) -> str:
         return ("word " * (max(5, min(longest, round(room * share))) // 5)).strip()

@@ -287,7 +287,7 @@ class _Author:
         if kind == "boolean":
             return self._random.random() < 0.3
         if kind == "integer":
-            return self._random.randint(schema.get("minimum", 0), schema.get("maximum", 100))
+            return self._random.randint(max(1, schema.get("minimum", 1)), schema.get("maximum", 100))
         if kind == "number":
             return self._random.uniform(schema.get("minimum", 0.0), schema.get("maximum", 1.0))
         return None
@@ -317,11 +317,6 @@ class _Author:
         fields = items.get("properties", {})
         if any("enum" not in fields[key] for key in _POINTS_ELSEWHERE if key in fields):
             return []
-        if "option" in fields:
-            return [
-                {**self._object(items), "option": option, "weight": self._random.randint(1, 100)}
-                for option in fields["option"]["enum"]
-            ]
         fewest, most = schema.get("minItems", 0), schema.get("maxItems", 4)
         count = self._random.randint(fewest, min(most, max(fewest, 3)))
         if "enum" in items:

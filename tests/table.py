@@ -41,7 +41,6 @@ from multiplex.acts import (
     Rejoinder,
     Respond,
     Responder,
-    Support,
     Synthesis,
     Synthesise,
     TakePosition,
@@ -256,9 +255,9 @@ def protocol(*stages: str | dict[str, dict[str, object]], quorum: float = 0.5) -
 _LEANS = {"miller": (80, 20), "sailor": (60, 40), "nurse": (30, 70)}
 
 
-def _stance(scenario: Scenario, name: str) -> tuple[Support, ...]:
+def _stance(scenario: Scenario, name: str) -> dict[str, int]:
     weights = _LEANS.get(name, (50, 50))
-    return tuple(Support(option=o.key, weight=w) for o, w in zip(scenario.options, weights, strict=False))
+    return {o.key: w for o, w in zip(scenario.options, weights, strict=False)}
 
 
 def answer(act: Act[Any], seed: int) -> BaseModel:

@@ -27,7 +27,6 @@ from multiplex.acts import (
     Reference,
     References,
     Respond,
-    Support,
     Synthesis,
     Synthesise,
     TakePosition,
@@ -133,11 +132,9 @@ def test_schemas_are_narrowed_to_the_values_that_there_are() -> None:
     keys = [c.key for c in MILLER.commitments]
     cards = ["miller.1", "sailor.1", "nurse.1"]
     assert enumerations(EVERY["take_position"]) == {
-        ".Support.option": ["keep", "stop"],
         ".Claim.commitment|0": keys,
     }
     assert enumerations(EVERY["reply"]) == {
-        ".Support.option": ["keep", "stop"],
         ".Point.to": ["nurse", "sailor"],
     }
     assert enumerations(EVERY["articulate_value"]) == {
@@ -159,8 +156,15 @@ def test_where_there_is_nothing_to_choose_from_the_list_has_to_be_empty() -> Non
     assert act.others() == []
     assert enumerations(act) == {}
     properties = act.schema()["properties"]
-    assert [properties[name]["maxItems"] for name in ("concedes", "objects", "stance")] == [0, 0, 0]
-    assert EVERY["reply"].schema()["properties"]["stance"]["maxItems"] > 0
+    assert [properties[name]["maxItems"] for name in ("concedes", "objects")] == [0, 0]
+    assert properties["stance"]["properties"] == {}
+
+
+def test_a_stance_gives_every_option_a_weight() -> None:
+    for name in ("take_position", "reply"):
+        stance = EVERY[name].schema()["properties"]["stance"]
+        assert stance["required"] == list(stance["properties"]) == ["keep", "stop"]
+        assert stance["properties"]["keep"] == {"maximum": 100, "minimum": 0, "type": "integer"}
 
 
 def test_narrowing_one_act_leaves_the_next_as_it_was() -> None:
@@ -188,12 +192,10 @@ def test_a_stance_names_options_that_there_are_each_once_and_at_least_one_with_w
     act, position = given(TakePosition)
 
     def stance(*weights: tuple[str, int]) -> Position:
-        supports = tuple(Support(option=option, weight=weight) for option, weight in weights)
-        changed: Position = position.model_copy(update={"stance": supports})
+        changed: Position = position.model_copy(update={"stance": dict(weights)})
         return changed
 
     assert complaint(act, stance(("swim", 3))) == "stance: option 'swim' is none of: keep, stop"
-    assert complaint(act, stance(("keep", 3), ("keep", 4))) == "stance: an option stands twice"
     nothing = "stance: give at least one option a weight above 0"
     assert complaint(act, stance(("keep", 0), ("stop", 0))) == nothing
     assert complaint(act, stance()) == nothing

@@ -11,7 +11,7 @@ from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
-import openai
+import aiohttp
 import pytest
 
 from multiplex.acts import Act, Failure, Ratify
@@ -116,12 +116,12 @@ def test_twenty_questions_at_once_share_one_client_and_one_bound_and_come_to_the
 ) -> None:
     clients = []
 
-    class Counted(openai.AsyncOpenAI):
+    class Counted(aiohttp.TCPConnector):
         def __init__(self, **given: Any) -> None:
             clients.append(self)
             super().__init__(**given)
 
-    monkeypatch.setattr(openai, "AsyncOpenAI", Counted)
+    monkeypatch.setattr(aiohttp, "TCPConnector", Counted)
     questions = [f"Should the bells ring at hour {hour}?" for hour in range(20)]
 
     async def ask(*, at_once: bool) -> list[Run]:

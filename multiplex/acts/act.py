@@ -67,18 +67,9 @@ def _schema(reply: type[BaseModel], choices: tuple[tuple[str, tuple[str, ...]], 
             continue
         if values or target["properties"][name].get("type") != "string":
             _narrow(target["properties"][name], list(values))
-            if place == "Support.option":
-                _weigh_all(schema, len(values))
         else:
             _forbid(schema, model)
     return schema
-
-
-def _weigh_all(schema: dict[str, Any], options: int) -> None:
-    """Make a stance give every option a weight."""
-    for part in schema["properties"].values():
-        if part.get("items") == {"$ref": "#/$defs/Support"}:
-            part["minItems"] = part["maxItems"] = options
 
 
 def _forbid(schema: dict[str, Any], model: str) -> None:
@@ -89,8 +80,14 @@ def _forbid(schema: dict[str, Any], model: str) -> None:
 
 
 def _narrow(field_schema: dict[str, Any], values: list[str]) -> None:
-    """Replace every free string below a field's schema by an enumeration."""
-    if field_schema.get("type") == "string":
+    """Replace every free string below a field's schema by an enumeration, and free keys by these, all of them."""
+    if field_schema.get("type") == "object":
+        for key in ("propertyNames", "maxProperties"):
+            field_schema.pop(key, None)
+        each = field_schema["additionalProperties"]
+        field_schema |= {"properties": dict.fromkeys(values, each), "required": values}
+        field_schema["additionalProperties"] = False
+    elif field_schema.get("type") == "string":
         if values:
             for key in ("minLength", "maxLength"):
                 field_schema.pop(key, None)

@@ -14,7 +14,6 @@ from multiplex.acts.replies import (
     Position,
     Ranking,
     Rejoinder,
-    Support,
     ValueArticulated,
     Verdict,
 )
@@ -48,7 +47,7 @@ class TakePosition(Act[Position]):
     def choices(self) -> Mapping[str, Sequence[str]]:
         """Narrow options and commitments to those there are."""
         return {
-            "Support.option": _option_keys(self.scenario),
+            "Position.stance": _option_keys(self.scenario),
             "Claim.commitment": _commitment_keys(self.persona),
         }
 
@@ -77,7 +76,7 @@ class Respond(Act[Rejoinder]):
 
     def choices(self) -> Mapping[str, Sequence[str]]:
         """Narrow options to those there are, and points to those who have spoken."""
-        return {"Support.option": _option_keys(self.scenario), "Point.to": self.others()}
+        return {"Rejoinder.stance": _option_keys(self.scenario), "Point.to": self.others()}
 
     def check(self, reply: BaseModel) -> None:
         """Check that options exist and that points are made to someone who spoke."""
@@ -185,14 +184,11 @@ class Rank(Act[Ranking]):
             raise ValueError(f"order: needs to name every number from 1 to {len(self.statements)} once")
 
 
-def _check_stance(stance: Sequence[Support], scenario: Scenario) -> None:
-    keys = [option.key for option in scenario.options]
-    for support in stance:
-        among(support.option, keys, "stance: option")
-    named = [support.option for support in stance]
-    if len(set(named)) != len(named):
-        raise ValueError("stance: an option stands twice")
-    if keys and not any(support.weight for support in stance):
+def _check_stance(stance: Mapping[str, int], scenario: Scenario) -> None:
+    keys = _option_keys(scenario)
+    for option in stance:
+        among(option, keys, "stance: option")
+    if keys and not any(stance.values()):
         raise ValueError("stance: give at least one option a weight above 0")
 
 

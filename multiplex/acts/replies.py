@@ -20,7 +20,6 @@ __all__ = [
     "Reference",
     "References",
     "Rejoinder",
-    "Support",
     "Synthesis",
     "ValueArticulated",
     "Verdict",
@@ -31,15 +30,12 @@ def _text(longest: int, shortest: int = 1) -> Any:
     return StringConstraints(strip_whitespace=True, min_length=shortest, max_length=longest)
 
 
+Stance = Annotated[dict[Annotated[str, _text(60)], Annotated[int, Field(ge=0, le=100)]], Field(max_length=12)]
+"""How far one is for each option, by its key; weights are relative, and all zero is no stance."""
+
+
 class _Reply(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Support(_Reply):
-    """How far a stance is for one option; weights are relative, and all zero is no stance."""
-
-    option: Annotated[str, _text(60)]
-    weight: Annotated[int, Field(ge=0, le=100)]
 
 
 class Claim(_Reply):
@@ -54,7 +50,7 @@ class Position(_Reply):
 
     statement: Annotated[str, _text(3000)]
     claims: Annotated[tuple[Claim, ...], Field(min_length=1, max_length=6)]
-    stance: Annotated[tuple[Support, ...], Field(max_length=12)]
+    stance: Stance
 
 
 class Point(_Reply):
@@ -70,7 +66,7 @@ class Rejoinder(_Reply):
     statement: Annotated[str, _text(3000)]
     concedes: Annotated[tuple[Point, ...], Field(max_length=6)]
     objects: Annotated[tuple[Point, ...], Field(max_length=6)]
-    stance: Annotated[tuple[Support, ...], Field(max_length=12)]
+    stance: Stance
     moved: bool
 
 

@@ -31,7 +31,14 @@ from multiplex.runs import Run, new_run_name
 
 __all__ = ["check_panel", "conduct"]
 
-_PACKAGES = ("multiplex-deliberation", "langgraph", "pydantic", "networkx", "sentence-transformers", "openai")
+_PACKAGES = (
+    "multiplex-deliberation",
+    "langgraph",
+    "pydantic",
+    "networkx",
+    "sentence-transformers",
+    "aiohttp",
+)
 
 
 def check_panel(protocol: Protocol, panel: Panel) -> None:

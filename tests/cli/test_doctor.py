@@ -354,7 +354,7 @@ def test_nothing_that_a_server_says_reaches_the_terminal_as_a_command() -> None:
 
 
 def test_a_server_that_never_answers_is_waited_for_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("multiplex.cli.doctor.endpoint._LONGEST", 0.2)
+    monkeypatch.setattr("multiplex.cli.doctor.served._LONGEST", 0.2)
     with endpoint("timeout") as server:
         findings = found(server.base_url, "test-model")
     assert "no answer within 0.2 s" in findings["model"].detail

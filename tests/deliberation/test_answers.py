@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from multiplex.acts import Act, Ballot, Dissent, Failure, Rank, Ratify, Respond, Support, Synthesise
+from multiplex.acts import Act, Ballot, Dissent, Failure, Rank, Ratify, Respond, Synthesise
 from multiplex.content.protocols import Protocol
 from multiplex.content.scenarios import Scenario
 from multiplex.deliberation.answers import answers_of, final_stances
@@ -49,7 +49,7 @@ def test_a_steered_answer_is_what_was_said_unheard_and_its_closing_what_was_said
 def swayed(act: Act[Any], seed: int) -> BaseModel | Failure:
     said = answer(act, seed)
     if isinstance(act, Respond) and act.persona is NURSE:
-        return said.model_copy(update={"stance": (Support(option="keep", weight=100),), "moved": True})
+        return said.model_copy(update={"stance": {"keep": 100}, "moved": True})
     if isinstance(act, Respond):
         return Failure(kind="tired", reason="has nothing to say")
     return said

@@ -20,7 +20,6 @@ from multiplex.acts import (
     Ranking,
     Ratify,
     Respond,
-    Support,
     Synthesise,
     TakePosition,
 )
@@ -291,7 +290,7 @@ def swaying(rounds: int, *, says_so: bool = False, by: int = 30) -> Script:
             weight = 30 + (by * (act.round % 2) if not says_so and moving else 0)
             if not says_so and not moving:
                 weight = 30 + by * (rounds % 2)
-            stance = (Support(option="keep", weight=weight), Support(option="stop", weight=100 - weight))
+            stance = {"keep": weight, "stop": 100 - weight}
             return said.model_copy(update={"stance": stance, "moved": says_so and moving})
         return said
 

@@ -189,7 +189,7 @@ def letters_without_logprobs(
     if sampling.choices:
         return Completion(text=f" {sampling.choices[0]}.")
     claim = '{"text": "So it is.", "commitment": null}'
-    stance = '[{"option": "keep", "weight": 1}, {"option": "stop", "weight": 3}]'
+    stance = '{"keep": 1, "stop": 3}'
     return f'{{"statement": "We wait.", "claims": [{claim}], "stance": {stance}}}'
 
 

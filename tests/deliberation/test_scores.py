@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from multiplex.acts import Act, Ballot, Failure, JudgeTransition, Ratify, Respond, Support, Verdict
+from multiplex.acts import Act, Ballot, Failure, JudgeTransition, Ratify, Respond, Verdict
 from multiplex.content.protocols import Protocol, load_protocol, protocol_names
 from multiplex.content.scenarios import Scenario
 from multiplex.deliberation.answers import answers_of
@@ -124,7 +124,7 @@ def test_group_aware_consensus_takes_the_options_that_openings_lean_to_for_group
     def of_one_mind(act: Act[Any], seed: int) -> BaseModel:
         said = marks(miller=7, sailor=7, nurse=7)(act, seed)
         assert isinstance(said, BaseModel)
-        keep = (Support(option="keep", weight=9),)
+        keep = {"keep": 9}
         return said.model_copy(update={"stance": keep}) if "stance" in type(said).model_fields else said
 
     alone = scored(WHOLE, of_one_mind)[0]["consensus"]["group_aware"]

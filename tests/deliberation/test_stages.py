@@ -37,14 +37,11 @@ def result(step: str, round: int, speaker: str, reply: dict[str, Any] | None) ->
 
 
 def test_shares_sum_to_one() -> None:
-    assert shares([{"option": "keep", "weight": 30}, {"option": "stop", "weight": 10}]) == {
-        "keep": 0.75,
-        "stop": 0.25,
-    }
+    assert shares({"keep": 30, "stop": 10}) == {"keep": 0.75, "stop": 0.25}
 
 
-@pytest.mark.parametrize("stance", [[], [{"option": "keep", "weight": 0}]])
-def test_a_stance_without_weight_is_no_stance(stance: list[dict[str, Any]]) -> None:
+@pytest.mark.parametrize("stance", [{}, {"keep": 0}])
+def test_a_stance_without_weight_is_no_stance(stance: dict[str, int]) -> None:
     assert shares(stance) is None
 
 

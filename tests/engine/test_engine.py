@@ -10,11 +10,12 @@ import pytest
 
 from multiplex.acts import Act
 from multiplex.api import adeliberate
+from multiplex.content.scenarios import Scenario
 from multiplex.errors import ContentError, ModelError
 from multiplex.models.base import Completion, Message, Sampling
 from multiplex.models.engine import Engine
 from tests.engine.conftest import OPTIONS, check_run
-from tests.table import OPEN_QUESTION, PERSONAS, Words, every_act
+from tests.table import OPEN_QUESTION, PERSONAS, SCENARIO, Words, every_act
 
 CHAT: list[Message] = [
     {"role": "system", "content": "Answer briefly."},
@@ -187,11 +188,25 @@ def test_another_event_loop_is_refused(engine: Engine) -> None:
     assert caught.value.kind == "loop"
 
 
-def test_a_panel_deliberates_from_end_to_end(engine: Engine, runner: asyncio.Runner) -> None:
+@pytest.mark.parametrize("scenario", [SCENARIO, OPEN_QUESTION], ids=["options", "open"])
+def test_a_panel_deliberates_from_end_to_end(
+    scenario: Scenario, engine: Engine, runner: asyncio.Runner
+) -> None:
     run = runner.run(
-        adeliberate(OPEN_QUESTION, personas=PERSONAS, model=engine, seed=1, embedder=Words(), concurrency=8)
+        adeliberate(scenario, personas=PERSONAS, model=engine, seed=1, embedder=Words(), concurrency=8)
     )
     check_run(run)
+    if scenario.options:
+        assert run.answers.distribution is not None
+        assert run.answers.distribution["logprobs"] is not None
+
+
+LONG = {
+    "type": "object",
+    "properties": {"text": {"type": "string", "minLength": 12_000, "maxLength": 14_000}},
+    "required": ["text"],
+    "additionalProperties": False,
+}
 
 
 def test_closing_fails_the_calls_in_flight_and_the_next_call_starts_again(tiny: Path) -> None:
@@ -209,7 +224,9 @@ def test_closing_fails_the_calls_in_flight_and_the_next_call_starts_again(tiny: 
 
     def ask(count: int) -> list[asyncio.Task[Completion]]:
         return [
-            asyncio.create_task(engine.complete(CHAT, sampling=Sampling(seed=seed, max_tokens=16_000)))
+            asyncio.create_task(
+                engine.complete(CHAT, sampling=Sampling(seed=seed, max_tokens=16_000), schema=LONG)
+            )
             for seed in range(count)
         ]
 

@@ -208,7 +208,9 @@ def test_the_schema_is_narrowed_to_what_there_is() -> None:
 
     perform(Scripted(script))
     definitions = seen[0]["$defs"]
-    assert definitions["Support"]["properties"]["option"]["enum"] == ["keep", "stop"]
+    stance = seen[0]["properties"]["stance"]
+    assert list(stance["properties"]) == stance["required"] == ["keep", "stop"]
+    assert stance["additionalProperties"] is False
     commitment = definitions["Claim"]["properties"]["commitment"]["anyOf"]
     assert {"enum", "type"} <= set(commitment[0])
     assert commitment[0]["enum"] == ["mill_stream", "honest_measure", "slow_stone"]
@@ -229,7 +231,7 @@ def test_temperature_and_length_are_the_roles_and_the_seed_is_the_acts() -> None
     assert seen[-1].temperature == 0.0
 
 
-BAD = json.dumps({**json.loads(GOOD), "stance": [{"option": "swim", "weight": 9}]})
+BAD = json.dumps({**json.loads(GOOD), "stance": {"swim": 9}})
 
 
 @pytest.mark.parametrize(

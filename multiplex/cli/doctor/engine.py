@@ -6,10 +6,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from multiplex.cli.doctor.endpoint import at, count, short
+from multiplex.cli.doctor.endpoint import count
 from multiplex.cli.doctor.finding import Finding, bad, context_length, note, ok
 from multiplex.cli.doctor.installation import package_version
 from multiplex.errors import ContentError
+from multiplex.models.endpoint import at, short
 
 __all__ = ["examine_engine"]
 

@@ -31,8 +31,7 @@ def examine_model(
         if kind == "vllm" and name:
             return examine_engine(name, engine_args)
         if kind == "openai" and name:
-            Served(name, base_url=base_url)  # refuses an address that is none
-            return asyncio.run(examine_served(name, base_url or "https://api.openai.com/v1", api_key))
+            return asyncio.run(examine_served(name, Served(name, base_url=base_url).endpoint, api_key))
         if ModelPool().named(model) is None:
             return [ok("model", f"{model}: needs no language model")]
     except MultiplexError as error:

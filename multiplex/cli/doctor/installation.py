@@ -25,7 +25,7 @@ def _python() -> Finding:
 
 
 def _packages() -> Finding:
-    names = ("langgraph", "pydantic", "networkx", "sentence-transformers", "torch", "openai")
+    names = ("langgraph", "pydantic", "networkx", "sentence-transformers", "torch", "aiohttp")
     found = {name: package_version(name) for name in names}
     missing = [name for name, number in found.items() if number is None]
     if missing:

@@ -6,12 +6,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from multiplex.cli.doctor.endpoint import Said, Server, at, count, short
+from multiplex.cli.doctor.endpoint import Said, Server, count
 from multiplex.cli.doctor.finding import Finding, bad, context_length, note, ok
 from multiplex.errors import ModelError, near_miss
+from multiplex.models.endpoint import Endpoint, at, short
 
 __all__ = ["examine_served"]
 
+_LONGEST = 10.0
+"""How many seconds one request may take."""
 _START = (
     "start one: 'vllm serve NAME' (port 8000), 'llama-server -m FILE.gguf --port 8080', "
     "or 'ollama serve' (port 11434); or check --base-url"
@@ -37,36 +40,40 @@ class _Probe(BaseModel):
 
 async def examine_served(name: str, base_url: str, api_key: str | None) -> list[Finding]:
     """Look at a served model, with one question after another."""
-    import aiohttp
-
     from multiplex.content.roles import load_roles
 
     system = load_roles()["common", "rules"].render()
-    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    async with aiohttp.ClientSession(headers=headers, trust_env=True) as session:
-        server = Server(session, name, base_url.rstrip("/"), system)
-        try:
-            cards: list[dict[str, Any]] | ModelError = _cards(await server.ask(f"{server.base_url}/models"))
-        except ModelError as error:
-            cards = error
-        if isinstance(cards, ModelError) and cards.kind in {"refused", "timeout"}:
-            return [bad("model", f"openai:{name} at {base_url}: {cards}; {_START}")]
-        listed = _listed(name, cards)
-        try:
-            said = await server.say("Reply with the word yes.", max_tokens=8)
-        except ModelError as error:
-            known = [] if listed.good and not listed.note else [listed]
-            return [bad("model", f"openai:{name} at {base_url}: {error}; {_why(error)}"), *known]
-        server.thinks = bool(said.thought) or said.text.lstrip().startswith("<think>")
-        findings = [ok("model", f"openai:{name} at {base_url}: answers"), listed]
-        card = next((card for card in _known(cards) if card["id"] == name), {})
-        findings.append(await _context(server, card))
-        findings += await _schema(server)
-        findings += await _sampling(server)
-        findings.append(await _choices(server))
-        if server.thinks:
-            findings.append(_thinking(said))
-        return findings
+    endpoint = Endpoint(base_url, api_key=api_key, timeout=_LONGEST, retries=0)
+    try:
+        return await _examine(Server(endpoint, name, system))
+    finally:
+        await endpoint.aclose()
+
+
+async def _examine(server: Server) -> list[Finding]:
+    name, base_url = server.name, server.endpoint.base_url
+    try:
+        cards: list[dict[str, Any]] | ModelError = _cards(await server.models())
+    except ModelError as error:
+        cards = error
+    if isinstance(cards, ModelError) and cards.kind in {"refused", "timeout"}:
+        return [bad("model", f"openai:{name} at {base_url}: {cards}; {_START}")]
+    listed = _listed(name, cards)
+    try:
+        said = await server.say("Reply with the word yes.", max_tokens=8)
+    except ModelError as error:
+        known = [] if listed.good and not listed.note else [listed]
+        return [bad("model", f"openai:{name} at {base_url}: {error}; {_why(error)}"), *known]
+    server.thinks = bool(said.thought) or said.text.lstrip().startswith("<think>")
+    findings = [ok("model", f"openai:{name} at {base_url}: answers"), listed]
+    card = next((card for card in _known(cards) if card["id"] == name), {})
+    findings.append(await _context(server, card))
+    findings += await _schema(server)
+    findings += await _sampling(server)
+    findings.append(await _choices(server))
+    if server.thinks:
+        findings.append(_thinking(said))
+    return findings
 
 
 def _cards(answer: Any) -> list[dict[str, Any]]:
@@ -139,7 +146,7 @@ async def _context_length(server: Server, card: Mapping[str, Any]) -> tuple[int 
     )
     for path, read, told in places:
         try:
-            if size := read(await server.ask(f"{server.root}{path}")):
+            if size := read(await server.ask(path)):
                 return size, told
         except ModelError:
             continue

@@ -1,6 +1,6 @@
 """A step: some acts asked at once, and what is made of the replies. A stage is one or more of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,9 +69,9 @@ def replies(state: State, step: str, round: int) -> list[tuple[Plain, Plain]]:
     return [(r, r["reply"]) for r in results_of(state, step, round) if r["reply"] is not None]
 
 
-def shares(stance: Sequence[Plain]) -> dict[str, float] | None:
+def shares(stance: Mapping[str, int]) -> dict[str, float] | None:
     """Return a stance's weights as shares that sum to 1; None where it has no weight."""
-    total = sum(support["weight"] for support in stance)
+    total = sum(stance.values())
     if not total:
         return None
-    return {support["option"]: support["weight"] / total for support in stance}
+    return {option: weight / total for option, weight in stance.items()}

@@ -20,7 +20,6 @@ from multiplex.acts import (
     Ratify,
     Rejoinder,
     Respond,
-    Support,
     TakePosition,
     Turn,
     ValueArticulated,
@@ -117,7 +116,7 @@ def take_position(relevance: Relevance, act: TakePosition, seed: int) -> Positio
     return Position(
         statement=fitted("\n\n".join(paragraphs), 3000),
         claims=tuple(Claim(text=c.statement, commitment=c.key) for c in chosen),
-        stance=_supports(stance),
+        stance=_weights(stance),
     )
 
 
@@ -172,7 +171,7 @@ def reply(relevance: Relevance, act: Respond, seed: int) -> Rejoinder:
         statement=fitted("\n\n".join(paragraphs), 3000) or "I have nothing to add.",
         concedes=concedes,
         objects=objects,
-        stance=_supports(stance),
+        stance=_weights(stance),
         moved=_leads(stance) != _leads(before or {}) if before else False,
     )
 
@@ -293,8 +292,8 @@ def _text(card: ValuesCard) -> str:
     return f"{card.title}. {card.description}"
 
 
-def _supports(stance: dict[str, float]) -> tuple[Support, ...]:
-    return tuple(Support(option=key, weight=round(100 * share)) for key, share in stance.items())
+def _weights(stance: dict[str, float]) -> dict[str, int]:
+    return {option: round(100 * share) for option, share in stance.items()}
 
 
 def _leads(stance: dict[str, float]) -> str | None:
