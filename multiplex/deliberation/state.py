@@ -97,5 +97,5 @@ def results_of(state: Mapping[str, Any], step: str, round: int | None = None) ->
 
 def turns_of(state: Mapping[str, Any], speaker: str | None = None) -> tuple[Turn, ...]:
     """Return the transcript, or one speaker's part in it."""
-    turns = (Turn.model_validate(turn) for turn in state.get("turns", []))
-    return tuple(turn for turn in turns if speaker is None or turn.speaker == speaker)
+    told = (turn for turn in state.get("turns", []) if speaker is None or turn["speaker"] == speaker)
+    return tuple(Turn.model_validate(turn) for turn in told)
