@@ -17,6 +17,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Send
 
 from multiplex.acts import Performed, Usage
+from multiplex.background import in_background
 from multiplex.content.protocols import (
     Answer,
     Articulate,
@@ -191,7 +192,7 @@ def _result(step: Step, task: Task, act: str, seed: int, performed: Performed[An
 
 
 def _settle(step: Step, quorum: float) -> _Settle:
-    # Nothing in it waits; but a function that is not asynchronous is sent to a thread by LangGraph.
+    # Asynchronous also where nothing in it waits: LangGraph sends any other function to a thread.
     async def settle(state: State, *, runtime: Runtime[Context]) -> Update:
         round = last_round(state, step.label)
         # A step that had nobody to ask comes here too; what it was told in an earlier round is settled already.
@@ -200,6 +201,8 @@ def _settle(step: Step, quorum: float) -> _Settle:
         answered = [result for result in results if result["reply"] is not None]
         runtime.stream_writer(StepFinished(step.stage, step.label, round, len(results), len(answered)))
         _check_quorum(step, results, runtime.context, quorum)
+        if step.embeds:
+            return await in_background(step.settle, state, runtime.context, round)
         return step.settle(state, runtime.context, round)
 
     return settle

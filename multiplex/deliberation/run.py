@@ -92,7 +92,7 @@ async def conduct(
         NoQuorumError: too few of the panel answered a stage.
     """
     check_panel(protocol, panel)
-    context = Context(scenario=scenario, panel=panel, seed=seed, responders=responders)
+    context = Context(scenario=scenario, panel=panel, seed=seed, responders=responders, embed=embedder.embed)
     clock = time.perf_counter()
     run = run or new_run_name(scenario.name)
     created = created or datetime.now(UTC).isoformat(timespec="seconds")

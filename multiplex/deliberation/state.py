@@ -1,7 +1,7 @@
 """What the graph holds: plain data only, so that it can be checkpointed."""
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypedDict, cast
 
@@ -9,6 +9,7 @@ from multiplex.acts import Responder, Turn
 from multiplex.content.panels import Panel
 from multiplex.content.personas import Persona
 from multiplex.content.scenarios import Scenario
+from multiplex.embedding import Vectors
 
 __all__ = ["Context", "Plain", "State", "Task", "Update", "results_of", "turns_of"]
 
@@ -64,6 +65,8 @@ class Context:
     seed: int
     responders: Mapping[str, Responder]
     """By persona name, `moderator` and `observer`."""
+    embed: Callable[[Sequence[str]], Vectors] | None = None
+    """Unit vectors of texts, one row a text; None where nothing is embedded."""
     _seen: dict[str, Any] = field(default_factory=dict)
     """The state as it stood when the step that is under way began."""
 

@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from statistics import NormalDist
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Counts", "Edge", "Thresholds", "entropy_bits"]
+__all__ = ["PROFILES", "Counts", "Edge", "Interval", "Profile", "Thresholds", "entropy_bits"]
+
+Profile = Literal["multiplex", "dft"]
 
 
 class _Frozen(BaseModel):
@@ -14,26 +17,46 @@ class _Frozen(BaseModel):
 
 
 class Thresholds(_Frozen):
-    """When an edge is kept: all three must hold. `profile` names the rules, so that others can follow."""
+    """When an edge is kept: all three must hold. `profile` names the rules that edges were made by.
 
-    profile: Literal["multiplex"] = "multiplex"
+    `dft` pools contexts and takes the entropy over five counts, impressions among them (up to log2 5);
+    `multiplex` keeps contexts apart and takes it over the four verdicts (up to 2).
+    """
+
+    profile: Profile = "multiplex"
     min_wiser: Annotated[int, Field(ge=1)] = 2
     min_likelihood: Annotated[float, Field(gt=0, le=1)] = 0.33
-    max_entropy: Annotated[float, Field(ge=0, le=2)] = 1.5
+    max_entropy: Annotated[float, Field(ge=0, le=math.log2(5))] = 1.5
+
+
+PROFILES: dict[Profile, Thresholds] = {
+    "multiplex": Thresholds(),
+    "dft": Thresholds(profile="dft", max_entropy=1.69),
+}
+"""The thresholds of each profile; those of `dft` are the published ones."""
+
+
+class Interval(NamedTuple):
+    """Where a number lies with the stated confidence; `level` lies in (0, 1)."""
+
+    low: float
+    high: float
+    level: float
 
 
 class Counts(_Frozen):
     """How often a move was judged what; `less_wise` counts the reversed move judged wiser.
 
-    `impressions` is how often this very move was asked about: wiser + not_wiser + unsure + abstained.
+    `impressions` is how often this very move was asked about (wiser + not_wiser + unsure + abstained); under
+    the profile `dft` it is how often either direction got a verdict, as published.
     """
 
-    wiser: int = 0
-    not_wiser: int = 0
-    less_wise: int = 0
-    unsure: int = 0
-    abstained: int = 0
-    impressions: int = 0
+    wiser: Annotated[int, Field(ge=0)] = 0
+    not_wiser: Annotated[int, Field(ge=0)] = 0
+    less_wise: Annotated[int, Field(ge=0)] = 0
+    unsure: Annotated[int, Field(ge=0)] = 0
+    abstained: Annotated[int, Field(ge=0)] = 0
+    impressions: Annotated[int, Field(ge=0)] = 0
 
     @property
     def total(self) -> int:
@@ -45,24 +68,49 @@ class Counts(_Frozen):
         """(wiser - less_wise) / total, in [-1, 1]; None without a verdict."""
         return (self.wiser - self.less_wise) / self.total if self.total else None
 
-    @property
-    def entropy(self) -> float | None:
-        """Shannon entropy, base 2, of the four verdict counts, in [0, 2]; None without a verdict."""
-        return entropy_bits((self.wiser, self.not_wiser, self.unsure, self.less_wise))
+    def interval(self, level: float = 0.95) -> Interval | None:
+        """Return a confidence interval of the likelihood, within [-1, 1]; None without a verdict.
+
+        The likelihood is a difference of two shares of the same verdicts, so this is the adjusted Wald
+        interval for paired proportions: with one verdict added to either share and two to the total,
+        `d = p - q` and `d +- z sqrt((p + q - d^2) / (total + 2))`. Verdicts count as independent; those of
+        simulated judges that share a model are not, and the interval is then too narrow.
+
+        Source: Bonett and Price, Adjusted Wald Confidence Interval for a Difference of Binomial Proportions
+        Based on Paired Data, Journal of Educational and Behavioral Statistics 37 (2012).
+        """
+        if not self.total:
+            return None
+        n = self.total + 2
+        p, q = (self.wiser + 1) / n, (self.less_wise + 1) / n
+        reach = NormalDist().inv_cdf((1 + level) / 2) * math.sqrt((p + q - (p - q) ** 2) / n)
+        return Interval(max(-1.0, p - q - reach), min(1.0, p - q + reach), level)
+
+    def entropy(self, profile: Profile = "multiplex") -> float | None:
+        """Return the Shannon entropy of the counts, base 2; None without a verdict.
+
+        Over the four verdicts, in [0, 2]; under the profile `dft` over these and the impressions, as in the
+        published code, in [0, log2 5].
+        """
+        verdicts = (self.wiser, self.not_wiser, self.less_wise, self.unsure)
+        if not self.total:
+            return None
+        return entropy_bits((*verdicts, self.impressions) if profile == "dft" else verdicts)
 
 
 class Edge(_Frozen):
-    """One ordered pair of cards in one context.
+    """One ordered pair of cards: in one context, or in all that it was judged in (profile `dft`).
 
-    `likelihood` and `entropy` are those of the counts. `supporters` are the judges that said wiser,
-    `transitions` the ids of the cases they were given.
+    `likelihood`, `interval` and `entropy` are those of the counts. `supporters` are the judges that said
+    wiser, `transitions` the ids of the cases they were given.
     """
 
     source: str
     wiser: str
-    context: str
+    contexts: tuple[str, ...]
     counts: Counts
     likelihood: float | None
+    interval: Interval | None
     entropy: float | None
     kept: bool
     supporters: tuple[str, ...] = ()

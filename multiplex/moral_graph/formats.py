@@ -1,13 +1,14 @@
 """The moral graph in the shapes that others read."""
 
 import re
+from collections import Counter
 from itertools import groupby
 from typing import Any
 
 import networkx as nx
 
 from multiplex.moral_graph.cards import ValuesCard
-from multiplex.moral_graph.edges import Counts, Edge, entropy_bits
+from multiplex.moral_graph.edges import Counts, Edge
 from multiplex.moral_graph.graph import MoralGraph, to_networkx
 
 __all__ = ["to_dft_json", "to_graphml"]
@@ -54,36 +55,42 @@ def _value(card: ValuesCard, created: str | None) -> dict[str, Any]:
 
 
 def _edge(edges: list[Edge], reverse: list[Edge]) -> dict[str, Any]:
-    wiser = sum(edge.counts.wiser for edge in edges)
-    not_wiser = sum(edge.counts.not_wiser for edge in edges)
-    # From the reversed edges themselves: contexts are pooled, and they may have been asked in others.
-    less_wise = sum(edge.counts.wiser for edge in reverse)
-    unsure = sum(edge.counts.unsure for edge in edges)
-    asked = sum(edge.counts.impressions for edge in edges)
-    impressions = asked + sum(edge.counts.impressions for edge in reverse)
-    verdicts = Counts(wiser=wiser, not_wiser=not_wiser, less_wise=less_wise, unsure=unsure)
-    five = entropy_bits((wiser, not_wiser, less_wise, unsure, impressions)) if verdicts.total else None
+    tally, back = _verdicts(edges), _verdicts(reverse)
+    # Contexts are pooled, and the reversed move may have been asked about in others.
+    counts = Counts(
+        wiser=tally["wiser"],
+        not_wiser=tally["not_wiser"],
+        less_wise=back["wiser"],
+        unsure=tally["unsure"],
+        impressions=tally.total() + back.total(),
+    )
+    abstained = sum(edge.counts.abstained for edge in edges)
     return {
         "sourceValueId": edges[0].source,
         "wiserValueId": edges[0].wiser,
-        "contexts": [edge.context for edge in edges],
+        "contexts": [context for edge in edges for context in edge.contexts],
         "counts": {
-            "markedWiser": wiser,
-            "markedNotWiser": not_wiser,
-            "markedLessWise": less_wise,
-            "markedUnsure": unsure,
-            "impressions": impressions,
-            "asked": asked,
-            "abstained": sum(edge.counts.abstained for edge in edges),
+            "markedWiser": counts.wiser,
+            "markedNotWiser": counts.not_wiser,
+            "markedLessWise": counts.less_wise,
+            "markedUnsure": counts.unsure,
+            "impressions": counts.impressions,
+            "asked": tally.total() + abstained,
+            "abstained": abstained,
         },
         "summary": {
-            "wiserLikelihood": verdicts.likelihood,
-            "entropy": five,
-            "entropyOfVerdicts": verdicts.entropy,
+            "wiserLikelihood": counts.likelihood,
+            "entropy": counts.entropy("dft"),
+            "entropyOfVerdicts": counts.entropy(),
         },
         "kept": any(edge.kept for edge in edges),
-        "keptContexts": [edge.context for edge in edges if edge.kept],
+        "keptContexts": [context for edge in edges if edge.kept for context in edge.contexts],
     }
+
+
+def _verdicts(edges: list[Edge]) -> Counter[str]:
+    names = ("wiser", "not_wiser", "unsure")
+    return Counter({name: sum(getattr(edge.counts, name) for edge in edges) for name in names})
 
 
 def to_graphml(graph: MoralGraph, *, kept_only: bool = False) -> str:

@@ -1,21 +1,22 @@
 """From judgements to a moral graph."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import networkx as nx
 from pydantic import BaseModel, ConfigDict
 
 from multiplex.errors import near_miss
 from multiplex.moral_graph.cards import ValuesCard
-from multiplex.moral_graph.edges import Counts, Edge, Thresholds
+from multiplex.moral_graph.edges import PROFILES, Counts, Edge, Profile, Thresholds
 from multiplex.moral_graph.judgements import Judgement
 
 __all__ = ["MoralGraph", "aggregate", "to_networkx"]
 
 
 class MoralGraph(BaseModel):
-    """Values sorted by id, every judged edge sorted by source, wiser and context, and the thresholds."""
+    """Values sorted by id, every judged edge sorted by source, wiser and contexts, and the thresholds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -24,82 +25,113 @@ class MoralGraph(BaseModel):
     thresholds: Thresholds
 
 
+@dataclass(slots=True)
+class _Tally:
+    """What was said of one move: verdicts, contexts, those who said wiser, and the cases they were given."""
+
+    verdicts: Counter[str] = field(default_factory=Counter)
+    contexts: set[str] = field(default_factory=set)
+    supporters: set[str] = field(default_factory=set)
+    transitions: set[str] = field(default_factory=set)
+
+    def add(self, judgement: Judgement) -> None:
+        self.verdicts[judgement.verdict] += 1
+        self.contexts.add(judgement.context)
+        if judgement.transition:
+            self.transitions.add(judgement.transition)
+        if judgement.verdict == "wiser":
+            self.supporters.add(judgement.judge)
+
+
 def aggregate(
     cards: Iterable[ValuesCard],
     judgements: Iterable[Judgement],
     *,
-    min_wiser: int = 2,
-    min_likelihood: float = 0.33,
-    max_entropy: float = 1.5,
+    profile: Profile = "multiplex",
+    min_wiser: int | None = None,
+    min_likelihood: float | None = None,
+    max_entropy: float | None = None,
+    level: float = 0.95,
 ) -> MoralGraph:
-    """Count the judgements on every ordered pair and context that was asked about.
+    """Count the judgements on every ordered pair that was asked about, and keep the edges that pass.
 
         total      = wiser + not_wiser + unsure + less_wise          (abstentions are kept apart)
         likelihood = (wiser - less_wise) / total
-        entropy    = Shannon, base 2, over these four counts
         kept       = wiser >= min_wiser and likelihood >= min_likelihood and entropy <= max_entropy
 
     Where total is 0, likelihood and entropy are None and the edge is not kept. Edges that are not kept
     stay in the graph. A reversed judgement lowers an edge; it does not create one. The order of cards
-    and judgements does not matter.
+    and judgements does not matter. `level` is the confidence of the intervals on the likelihood.
 
-    After dft and values-tools (see arXiv 2404.10636), with two departures: contexts are not pooled,
-    and impressions are left out of the entropy, which brings its threshold from 1.69 to 1.5.
+    - `dft` is the published rule: contexts are pooled; impressions count the verdicts on both directions,
+      and are one of the five counts that the entropy (base 2) is taken over; 2, 0.33 and 1.69.
+    - `multiplex`: one edge a context; the entropy is taken over the four verdict counts; 2, 0.33 and 1.5.
+
+    A threshold that is given stands in the place of the profile's own. Linear in the judgements. Source:
+    arXiv 2404.10636, and the code that it came with (meaningalignment/dft, values-tools).
 
     Raises ValueError where a threshold is out of range, two cards share an id, or a judgement names no card.
     """
-    thresholds = Thresholds(min_wiser=min_wiser, min_likelihood=min_likelihood, max_entropy=max_entropy)
+    if not 0 < level < 1:
+        raise ValueError(f"level={level!r}: needs to lie between 0 and 1")
+    given = {"min_wiser": min_wiser, "min_likelihood": min_likelihood, "max_entropy": max_entropy}
+    chosen = PROFILES[profile].model_dump() | {
+        key: value for key, value in given.items() if value is not None
+    }
+    thresholds = Thresholds.model_validate(chosen)
     values = tuple(sorted(cards, key=lambda card: card.id))
     known = {card.id for card in values}
     if len(known) != len(values):
         raise ValueError("two cards have the same id; merge them first")
 
-    asked: defaultdict[tuple[str, str, str], list[Judgement]] = defaultdict(list)
+    pooled = profile == "dft"
+    tallies: dict[tuple[str, str, str], _Tally] = {}
     for judgement in judgements:
         for id_ in (judgement.source, judgement.wiser):
             if id_ not in known:
                 raise ValueError(f"a judgement names the card {id_!r}; {near_miss(id_, known)}")
-        asked[judgement.source, judgement.wiser, judgement.context].append(judgement)
+        key = (judgement.source, judgement.wiser, "" if pooled else judgement.context)
+        if key not in tallies:
+            tallies[key] = _Tally()
+        tallies[key].add(judgement)
 
-    edges = []
-    for (source, wiser, context), given in sorted(asked.items()):
-        reverse = asked.get((wiser, source, context), [])
-        edges.append(_edge(source, wiser, context, given, reverse, thresholds))
-    return MoralGraph(values=values, edges=tuple(edges), thresholds=thresholds)
+    edges = tuple(
+        _edge(key, tally, tallies.get((key[1], key[0], key[2]), _Tally()), thresholds, level)
+        for key, tally in sorted(tallies.items(), key=lambda item: item[0])
+    )
+    return MoralGraph(values=values, edges=edges, thresholds=thresholds)
 
 
 def _edge(
-    source: str,
-    wiser: str,
-    context: str,
-    given: Sequence[Judgement],
-    reverse: Sequence[Judgement],
-    thresholds: Thresholds,
+    key: tuple[str, str, str], tally: _Tally, reverse: _Tally, thresholds: Thresholds, level: float
 ) -> Edge:
-    verdicts = [judgement.verdict for judgement in given]
+    asked = tally.verdicts.total()
+    if thresholds.profile == "dft":
+        asked += reverse.verdicts.total() - tally.verdicts["abstained"] - reverse.verdicts["abstained"]
     counts = Counts(
-        wiser=verdicts.count("wiser"),
-        not_wiser=verdicts.count("not_wiser"),
-        less_wise=sum(judgement.verdict == "wiser" for judgement in reverse),
-        unsure=verdicts.count("unsure"),
-        abstained=verdicts.count("abstained"),
-        impressions=len(verdicts),
+        wiser=tally.verdicts["wiser"],
+        not_wiser=tally.verdicts["not_wiser"],
+        less_wise=reverse.verdicts["wiser"],
+        unsure=tally.verdicts["unsure"],
+        abstained=tally.verdicts["abstained"],
+        impressions=asked,
     )
-    likelihood, entropy = counts.likelihood, counts.entropy
+    likelihood, entropy = counts.likelihood, counts.entropy(thresholds.profile)
     return Edge(
-        source=source,
-        wiser=wiser,
-        context=context,
+        source=key[0],
+        wiser=key[1],
+        contexts=tuple(sorted(tally.contexts)),
         counts=counts,
         likelihood=likelihood,
+        interval=counts.interval(level),
         entropy=entropy,
         kept=likelihood is not None
         and entropy is not None
         and counts.wiser >= thresholds.min_wiser
         and likelihood >= thresholds.min_likelihood
         and entropy <= thresholds.max_entropy,
-        supporters=tuple(sorted({judgement.judge for judgement in given if judgement.verdict == "wiser"})),
-        transitions=tuple(sorted({judgement.transition for judgement in given})),
+        supporters=tuple(sorted(tally.supporters)),
+        transitions=tuple(sorted(tally.transitions)),
     )
 
 
@@ -109,14 +141,15 @@ def to_networkx(graph: MoralGraph, *, kept_only: bool = True) -> "nx.DiGraph[str
     The weight is the sum of the likelihoods over contexts: a value found wiser in two contexts counts
     twice. With `kept_only`, the nodes are the endpoints of kept edges, as in the published code, and
     weights are positive; otherwise all values are nodes, weights may be negative, and an edge on which
-    nobody gave a verdict is left out. Nodes carry `title`.
+    nobody gave a verdict is left out. An edge that was asserted and never judged, as in graphs that others
+    published, weighs 1. Nodes carry `title`.
     """
     titles = {card.id: card.title for card in graph.values}
     digraph: nx.DiGraph[str] = nx.DiGraph()
     if not kept_only:
         digraph.add_nodes_from((id_, {"title": title}) for id_, title in titles.items())
     for edge in graph.edges:
-        if edge.likelihood is None or (kept_only and not edge.kept):
+        if not edge.kept and (kept_only or edge.likelihood is None):
             continue
         for id_ in (edge.source, edge.wiser):
             digraph.add_node(id_, title=titles[id_])
@@ -126,8 +159,8 @@ def to_networkx(graph: MoralGraph, *, kept_only: bool = True) -> "nx.DiGraph[str
         digraph.add_edge(
             edge.source,
             edge.wiser,
-            weight=before["weight"] + edge.likelihood,
-            contexts=(*before["contexts"], edge.context),
+            weight=before["weight"] + (1.0 if edge.likelihood is None else edge.likelihood),
+            contexts=(*before["contexts"], *edge.contexts),
             kept=before["kept"] or edge.kept,
         )
     return digraph

@@ -40,10 +40,15 @@ class Transition(_Move):
 
 
 class Judgement(_Move):
-    """One judge's verdict on one transition; `seed` is that of the reply, null where there was none."""
+    """One judge's verdict on one move.
 
-    transition: str
+    `transition` is the id of the case that was judged and `seed` that of the reply, where there were
+    such; `time` is when, as the source writes it.
+    """
+
     judge: str
     verdict: Opinion
-    reason: str
+    transition: str = ""
+    reason: str = ""
     seed: int | None = None
+    time: str | None = None

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Iterable
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from multiplex.moral_graph.cards import ValuesCard
-from multiplex.moral_graph.edges import Counts, entropy_bits
+from multiplex.moral_graph.edges import Counts, Thresholds, entropy_bits
 from multiplex.moral_graph.graph import MoralGraph, aggregate, to_networkx
 from multiplex.moral_graph.judgements import Judgement, Opinion
 
@@ -105,7 +106,64 @@ def test_an_edge_is_kept_where_all_three_thresholds_hold(verdicts: list[Opinion]
 
 def test_contexts_are_not_pooled() -> None:
     graph = aggregate(CARDS, judged("ab", ["wiser"]) + judged("ab", ["wiser"], context="work"))
-    assert [(edge.context, edge.kept) for edge in graph.edges] == [("care", False), ("work", False)]
+    assert [(edge.contexts, edge.kept) for edge in graph.edges] == [(("care",), False), (("work",), False)]
+
+
+def test_the_published_rule_pools_contexts_and_counts_impressions_of_both_directions() -> None:
+    judgements = [
+        *judged("ab", ["wiser", "wiser", "unsure"]),
+        *judged("ab", ["wiser", "abstained"], context="work"),
+        *judged("ba", ["wiser", "not_wiser"], context="work"),
+    ]
+    there, back = aggregate(CARDS, judgements, profile="dft").edges
+    assert (there.source, there.wiser, there.contexts) == ("a", "b", ("care", "work"))
+    assert there.counts == Counts(wiser=3, less_wise=1, unsure=1, abstained=1, impressions=6)
+    assert back.counts == Counts(wiser=1, not_wiser=1, less_wise=3, impressions=6)
+    assert there.likelihood == pytest.approx(2 / 5)
+    assert there.entropy == pytest.approx(entropy_bits((3, 0, 1, 1, 6)))
+
+
+def test_the_published_case() -> None:
+    # meaningalignment.org/research/openai-dft-the-first-moral-graph: an edge of the published file.
+    judgements = judged("ab", ["wiser", "wiser", "wiser", "unsure"])
+    graph = aggregate(CARDS, judgements, profile="dft")
+    (edge,) = graph.edges
+    assert graph.thresholds == Thresholds(profile="dft", min_wiser=2, min_likelihood=0.33, max_entropy=1.69)
+    assert edge.counts == Counts(wiser=3, unsure=1, impressions=4)
+    assert edge.likelihood == 0.75
+    assert edge.entropy == pytest.approx(1.4056390622295665, abs=1e-12)
+    assert edge.kept
+
+
+@pytest.mark.parametrize("thresholds", [{"min_wiser": 5}, {"min_likelihood": 0.8}, {"max_entropy": 1.4}])
+def test_a_threshold_that_is_given_stands_in_the_place_of_the_profiles(thresholds: dict[str, Any]) -> None:
+    judgements = judged("ab", ["wiser", "wiser", "wiser", "unsure"])
+    assert not aggregate(CARDS, judgements, profile="dft", **thresholds).edges[0].kept
+
+
+def test_the_interval_of_a_likelihood() -> None:
+    # By hand: 3 wiser, 1 less wise of 6; p = 4/8, q = 2/8, d = 1/4, half-width z sqrt((6/8 - 1/16) / 8).
+    counts = Counts(wiser=3, less_wise=1, unsure=2)
+    found = counts.interval()
+    assert found is not None
+    half = 1.959963984540054 * math.sqrt((0.75 - 0.0625) / 8)
+    assert (found.low, found.high) == pytest.approx((0.25 - half, 0.25 + half))
+    assert found.level == 0.95
+    assert Counts(abstained=3).interval() is None
+
+
+@given(*[st.integers(0, 40)] * 4, st.floats(0.5, 0.99))
+def test_an_interval_stays_in_its_bounds_and_widens_with_the_level(
+    wiser: int, not_wiser: int, less_wise: int, unsure: int, level: float
+) -> None:
+    counts = Counts(wiser=wiser, not_wiser=not_wiser, less_wise=less_wise, unsure=unsure)
+    found, wider = counts.interval(level), counts.interval(0.995)
+    if found is None or wider is None:
+        assert counts.total == 0
+        return
+    assert -1 <= found.low <= found.high <= 1
+    assert wider.low <= found.low
+    assert found.high <= wider.high
 
 
 def test_a_reversed_judgement_in_another_context_does_not_count() -> None:
@@ -120,6 +178,8 @@ def test_judgements_on_unknown_cards_and_impossible_thresholds_are_refused() -> 
         aggregate([CARDS[0], CARDS[0]], [])
     with pytest.raises(ValueError, match="min_likelihood"):
         aggregate(CARDS, [], min_likelihood=0)
+    with pytest.raises(ValueError, match="level=1"):
+        aggregate(CARDS, [], level=1)
 
 
 def test_thresholds_are_recorded() -> None:

@@ -30,6 +30,8 @@ class Step:
     back: tuple[str, ...] = ()
     optional: bool = False
     """Whether the deliberation goes on although too few have answered."""
+    embeds: bool = False
+    """Whether `settle` embeds texts, and so is done in the background."""
 
     @property
     def label(self) -> str:
