@@ -23,7 +23,8 @@ from multiplex.deliberation.answers import answers_of
 from multiplex.deliberation.build import build, recursion_limit
 from multiplex.deliberation.checkpoints import checkpointer
 from multiplex.deliberation.events import Event
-from multiplex.deliberation.scores import classifier_for, moral_graph_of, scores_of
+from multiplex.deliberation.record import Record
+from multiplex.deliberation.scores import classifier_for, judgements_of, moral_graph_of, scores_of
 from multiplex.deliberation.state import Context, Plain
 from multiplex.embedding import Embedder
 from multiplex.errors import ContentError
@@ -101,9 +102,16 @@ async def conduct(
     graph, published = moral_graph_of(state)
     scored: Plain = {}
     if scores:
-        classifier = await in_background(classifier_for, panel, embedder)
+        record = Record.read(
+            state.get("results", []),
+            speakers=context.speakers,
+            options=[option.key for option in scenario.options],
+            seed=seed,
+            judgements=judgements_of(state),
+        )
+        classifier = await in_background(classifier_for, panel.pack, embedder)
         scored = await in_background(
-            scores_of, state, context, answers, graph, embed=embedder.embed, classifier=classifier
+            scores_of, record, answers, graph, embed=embedder.embed, classifier=classifier
         )
     model = " + ".join(dict.fromkeys(responders[name].name for name in sorted(responders)))
     names = tuple(persona.name for persona in panel.personas)

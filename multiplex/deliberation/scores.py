@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from multiplex.content.panels import Panel
 from multiplex.content.passages import neutral_sentences, passages
-from multiplex.deliberation.state import Context, Plain, results_of, turns_of
+from multiplex.content.personas import Pack
+from multiplex.deliberation.record import Record
+from multiplex.deliberation.state import Plain, results_of
 from multiplex.embedding import Embedder, Vectors
 from multiplex.moral_graph.cards import ValuesCard
 from multiplex.moral_graph.edges import Edge
@@ -46,9 +47,8 @@ _MOST_TRAINED = 8
 _TRAINED: dict[tuple[str, str], PerspectiveClassifier] = {}
 
 
-def classifier_for(panel: Panel, embedder: Embedder) -> PerspectiveClassifier:
-    """Return the default classifier, trained once a process on the commitments of the panel's pack."""
-    pack = panel.pack
+def classifier_for(pack: Pack, embedder: Embedder) -> PerspectiveClassifier:
+    """Return the default classifier, trained once a process on the commitments of a pack."""
     content = "".join(p.model_dump_json() for p in pack.personas) + repr((pack.perspectives, pack.lexicon))
     key = (embedder.name, hashlib.sha256(content.encode()).hexdigest())
     if key not in _TRAINED:
@@ -65,8 +65,7 @@ def classifier_for(panel: Panel, embedder: Embedder) -> PerspectiveClassifier:
 
 
 def scores_of(
-    state: Mapping[str, Any],
-    context: Context,
+    record: Record,
     answers: Answers,
     graph: MoralGraph | None,
     *,
@@ -81,19 +80,19 @@ def scores_of(
     }
     scores: Plain = {
         "perspective_entropy": entropies,
-        "consensus": _consensus(state, context, answers),
-        "agreement": _agreement(state),
+        "consensus": _consensus(record, answers),
+        "agreement": _agreement(record),
         "representation": {
             "overton": _representation(answers, answers.overton, embed),
             "consensus": _representation(
                 answers, answers.consensus.statement if answers.consensus else None, embed
             ),
         },
-        "dynamics": _dynamics(state, context),
+        "dynamics": _dynamics(record),
         "moral_graph": _graph_summary(graph),
     }
-    if "references" in state:
-        scores["observed"] = {"classifier": "observer", "references": state["references"]}
+    if record.references is not None:
+        scores["observed"] = {"classifier": "observer", "references": list(record.references)}
     found: Plain = rounded(scores)
     return found
 
@@ -167,7 +166,7 @@ def _entropy(text: str | None, classifier: PerspectiveClassifier, reason: str | 
     return found
 
 
-def _consensus(state: Mapping[str, Any], context: Context, answers: Answers) -> Plain:
+def _consensus(record: Record, answers: Answers) -> Plain:
     if answers.consensus is None:
         nothing = Score.undefined(answers.reasons["consensus"]).as_dict()
         return {"endorsement": nothing, "group_aware": nothing}
@@ -182,18 +181,17 @@ def _consensus(state: Mapping[str, Any], context: Context, answers: Answers) -> 
         if len(groups) > 1
         else Score.undefined("there are no two opinion groups (groups are the options that openings lean to)")
     )
-    first = {b["persona"]: b["endorsement"] for b in state.get("ballots", []) if b["round"] == 1}
     return {
         "endorsement": endorsement(ballots).as_dict(),
-        "first_draft": endorsement(first).as_dict(),
+        "first_draft": endorsement(record.ballots).as_dict(),
         "group_aware": group_aware.as_dict(),
     }
 
 
-def _agreement(state: Mapping[str, Any]) -> Plain:
+def _agreement(record: Record) -> Plain:
     units: dict[str, dict[str, str | float | None]] = {}
     counts = {"wiser": 0, "not_wiser": 0, "unsure": 0, "abstained": 0}
-    for judgement in judgements_of(state):
+    for judgement in record.judgements:
         counts[judgement.verdict] += 1
         verdict = None if judgement.verdict == "abstained" else judgement.verdict
         units.setdefault(judgement.transition, {})[judgement.judge] = verdict
@@ -218,17 +216,8 @@ def _representation(answers: Answers, text: str | None, embed: Embed) -> Plain:
     return representation(similarity, threshold=_CARRIED).as_dict()
 
 
-def _dynamics(state: Mapping[str, Any], context: Context) -> Plain:
-    turns = turns_of(state)
-    last = max((turn.round for turn in turns), default=-1)
-    rounds: list[dict[str, dict[str, float] | None]] = []
-    for number in range(last + 1):
-        heard = {turn.speaker: turn.stance for turn in turns if turn.round == number}
-        # Who says nothing in a round stands where it stood.
-        before: dict[str, dict[str, float] | None] = rounds[-1] if rounds else dict.fromkeys(context.speakers)
-        rounds.append({name: heard.get(name) or before[name] for name in context.speakers})
-    options = [option.key for option in context.scenario.options]
-    found: Plain = dynamics(rounds, options=options).as_dict()
+def _dynamics(record: Record) -> Plain:
+    found: Plain = dynamics(record.rounds, options=record.options).as_dict()
     return found
 
 

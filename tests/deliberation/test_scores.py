@@ -11,6 +11,7 @@ from multiplex.acts import Act, Ballot, Failure, JudgeTransition, Ratify, Respon
 from multiplex.content.protocols import Protocol, load_protocol, protocol_names
 from multiplex.content.scenarios import Scenario
 from multiplex.deliberation.answers import answers_of
+from multiplex.deliberation.record import Record
 from multiplex.deliberation.scores import (
     _MOST_TRAINED,
     _TRAINED,
@@ -47,8 +48,15 @@ def scored(
     context = Context(scenario=scenario, panel=PANEL, seed=7, responders={})
     answers = answers_of(state, context, stages, notice=None)
     graph, _ = moral_graph_of(state)
-    classifier = classifier_for(PANEL, WORDS)
-    return scores_of(state, context, answers, graph, embed=WORDS.embed, classifier=classifier), state
+    record = Record.read(
+        state.get("results", []),
+        speakers=context.speakers,
+        options=[option.key for option in scenario.options],
+        seed=7,
+        judgements=judgements_of(state),
+    )
+    classifier = classifier_for(PANEL.pack, WORDS)
+    return scores_of(record, answers, graph, embed=WORDS.embed, classifier=classifier), state
 
 
 WHOLE = protocol("open", "exchange", "articulate", "compare", "synthesise", "ratify", "observe")
@@ -222,14 +230,14 @@ def test_numbers_are_rounded_all_the_way_down() -> None:
 
 
 def test_a_classifier_is_trained_once_for_a_pack_and_anew_for_another() -> None:
-    assert classifier_for(PANEL, Words()) is classifier_for(PANEL, Words())
-    assert classifier_for(panel_of(MILLER, NURSE), WORDS) is not classifier_for(PANEL, WORDS)
+    assert classifier_for(PANEL.pack, Words()) is classifier_for(PANEL.pack, Words())
+    assert classifier_for(panel_of(MILLER, NURSE).pack, WORDS) is not classifier_for(PANEL.pack, WORDS)
 
 
 def test_only_so_many_classifiers_are_kept() -> None:
     embedder = Words()
     for number in range(12):
         embedder.name = f"words {number}"
-        last = classifier_for(PANEL, embedder)
+        last = classifier_for(PANEL.pack, embedder)
     assert len(_TRAINED) == _MOST_TRAINED
-    assert classifier_for(PANEL, embedder) is last
+    assert classifier_for(PANEL.pack, embedder) is last

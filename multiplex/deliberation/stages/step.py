@@ -1,14 +1,25 @@
 """A step: some acts asked at once, and what is made of the replies. A stage is one or more of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from multiplex.acts import Act
 from multiplex.content.personas import Persona
 from multiplex.deliberation.state import Context, Plain, State, Task, Update, results_of
+from multiplex.seeds import derive_seed
 
-__all__ = ["Step", "ask_panel", "heard", "last_round", "replies", "shares", "with_position"]
+__all__ = [
+    "Step",
+    "ask_panel",
+    "heard",
+    "last_round",
+    "order_shown",
+    "ranks_of",
+    "replies",
+    "shares",
+    "with_position",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,18 @@ def last_round(state: State, step: str) -> int:
 def replies(state: State, step: str, round: int) -> list[tuple[Plain, Plain]]:
     """Return (result, reply) for the acts of a round that were answered, in the order asked."""
     return [(r, r["reply"]) for r in results_of(state, step, round) if r["reply"] is not None]
+
+
+def order_shown(count: int, speaker: str, seed: int) -> list[int]:
+    """Return the order in which a persona is shown statements: against order bias, one of its own."""
+    return sorted(range(count), key=lambda i: derive_seed(seed, "show", speaker, i))
+
+
+def ranks_of(order: Sequence[int], speaker: str, seed: int) -> tuple[int, ...]:
+    """Return a rank from 0 for each statement, from the numbers, best first, of statements as they were shown."""
+    shown = order_shown(len(order), speaker, seed)
+    places = {shown[number - 1]: place for place, number in enumerate(order)}
+    return tuple(places[i] for i in range(len(order)))
 
 
 def shares(stance: Mapping[str, int]) -> dict[str, float] | None:

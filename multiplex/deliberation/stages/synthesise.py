@@ -7,9 +7,16 @@ method chooses.
 from multiplex.acts import Rank
 from multiplex.acts import Synthesise as SynthesiseAct
 from multiplex.content.protocols import Synthesise
-from multiplex.deliberation.stages.step import Step, ask_panel, heard, last_round, replies
-from multiplex.deliberation.state import Context, State, Task, Update, results_of, turns_of
-from multiplex.seeds import derive_seed
+from multiplex.deliberation.stages.step import (
+    Step,
+    ask_panel,
+    heard,
+    last_round,
+    order_shown,
+    ranks_of,
+    replies,
+)
+from multiplex.deliberation.state import Context, State, Task, Update, turns_of
 from multiplex.voting import schulze
 
 __all__ = ["steps"]
@@ -64,14 +71,9 @@ def _to_rank(state: State, context: Context) -> list[Task]:
     return ask_panel(state, context, 1) if len(state.get("drafts", [])) > 1 else []
 
 
-def _order(count: int, speaker: str, context: Context) -> list[int]:
-    """Return the order in which a persona is shown the candidates: against order bias, one of its own."""
-    return sorted(range(count), key=lambda i: derive_seed(context.seed, "show", speaker, i))
-
-
 def _rank(task: Task, state: State, context: Context) -> Rank:
     drafts = state["drafts"]
-    shown = _order(len(drafts), task["speaker"], context)
+    shown = order_shown(len(drafts), task["speaker"], context.seed)
     return Rank(
         scenario=context.scenario,
         persona=context.persona(task["speaker"]),
@@ -82,15 +84,10 @@ def _rank(task: Task, state: State, context: Context) -> Rank:
 
 def _ranked(state: State, context: Context, round: int) -> Update:
     drafts = state.get("drafts", [])
-    ballots: dict[str, list[int]] = {}
-    for result in results_of(state, "synthesise.rank"):
-        if result["reply"] is None:
-            continue
-        shown = _order(len(drafts), result["speaker"], context)
-        ranks = [0] * len(drafts)
-        for place, number in enumerate(result["reply"]["order"]):
-            ranks[shown[number - 1]] = place
-        ballots[result["speaker"]] = ranks
+    ballots = {
+        result["speaker"]: list(ranks_of(reply["order"], result["speaker"], context.seed))
+        for result, reply in replies(state, "synthesise.rank", round)
+    }
     if not ballots:
         return Update()
     # Ties go to the draft that was written first, which is arbitrary, and the same on every run.
