@@ -44,6 +44,7 @@ from multiplex.acts import (
     ValueArticulated,
     Verdict,
 )
+from multiplex.acts.replies import TakenUp
 from multiplex.content.panels import Panel
 from multiplex.content.personas import Persona
 from multiplex.content.protocols import Protocol
@@ -51,6 +52,7 @@ from multiplex.content.roles import Role, load_roles
 from multiplex.content.scenarios import Scenario
 from multiplex.content.schwartz import SCHWARTZ_VALUES
 from multiplex.deliberation.run import conduct
+from multiplex.deliberation.stages.compare import MOST_CANDIDATES
 from multiplex.embedding import DEFAULT_MODEL
 from multiplex.models.scripted import Scripted
 from multiplex.responders.language_model import MOST_COMMITMENTS, LanguageModelResponder
@@ -69,6 +71,7 @@ ASSUMPTIONS = (
     f"{_CHARACTERS} characters a token, as in English; other languages take more tokens",
     f"least: nobody moves or objects, half of the values cards merge, replies take {_BRIEF:.0%} of their limits",
     "most: everybody moves and objects, no cards merge, replies reach their limits",
+    "what the moderator is shown of many values cards, group by group, counts as one request to merge them",
     "no reply has to be repaired, no call fails, nothing comes from the response cache",
     "a model's own reasoning is not counted",
 )
@@ -188,7 +191,9 @@ class _Rehearsal:
         return Performed(reply=cast("R", reply), usage=usage)
 
     def _briefed(self, act: Act[Any]) -> Act[Any]:
-        """Return the act with a card of the length that it would have; which commitments are on it matters not."""
+        """Return the act with as much in it as it would have; which commitments and cards those are matters not."""
+        if isinstance(act, ProposeTransition):
+            return replace(act, others=act.others[:MOST_CANDIDATES])
         persona: Persona | None = getattr(act, "persona", None)
         if persona is None:
             return act
@@ -231,7 +236,9 @@ def _reply(act: Act[Any], room: int, *, most: bool) -> BaseModel:
             ids = sorted(card.id for card in (act.card, *act.others))
             place = ids.index(act.card.id)  # in pairs, or in a ring, which makes as many pairs as cards
             other = (place + 1) % len(ids) if most or place + 1 == len(ids) else place ^ 1
-            return Proposal(to=ids[other], about=text(600, 0.2), story=text(1500, 0.7))
+            taken = TakenUp(how="keeps_what_matters", rationale=text(400, 0.08))
+            mapping = {str(number): taken for number in range(1, len(act.card.policies) + 1)}
+            return Proposal(to=ids[other], about=text(600, 0.15), story=text(1500, 0.4), mapping=mapping)
         case JudgeTransition():
             return Verdict(verdict="wiser", reason=text(800))
         case Synthesise():

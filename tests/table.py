@@ -48,6 +48,7 @@ from multiplex.acts import (
     ValueArticulated,
     Verdict,
 )
+from multiplex.acts.replies import TakenUp
 from multiplex.content.panels import Panel
 from multiplex.content.personas import Commitment, Pack, Persona, Source
 from multiplex.content.protocols import Protocol
@@ -75,6 +76,7 @@ __all__ = [
     "every_act",
     "panel_of",
     "play",
+    "proposal",
     "protocol",
     "turn",
 ]
@@ -291,7 +293,7 @@ def answer(act: Act[Any], seed: int) -> BaseModel:
         case MergeCards():
             return Merger(groups=())
         case ProposeTransition():
-            return Proposal(to=act.others[0].id, about="What lay behind it.", story="Someone grew into it.")
+            return proposal(act, act.others[0].id)
         case JudgeTransition():
             return Verdict(verdict="wiser", reason="It goes deeper.")
         case Synthesise():
@@ -319,6 +321,13 @@ def answer(act: Act[Any], seed: int) -> BaseModel:
     raise AssertionError(f"the table knows no act {act.name!r}")
 
 
+def proposal(act: ProposeTransition, to: str) -> Proposal:
+    """Return a proposal of this card that says something of every policy."""
+    kept = TakenUp(how="keeps_what_matters", rationale="It is still looked for.")
+    mapping = {str(number): kept for number in range(1, len(act.card.policies) + 1)}
+    return Proposal(to=to, about="What lay behind it.", story="Someone grew into it.", mapping=mapping)
+
+
 def play(
     stages: Protocol,
     script: Script = answer,
@@ -328,11 +337,12 @@ def play(
     seed: int = 7,
     pauses: Mapping[str, float] | None = None,
     responder: Responder | None = None,
+    embed: Callable[[Sequence[str]], Vectors] | None = None,
 ) -> tuple[dict[str, Any], ScriptedResponder, list[Event]]:
     """Run a protocol to its end: the last state, who was asked what, and the events in between.
 
     With `pauses`, a speaker takes so many seconds over each answer; `responder` answers instead of
-    the script.
+    the script; with `embed`, texts can be embedded.
     """
     scripted = ScriptedResponder(script)
     names = [*(persona.name for persona in panel.personas), "moderator", "observer"]
@@ -340,7 +350,7 @@ def play(
         name: _Slow(scripted, (pauses or {})[name]) if name in (pauses or {}) else responder or scripted
         for name in names
     }
-    context = Context(scenario=scenario, panel=panel, seed=seed, responders=responders)
+    context = Context(scenario=scenario, panel=panel, seed=seed, responders=responders, embed=embed)
     events: list[Event] = []
 
     async def run() -> dict[str, Any]:

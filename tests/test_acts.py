@@ -20,7 +20,6 @@ from multiplex.acts import (
     Performed,
     Point,
     Position,
-    Proposal,
     ProposeTransition,
     Rank,
     Ranking,
@@ -33,8 +32,20 @@ from multiplex.acts import (
     ValueArticulated,
     Verdict,
 )
+from multiplex.acts.replies import TakenUp
 from multiplex.content.schwartz import SCHWARTZ_VALUES
-from tests.table import MILLER, NURSE, OPEN_QUESTION, PERSONAS, SCENARIO, answer, card, every_act, turn
+from tests.table import (
+    MILLER,
+    NURSE,
+    OPEN_QUESTION,
+    PERSONAS,
+    SCENARIO,
+    answer,
+    card,
+    every_act,
+    proposal,
+    turn,
+)
 
 EVERY = {act.name: act for act in every_act()}
 
@@ -142,7 +153,10 @@ def test_schemas_are_narrowed_to_the_values_that_there_are() -> None:
         ".schwartz[]": list(SCHWARTZ_VALUES),
     }
     assert enumerations(EVERY["merge_cards"]) == {".groups[][]": cards}
-    assert enumerations(EVERY["propose_transition"]) == {".to": cards[1:]}
+    assert enumerations(EVERY["propose_transition"]) == {
+        ".to": cards[1:],
+        ".TakenUp.how": ["keeps_what_matters", "drops_a_mixed_motive", "is_more_skilful"],
+    }
     assert enumerations(EVERY["judge_transition"]) == {".verdict": ["wiser", "not_wiser", "unsure"]}
     assert enumerations(EVERY["synthesise"]) == {".Dissent.persona": [p.name for p in PERSONAS]}
     assert enumerations(EVERY["classify_perspectives"]) == {
@@ -249,14 +263,28 @@ def test_groups_are_disjoint_and_name_cards_that_there_are() -> None:
 def test_a_card_of_the_longest_name_can_be_merged_and_proposed() -> None:
     longest = f"{'n' * 60}.10"
     assert Merger(groups=((longest, "miller.1"),)).groups[0][0] == longest
-    assert Proposal(to=longest, about="It.", story="So.").to == longest
+    act = ProposeTransition(scenario=SCENARIO, card=card(MILLER), others=(card(NURSE),))
+    assert proposal(act, longest).to == longest
 
 
 @pytest.mark.parametrize("to", ["miller.1", "owl.1"])
 def test_a_wiser_card_is_another_one(to: str) -> None:
-    act = EVERY[ProposeTransition.name]
-    reply = Proposal(to=to, about="It.", story="So.")
+    act, _ = given(ProposeTransition)
+    reply = proposal(act, to)
     assert complaint(act, reply) == f"to: card {to!r} is none of: sailor.1, nurse.1"
+
+
+def test_a_proposal_says_of_every_policy_what_becomes_of_it() -> None:
+    act, reply = given(ProposeTransition)
+    mapping = act.schema()["properties"]["mapping"]
+    assert mapping["required"] == list(mapping["properties"]) == ["1", "2", "3"]
+    kept = reply.mapping["1"]
+    short = reply.model_copy(update={"mapping": {"1": kept}})
+    assert complaint(act, short) == "mapping: leaves out policy 2, 3 of the card miller.1"
+    long = reply.model_copy(update={"mapping": {**reply.mapping, "4": kept}})
+    assert complaint(act, long) == "mapping: policy '4' is none of: 1, 2, 3"
+    with pytest.raises(ValidationError):
+        TakenUp.model_validate({"how": "is_louder", "rationale": "It is."})
 
 
 def test_dissent_is_ascribed_to_someone_on_the_panel() -> None:

@@ -12,7 +12,6 @@ from multiplex.acts import (
     Ballot,
     MergeCards,
     Merger,
-    Proposal,
     ProposeTransition,
     Ratify,
     Rejoinder,
@@ -38,6 +37,7 @@ from tests.table import (
     Words,
     answer,
     panel_of,
+    proposal,
     protocol,
 )
 
@@ -91,7 +91,7 @@ def ring(act: Act[Any], seed: int) -> BaseModel:
     if isinstance(act, ProposeTransition):
         ids = sorted([act.card.id, *(card.id for card in act.others)])
         to = ids[(ids.index(act.card.id) + 1) % len(ids)]
-        return Proposal(to=to, about="What lay behind it.", story="Someone grew into it.")
+        return proposal(act, to)
     return answer(act, seed)
 
 
@@ -170,6 +170,21 @@ def test_a_served_run_lies_within_the_range_and_its_prompts_within_a_sane_factor
     least, most = found["prompt_tokens"]
     assert least / 2 <= real <= most
     assert found["completion_tokens"][0] < found["completion_tokens"][1]
+
+
+def test_of_many_cards_as_many_are_counted_as_the_moderator_is_shown() -> None:
+    crowd = panel_of(*(MILLER.model_copy(update={"name": f"miller_{i}"}) for i in range(14)))
+    stages = protocol("articulate", {"compare": {"pairs_per_persona": 1}})
+    with endpoint() as server:
+        run = conducted(stages, crowd, "openai:test", base_url=server.base_url, cache=False)
+        proposing = [b["messages"] for b in server.requests if "`mapping`" in b["messages"][1]["content"]]
+    found = estimated(stages, crowd, model="openai:test")
+    encloses(found, run)
+    assert len(proposing) == 14
+    assert {messages[1]["content"].count("<card ") for messages in proposing} == {6}
+    real = sum(len(message["content"]) for b in server.requests for message in b["messages"]) / 4
+    least, most = found["prompt_tokens"]
+    assert least / 2 <= real <= most <= 2.5 * real
 
 
 def test_what_a_prefix_cache_leaves_is_less_than_the_prompts_and_more_than_nothing() -> None:

@@ -186,7 +186,7 @@ class Busy:
         await asyncio.sleep(0.05)
         self.now -= 1
         claim = '{"text": "We wait.", "commitment": null}'
-        return Completion(text=f'{{"statement": "We wait.", "claims": [{claim}], "stance": []}}')
+        return Completion(text=f'{{"statement": "We wait.", "claims": [{claim}], "stance": {{}}}}')
 
     async def aclose(self) -> None:
         """Be left alone."""

@@ -44,6 +44,7 @@ from multiplex.acts.replies import (
     References,
     Rejoinder,
     Synthesis,
+    TakenUp,
     ValueArticulated,
     Verdict,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "Synthesis",
     "Synthesise",
     "TakePosition",
+    "TakenUp",
     "Turn",
     "Usage",
     "ValueArticulated",

@@ -47,7 +47,7 @@ class MergeCards(Act[Merger]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposeTransition(Act[Proposal]):
-    """Ask the moderator which card is wiser than a given one, and why."""
+    """Ask the moderator which card is wiser than a given one, why, and what becomes of each of its policies."""
 
     name: ClassVar[str] = "propose_transition"
     agent: ClassVar[Agent] = "moderator"
@@ -56,13 +56,20 @@ class ProposeTransition(Act[Proposal]):
     others: tuple[ValuesCard, ...]
 
     def choices(self) -> Mapping[str, Sequence[str]]:
-        """Narrow the wiser card to the others there are."""
-        return {"Proposal.to": [card.id for card in self.others]}
+        """Narrow the wiser card to the others there are, and the mapping to all policies of this one."""
+        return {"Proposal.to": [card.id for card in self.others], "Proposal.mapping": self._numbers()}
 
     def check(self, reply: BaseModel) -> None:
-        """Check that the wiser card is one of the others."""
+        """Check that the wiser card is one of the others, and that no policy is left out or made up."""
         assert isinstance(reply, Proposal)  # noqa: S101
         among(reply.to, [card.id for card in self.others], "to: card")
+        for number in reply.mapping:
+            among(number, self._numbers(), "mapping: policy")
+        if left_out := [number for number in self._numbers() if number not in reply.mapping]:
+            raise ValueError(f"mapping: leaves out policy {', '.join(left_out)} of the card {self.card.id}")
+
+    def _numbers(self) -> list[str]:
+        return [str(number) for number in range(1, len(self.card.policies) + 1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from multiplex.content.schwartz import SchwartzValue
+from multiplex.moral_graph.judgements import How
 
 __all__ = [
     "Answered",
@@ -21,6 +22,7 @@ __all__ = [
     "References",
     "Rejoinder",
     "Synthesis",
+    "TakenUp",
     "ValueArticulated",
     "Verdict",
 ]
@@ -89,12 +91,23 @@ class Merger(_Reply):
     ]
 
 
+class TakenUp(_Reply):
+    """How a wiser card takes up one policy of the card before it."""
+
+    how: How
+    rationale: Annotated[str, _text(400)]
+
+
 class Proposal(_Reply):
-    """A proposed move from a card to a wiser one, with the story that makes the case."""
+    """A proposed move from a card to a wiser one, with the story that makes the case.
+
+    `mapping` says of every policy of the first card, by its number from "1", how the wiser card takes it up.
+    """
 
     to: Annotated[str, _text(80)]
     about: Annotated[str, _text(600)]
     story: Annotated[str, _text(1500)]
+    mapping: Annotated[dict[Annotated[str, _text(2)], TakenUp], Field(min_length=1, max_length=7)]
 
 
 class Verdict(_Reply):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from multiplex.cli.cache import cache_app
+from multiplex.cli.graph import graph_app
 from multiplex.cli.outcome import Json, plain_errors, print_json
 from multiplex.errors import ContentError, near_miss
 
@@ -319,7 +320,78 @@ def doctor(
         raise typer.Exit(1)
 
 
+@app.command()
+def score(
+    files: Annotated[
+        list[Path], typer.Argument(help="Texts, .jsonl files of texts, or runs' folders.", show_default=False)
+    ],
+    pack: Annotated[
+        str | None,
+        typer.Option(
+            help="The pack to score against; else a run's own, or civilizations.", show_default=False
+        ),
+    ] = None,
+    scores: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only these scores, as in perspective_entropy; repeat for more.", show_default=False
+        ),
+    ] = None,
+    classifier: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Who labels sentences: default, nli:MODEL, openai:NAME or vllm:NAME; repeat to compare.",
+            show_default=False,
+        ),
+    ] = None,
+    base_url: BaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Score texts, or runs again; several runs of a scenario come with intervals."""
+    with plain_errors():
+        from multiplex.cli.run import endpoints
+        from multiplex.cli.score import Judges, print_scores, score_files
+        from multiplex.embedding import SentenceEmbedder
+
+        judges = Judges(
+            names=tuple(classifier or ("default",)),
+            base_url=endpoints(base_url or ()),
+            api_key=os.environ.get("OPENAI_API_KEY"),
+        )
+        found = score_files(files, pack=pack, wanted=scores, judges=judges, embedder=SentenceEmbedder())
+        if as_json:
+            print_json(found)
+        else:
+            print_scores(found)
+
+
+@graph_app.command("values")
+def values(
+    files: Annotated[
+        list[Path], typer.Argument(help="Texts, .jsonl files of texts, or runs' folders.", show_default=False)
+    ],
+    pack: Annotated[str, typer.Option(help="The pack whose values are looked for.")] = "civilizations",
+    model: Model = "extractive",
+    base_url: BaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Tell which values texts show: a pack's commitments, and Schwartz's values through them."""
+    with plain_errors():
+        from multiplex.cli.run import endpoints
+        from multiplex.cli.values import values_command
+
+        values_command(
+            files,
+            pack=pack,
+            model=model,
+            base_url=endpoints(base_url or ()),
+            api_key=os.environ.get("OPENAI_API_KEY"),
+            as_json=as_json,
+        )
+
+
 app.add_typer(cache_app, name="cache")
+app.add_typer(graph_app, name="graph")
 
 _KINDS = ("scenario", "persona", "pack", "protocol", "agent", "schema")
 

@@ -108,7 +108,7 @@ commitments:
   - key: honest_living
     title: An honest living
     statement: Wages are bread on somebody's table, so I look first at who loses work when a thing is decided.
-    attends_to: [FAMILIES that live from a wage, COSTS that fall on the smallest, WORK that gives a person standing]
+    attends_to: [FAMILIES that live from a wage, COSTS that fall on the smallest, TRADES that give a person standing]
     schwartz: [Family Security, Responsive]
     topics: [work, economy]
     source: {work: "Smith, The Wealth of Nations", locus: book I chapter 8}

@@ -1,94 +1,133 @@
-"""Texts that a user hands in: a plain text, JSON Lines with a text each, or a run's folder."""
+"""Texts that people name on the command line, read with care: plain text, JSONL, transcripts and run folders."""
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from multiplex.errors import ContentError, near_miss
+from multiplex.runs import load_run
 
-__all__ = ["Given", "is_run", "read_texts"]
+__all__ = ["Passage", "read_passages"]
 
-_LONGEST = 2 * 1024**2
-"""The most bytes of one text: some 20,000 sentences, which take minutes to embed."""
-_KEYS = ("text", "answer", "response", "completion", "output", "content")
+Passage = tuple[str, str]
+"""Where a text stands, and the text."""
 
+_MOST_BYTES = 8 * 1024 * 1024
+"""The largest text or transcript that is read."""
 
-@dataclass(frozen=True, slots=True)
-class Given:
-    """A text, and what to call it: its file, with the line where a file holds many."""
+_MOST_RUN_BYTES = 64 * 1024 * 1024
+"""The largest file of a run's folder that is read: a transcript holds every reply twice, and its reasoning."""
 
-    name: str
-    text: str
+_KEYS = ("text", "answer", "response", "completion", "output")
+"""Where an object of a JSONL file may hold its text."""
 
-
-def is_run(path: Path) -> bool:
-    """Tell whether a path is a run's folder."""
-    return (path / "run.json").is_file()
+_RUN_FILES = ("run.json", "transcript.jsonl", "answers.json", "moral_graph.json", "scores.json")
 
 
-def read_texts(path: Path) -> list[Given]:
-    """Read the texts of a file: one of a plain text, one a line of a `.jsonl` file.
+def read_passages(path: Path) -> list[Passage]:
+    """Read a run's folder, a `.jsonl` file or any other file as plain text.
 
-    A line is a JSON string, or an object with the text under `text`, `answer`, `response`, `completion`,
-    `output` or `content`, or with `messages` of which the last counts. Empty lines are passed over.
+    Of a run: the Overton answer, the consensus statement and what personas said in their turns. Of a JSONL
+    file: a transcript's turns and answers; else of each line a text in quotes, or the `text`, `answer`,
+    `response`, `completion` or `output` of an object. Nothing else in it is read.
 
     Raises:
-        ContentError: the file is not there, not UTF-8, too large, empty or of another form.
+        ContentError: it is missing, too large, no UTF-8, or a line is not as above.
+        RunError: a run's folder is damaged.
     """
     try:
-        if path.is_dir():
-            raise ContentError(f"{path}: is a folder and no run (it holds no run.json); name a run or a file")
-        if not path.exists():
-            siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-            hint = f"; {near_miss(path.name, siblings)}" if siblings else ""
-            raise ContentError(f"{path}: no such file{hint}")
-        found = list(_lines(path)) if path.suffix.lower() in {".jsonl", ".ndjson"} else [_whole(path)]
-    except OSError as error:
-        raise ContentError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if not any(given.text.strip() for given in found):
+        folder = path.is_dir()
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise ContentError(f"{str(path)[:200]!r}: cannot be read: {error}") from error
+    if folder:
+        return _of_run(path)
+    text = _read(path, _MOST_BYTES)
+    found = _of_lines(path, text) if path.suffix == ".jsonl" else [(str(path), text)]
+    if not any(said.strip() for _, said in found):
         raise ContentError(f"{path}: holds no text")
     return found
 
 
-def _whole(path: Path) -> Given:
-    with path.open("rb") as stream:
-        return Given(str(path), _decoded(stream.read(_LONGEST + 1), str(path)))
+def _of_run(folder: Path) -> list[Passage]:
+    for name in _RUN_FILES:
+        if (folder / name).is_file():
+            _read(folder / name, _MOST_RUN_BYTES)
+    run = load_run(folder)
+    found = []
+    if run.answers.overton:
+        found.append((f"{folder}: overton", run.answers.overton))
+    if run.answers.consensus:
+        found.append((f"{folder}: consensus", run.answers.consensus.statement))
+    found += [
+        (f"{folder}: {where}", text) for act in run.transcript for where, text in _said(act, drafts=False)
+    ]
+    if not found:
+        raise ContentError(f"{folder}: nobody said anything in this run")
+    return found
 
 
-def _lines(path: Path) -> Iterator[Given]:
-    with path.open("rb") as stream:
-        number = 0
-        while line := stream.readline(_LONGEST + 1):
-            number += 1
-            where = f"{path}: line {number}"
-            if text := _decoded(line, where).strip():
-                yield Given(f"{path}:{number}", _text(text, where))
+def _of_lines(path: Path, text: str) -> list[Passage]:
+    found: list[Passage] = []
+    drafts: list[Passage] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        where = f"{path}: line {number}"
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise ContentError(f"{where}: is no JSON; a .jsonl file has one JSON value a line") from error
+        if isinstance(entry, str):
+            found.append((where, entry))
+        elif isinstance(entry, dict) and {"act", "reply"} <= entry.keys():
+            said = list(_said(entry, drafts=True))
+            # Of several drafts the last stands for all: they say nearly the same.
+            drafts = (
+                [(f"{where}: {who}", t) for who, t in said]
+                if entry["act"] == "synthesise" and said
+                else drafts
+            )
+            found += [(f"{where}: {who}", t) for who, t in said] if entry["act"] != "synthesise" else []
+        else:
+            known = entry if isinstance(entry, dict) else {}
+            kept = [known[key] for key in _KEYS if isinstance(known.get(key), str)]
+            if not kept:
+                hint = near_miss(str(next(iter(known), "")), (*_KEYS, "act", "reply"))
+                raise ContentError(
+                    f"{where}: needs a text in quotes, an object with `text` or `answer`, or an act of a "
+                    f"transcript; {hint}"
+                )
+            found.append((where, kept[0]))
+    return found + drafts
 
 
-def _decoded(data: bytes, where: str) -> str:
-    if len(data) > _LONGEST:
-        raise ContentError(f"{where}: is longer than {_LONGEST // 1024**2} MiB; split it into several texts")
+def _said(act: Mapping[str, Any], *, drafts: bool) -> Iterator[Passage]:
+    reply, speaker = act["reply"], str(act.get("speaker"))
+    keys = ("statement", "answer", *(("overton", "consensus") if drafts else ()))
+    if isinstance(reply, dict):
+        for key in keys:
+            if isinstance(reply.get(key), str):
+                yield f"{speaker}, {key}", reply[key]
+
+
+def _read(path: Path, most: int) -> str:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(most + 1)
+    except FileNotFoundError as error:
+        siblings: list[str] = []
+        with suppress(OSError):
+            siblings = [p.name for p in path.parent.iterdir()]
+        hint = f"; {near_miss(path.name, siblings)}" if siblings else ""
+        raise ContentError(f"{path}: no such file{hint}") from error
+    except (OSError, ValueError) as error:  # a name may hold what no name may
+        raise ContentError(f"{str(path)[:200]!r}: cannot be read: {error}") from error
+    if len(data) > most:
+        raise ContentError(f"{path}: is larger than {most // 1024**2} MiB, the most that is read; divide it")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ContentError(f"{where}: is not UTF-8 text; save it as UTF-8") from error
-
-
-def _text(line: str, where: str) -> str:
-    try:
-        data: Any = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise ContentError(
-            f"{where}: is no JSON; a .jsonl file holds one JSON text or object a line"
-        ) from error
-    if isinstance(data, Mapping) and isinstance(data.get("messages"), list) and data["messages"]:
-        data = data["messages"][-1]
-    if isinstance(data, Mapping):
-        data = next((data[key] for key in _KEYS if key in data), None)
-    if not isinstance(data, str):
-        raise ContentError(
-            f"{where}: holds no text; it needs a text, or an object with one of: {', '.join(_KEYS)}"
-        )
-    return data
+        line = data[: error.start].count(b"\n") + 1
+        raise ContentError(f"{path}: line {line}: is not UTF-8 text; save it as UTF-8") from error

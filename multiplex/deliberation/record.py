@@ -20,8 +20,8 @@ class Record:
     `rounds` holds a stance a persona, or None, for the opening and every round after it; who said nothing
     in a round stands where it stood. `ballots` is what each gave the first draft, None for an abstention,
     and empty where there was no vote. `rankings` are the personas' orders of the candidate statements, as
-    a rank a candidate from 0. `references` is what the observer marked, None where it was not asked or
-    failed.
+    a rank a candidate from 0, None for one that failed. `references` is what the observer marked, None where
+    it was not asked or failed. `perspectives` names what each persona speaks for.
     """
 
     speakers: tuple[str, ...]
@@ -31,6 +31,7 @@ class Record:
     rankings: Mapping[str, tuple[int, ...] | None]
     judgements: tuple[Judgement, ...]
     references: Sequence[Mapping[str, Any]] | None
+    perspectives: Mapping[str, str]
 
     @classmethod
     def read(
@@ -41,6 +42,7 @@ class Record:
         options: Sequence[str],
         seed: int,
         judgements: Sequence[Judgement],
+        perspectives: Mapping[str, str],
     ) -> "Record":
         """Read a record off the acts, in the order in which they were asked."""
         marked = [r["reply"]["references"] for r in _answered(results, "observe.mark")]
@@ -57,6 +59,7 @@ class Record:
             rankings=_rankings(results, seed),
             judgements=tuple(judgements),
             references=marked[0] if marked else None,
+            perspectives=dict(perspectives),
         )
 
     @classmethod
@@ -72,6 +75,7 @@ class Record:
             options=[option["key"] for option in run.manifest["content"]["scenario"].get("options", [])],
             seed=run.seed,
             judgements=[Judgement.model_validate(each) for each in given],
+            perspectives=run.manifest["content"].get("speak_for", {}),
         )
 
 

@@ -108,6 +108,7 @@ async def conduct(
             options=[option.key for option in scenario.options],
             seed=seed,
             judgements=judgements_of(state),
+            perspectives={persona.name: persona.perspective for persona in panel.personas},
         )
         classifier = await in_background(classifier_for, panel.pack, embedder)
         scored = await in_background(
@@ -142,6 +143,7 @@ async def conduct(
             "pack": panel.pack.name,
             "perspectives": list(panel.pack.perspectives),
             "labels": {persona.name: persona.label for persona in panel.personas},
+            "speak_for": {persona.name: persona.perspective for persona in panel.personas},
         },
         "sha256": {
             "scenario": _sha256(scenario.model_dump_json()),

@@ -6,17 +6,19 @@ from typing import Any
 
 from multiplex.content.passages import neutral_sentences, passages
 from multiplex.content.personas import Pack
+from multiplex.deliberation.audits import choice_of, discretion_of, inequity_of, steerability_of
 from multiplex.deliberation.record import Record
 from multiplex.deliberation.state import Plain, results_of
 from multiplex.embedding import Embedder, Vectors
 from multiplex.moral_graph.cards import ValuesCard
 from multiplex.moral_graph.edges import Edge
-from multiplex.moral_graph.formats import to_dft_json
+from multiplex.moral_graph.formats.reading import read_graph, to_json
 from multiplex.moral_graph.graph import MoralGraph, aggregate
 from multiplex.moral_graph.judgements import Judgement, Transition
 from multiplex.moral_graph.ranking import winning_values
 from multiplex.runs import Answers
 from multiplex.scoring.agreement import krippendorff_alpha
+from multiplex.scoring.classifiers import Controlled
 from multiplex.scoring.consensus import endorsement, group_aware_consensus
 from multiplex.scoring.dynamics import dynamics
 from multiplex.scoring.perspectives import PerspectiveClassifier, perspective_entropy
@@ -70,7 +72,7 @@ def scores_of(
     graph: MoralGraph | None,
     *,
     embed: Embed,
-    classifier: PerspectiveClassifier,
+    classifier: Controlled,
 ) -> Plain:
     """Return every score of a run as plain data; an undefined one is null with its reason."""
     entropies: Plain = {
@@ -78,18 +80,23 @@ def scores_of(
         "steered": {name: _entropy(s.answer, classifier, None) for name, s in answers.steered.items()},
         "control": plain(classifier.control()),
     }
+    represented = _representation(answers, answers.overton, embed)
     scores: Plain = {
         "perspective_entropy": entropies,
         "consensus": _consensus(record, answers),
         "agreement": _agreement(record),
         "representation": {
-            "overton": _representation(answers, answers.overton, embed),
+            "overton": represented,
             "consensus": _representation(
                 answers, answers.consensus.statement if answers.consensus else None, embed
             ),
         },
         "dynamics": _dynamics(record),
         "moral_graph": _graph_summary(graph),
+        "steerability": steerability_of(answers, classifier, record.perspectives),
+        "choice": choice_of(record),
+        "discretion": discretion_of(record),
+        "inequity": inequity_of(record, answers, represented),
     }
     if record.references is not None:
         scores["observed"] = {"classifier": "observer", "references": list(record.references)}
@@ -125,26 +132,16 @@ def moral_graph_of(state: Mapping[str, Any]) -> tuple[MoralGraph | None, Plain |
     cards = [ValuesCard.model_validate(card) for card in state["values"]]
     judgements = judgements_of(state)
     graph = aggregate(cards, judgements)
-    published = to_dft_json(graph)
+    transitions = [Transition.model_validate(each) for each in state.get("transitions", [])]
+    merged = {card: into for card, into in state.get("aliases", {}).items() if card != into}
+    published = to_json(graph, judgements, transitions=transitions, merged=merged)
     published["winners"] = plain(winning_values(graph))
-    published["transitions"] = [
-        Transition.model_validate(t).model_dump() for t in state.get("transitions", [])
-    ]
-    published["judgements"] = [judgement.model_dump() for judgement in judgements]
-    published["merged"] = {card: into for card, into in state.get("aliases", {}).items() if card != into}
     return graph, rounded(published)
 
 
 def read_moral_graph(published: Mapping[str, Any]) -> MoralGraph:
     """Return the moral graph that `moral_graph_of` published, made again from its cards and judgements."""
-    keys = ("id", "title", "policies", "schwartz", "context", "authors", "sources")
-    cards = [
-        ValuesCard.model_validate(
-            {"description": value["instructionsShort"], **{key: value[key] for key in keys}}
-        )
-        for value in published["values"]
-    ]
-    return aggregate(cards, [Judgement.model_validate(each) for each in published["judgements"]])
+    return read_graph(published).graph
 
 
 def rounded(data: Any) -> Any:
@@ -158,7 +155,7 @@ def rounded(data: Any) -> Any:
     return data
 
 
-def _entropy(text: str | None, classifier: PerspectiveClassifier, reason: str | None) -> Plain:
+def _entropy(text: str | None, classifier: Controlled, reason: str | None) -> Plain:
     if text is None:
         return Score.undefined(reason or "there is no text").as_dict()
     found: Plain = perspective_entropy(text, classifier).as_dict()

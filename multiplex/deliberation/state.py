@@ -32,10 +32,14 @@ class _Channels(TypedDict, total=False):
     """The transcript, as agents see it."""
     cards: Annotated[list[Plain], operator.add]
     """Values cards as they were written, before any merging."""
+    groups: list[list[str]]
+    """Ids of written cards that may be one value, each group shown to the moderator by itself."""
     values: list[Plain]
     """Values cards after merging."""
     aliases: dict[str, str]
     """Every written card's id, and that of the card it became."""
+    shortlists: dict[str, list[str]]
+    """For a merged card's id, those of the cards that may be wiser, the best first; without one all others may."""
     transitions: list[Plain]
     drafts: list[Plain]
     """The consensus statements the moderator wrote: candidates first, then revisions."""

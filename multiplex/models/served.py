@@ -100,13 +100,13 @@ class Served:
                 "rounds, a smaller panel or a scenario with a shorter context, or serve it with a longer context",
                 kind="too_long",
             )
-        if error.status != 404:
-            return error
-        if (known := await self._models()) and self._model not in known:
-            return ModelError(
-                f"serves no model {self._model!r}; {near_miss(self._model, known)}", kind="status"
-            )
-        return error if error.said else ModelError(f"{error}; its base URL often ends in /v1", kind="status")
+        said = str(error)
+        if error.status == 404:
+            if (known := await self._models()) and self._model not in known:
+                said = f"serves no model {self._model!r}; {near_miss(self._model, known)}"
+            elif not error.said:
+                said += "; its base URL often ends in /v1"
+        return ModelError(said, kind="status")
 
     async def _models(self) -> list[str]:
         """Return the names of the models that are served; none where the endpoint does not tell."""

@@ -10,14 +10,22 @@ __all__ = ["Ballots", "endorsement", "group_aware_consensus"]
 Ballots = Mapping[str, int | None]
 """Persona -> endorsement from 1 (rejects) to 7 (endorses in full); None for an abstention."""
 
+_WELFARE = ("mean", "minimum", "share", "nash", "harmonic")
+
 
 def endorsement(ballots: Ballots, *, endorsed_from: int = 5) -> Score:
     """Return the mean endorsement, in [1, 7], with the rest of the welfare family beside it.
 
     The detail holds `mean` (utilitarian), `minimum` (egalitarian), `nash` (the geometric mean,
-    exp(mean ln u)), `share` (of those who voted, how many gave at least `endorsed_from`, in [0, 1]), `n`
-    votes, `abstained` and the `ballots`. minimum <= nash <= mean. An abstention is no vote and changes
-    none of them. Undefined where nobody voted: mean, minimum, share and nash are then None.
+    exp(mean ln u)), `harmonic` (n / sum 1/u), `share` (of those who voted, how many gave at least
+    `endorsed_from`, in [0, 1]), `n` votes, `abstained` and the `ballots`. The first four are the p-means
+
+        w_p = ((1/n) sum u^p)^(1/p)   for p = 1, p -> -inf, p -> 0 and p = -1
+
+    so that minimum <= harmonic <= nash <= mean. An abstention is no vote and changes none of them.
+    Undefined where nobody voted: all five are then None.
+
+    Source: Sorensen et al. 2024, A Roadmap to Pluralistic Alignment, arXiv 2402.05070 (jury welfare).
 
     Raises ValueError where a ballot is not a whole number from 1 to 7.
     """
@@ -25,17 +33,20 @@ def endorsement(ballots: Ballots, *, endorsed_from: int = 5) -> Score:
     counts = {"n": len(votes), "abstained": len(ballots) - len(votes), "ballots": dict(ballots)}
     if not votes:
         reason = "everyone abstained" if ballots else "there is no ballot"
-        return Score.undefined(reason, mean=None, minimum=None, share=None, nash=None, **counts)
+        return Score.undefined(reason, **dict.fromkeys(_WELFARE), **counts)
     n = len(votes)
     mean, minimum = math.fsum(votes) / n, min(votes)
-    nash = math.exp(math.fsum(math.log(vote) for vote in votes) / n)
+    # Held between their neighbours, which rounding could cross where all votes are equal.
+    nash = min(max(math.exp(math.fsum(math.log(vote) for vote in votes) / n), minimum), mean)
+    harmonic = min(max(n / math.fsum(1 / vote for vote in votes), minimum), nash)
     return Score(
         mean,
         detail={
             "mean": mean,
             "minimum": minimum,
             "share": sum(vote >= endorsed_from for vote in votes) / n,
-            "nash": min(max(nash, minimum), mean),
+            "nash": nash,
+            "harmonic": harmonic,
             **counts,
         },
     )

@@ -6,13 +6,22 @@ only, and a value corrected for its errors.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
 from multiplex.errors import near_miss
+from multiplex.scoring.classifiers import (
+    NONE,
+    Controlled,
+    NoiseFloor,
+    Passages,
+    PerspectiveControl,
+    SentenceLabel,
+    control_of,
+)
 from multiplex.scoring.entropy import normalised_entropy
+from multiplex.scoring.evenness import above, contributions, corrected_entropy, entropy_of, resampled
 from multiplex.scoring.lexicon import Lexicon
 from multiplex.scoring.quantify import mixtures
 from multiplex.scoring.score import Score
@@ -35,58 +44,11 @@ _LEAST = 0.35
 """The least probability that a perspective is named with; below it a sentence counts as "none" (chosen on
 the development half of bench/sentences.yaml)."""
 
-NONE = "none"
-"""The label of a sentence that speaks for no perspective."""
-
 _TRUST, _TRIALS = 0.95, 20
 """How far a name is trusted before the personas' own texts are counted, and for how many names that stands."""
 
 _FLOOR_TEXTS = 20
 _FLOOR_SIZES = (4, 8, 12, 16, 20, 24, 32, 40)
-
-
-@dataclass(frozen=True, slots=True)
-class SentenceLabel:
-    """A sentence's perspective, or "none".
-
-    `explicit` says that the lexicon named it; `references` lists all perspectives that were named.
-    """
-
-    sentence: str
-    label: str
-    explicit: bool
-    probability: float
-    probabilities: Mapping[str, float]
-    references: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class PerspectiveControl:
-    """How the classifier does on the pack's own statements and neutral lines, by cross-validation.
-
-    `confusion` counts sentences: true label, then predicted label. `accuracy_explicit` is the share of
-    sentences with a term of the lexicon that were labelled rightly, `accuracy_implicit` the share of the
-    others that speak for a perspective, `accuracy_none` that of neutral lines.
-    """
-
-    confusion: Mapping[str, Mapping[str, int]]
-    sentences: int
-    accuracy_explicit: float | None
-    accuracy_implicit: float | None
-    accuracy_none: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class NoiseFloor:
-    """The mean entropy that held-out texts of a single perspective get; without errors it would be 0."""
-
-    sentences: int
-    raw: float | None
-    corrected: float | None
-
-
-Passages = Sequence[tuple[str, str, str, bool]]
-"""Perspective, text, group (all of one are held out together), and whether to test on it."""
 
 
 class PerspectiveClassifier:
@@ -193,21 +155,12 @@ class PerspectiveClassifier:
 
     def control(self) -> PerspectiveControl:
         """Return the cross-validated confusion and accuracy."""
-        predicted = _best(self._held_out)
-        right = predicted == self._truth
         explicit = np.array([bool(names) for names in self._named])
-        speaks = self._truth < len(self.perspectives)
-        counts = np.zeros((len(self.labels), len(self.labels)), dtype=int)
-        np.add.at(counts, (self._truth, predicted), 1)
-        return PerspectiveControl(
-            confusion={
-                a: dict(zip(self.labels, map(int, counts[i]), strict=True)) for i, a in enumerate(self.labels)
-            },
-            sentences=len(right),
-            accuracy_explicit=_mean(right[explicit & speaks]),
-            accuracy_implicit=_mean(right[~explicit & speaks]),
-            accuracy_none=_mean(right[~speaks]),
-        )
+        return control_of(self._truth, _best(self._held_out), explicit, self.labels)
+
+    def likelihoods(self, labels: Sequence[SentenceLabel]) -> Floats:
+        """Return the labels' own probabilities: they were calibrated with all classes equally frequent."""
+        return np.array([list(each.probabilities.values()) for each in labels])
 
     def noise_floor(self, count: int) -> NoiseFloor:
         """Return the entropy of held-out texts of one perspective, of about `count` sentences each.
@@ -233,7 +186,7 @@ class PerspectiveClassifier:
                 _counts(self._held_out[rows], [self._named[i] for i in rows], self.labels) for rows in texts
             ]
             raw += [normalised_entropy(each, self.perspectives).value for each in counts]
-            corrected += [_corrected(row, self.perspectives).value for row in mixtures(self._held_out[texts])]
+            corrected += [entropy_of(row, self.perspectives).value for row in mixtures(self._held_out[texts])]
             used.append(length)
         defined = [value for value in raw if value is not None]
         after = [value for value in corrected if value is not None]
@@ -259,36 +212,72 @@ def _folds(groups: Sequence[str]) -> Labels:
     return np.asarray(shuffled[[distinct[group] for group in groups]], dtype=np.intp)
 
 
-def perspective_entropy(text: str, classifier: PerspectiveClassifier) -> Score:
+def perspective_entropy(
+    text: str,
+    classifier: Controlled,
+    *,
+    draws: int = 1000,
+    corrected_draws: int = 0,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Score:
     """Return how evenly a text's sentences spread over the fixed list of perspectives, in [0, 1].
 
     The value is the published measure, H / ln K over the labels as they come (`counts`, `shares`); a
     sentence that names several perspectives counts in equal parts for each, and sentences of no
-    perspective are counted apart (`none`). `corrected` holds the entropy and shares of the mixture that
-    explains the labels best, errors considered (see `mixtures`), `noise_floor` the entropy before and
-    after correction of held-out texts of one perspective, and `control` the classifier's confusion.
-    Undefined, and so is `corrected`, where no sentence speaks for a perspective.
+    perspective are counted apart (`none`), as are those that could not be labelled (`unlabelled`).
+
+    A noisy classifier makes any text look diverse. `corrected` therefore holds the entropy and shares of
+    the mixture that explains the labels best, errors considered (see `mixtures`), `noise_floor` the
+    entropy before and after correction of held-out texts of one perspective, and `control` the
+    classifier's confusion. `interval` is the interval of `level` over `draws` resamples of the
+    text's sentences, and `corrected.interval` over `corrected_draws`; 0 leaves one out, and explaining
+    every resample anew is slow. `above_floor` says whether the whole
+    interval lies above the floor: where it is false, the text cannot be told from one of a single
+    perspective. See `Interval` for what an interval cannot show.
+
+    Undefined, and so is `corrected`, where no sentence speaks for a perspective; `corrected` also where
+    the classifier's labels tell nothing about the perspectives.
+
+    Raises ValueError where draws or level make no sense.
     """
-    labels = classifier.classify(text)
-    rows = np.array([list(each.probabilities.values()) for each in labels])
-    counts = _counts(rows, [each.references for each in labels], classifier.labels) if labels else {}
-    raw = normalised_entropy(counts, classifier.perspectives)
+    found = sentences(text)
+    labels = classifier.label(found)
+    perspectives = classifier.perspectives
+    parts = contributions(labels, perspectives)
+    raw = entropy_of(parts.sum(axis=0), perspectives)
     detail: dict[str, Any] = {
         **raw.detail,
         "none": sum(each.label == NONE for each in labels),
         "sentences": len(labels),
+        "unlabelled": len(found) - len(labels),
         "explicit": sum(each.explicit for each in labels),
         "control": classifier.control(),
     }
     if raw.value is None:
-        reason = raw.reason if labels else "the text holds no sentence"
+        reason = str(raw.reason) if found else "the text holds no sentence"
+        reason = reason if labels or not found else "no sentence could be labelled"
+        nothing = Score.undefined(reason)
         return Score.undefined(
-            str(reason), **detail, corrected=Score.undefined(str(reason)), noise_floor=None
+            reason, **detail, interval=None, corrected=nothing, noise_floor=None, above_floor=None
         )
-    corrected = _corrected(mixtures(rows[None])[0], classifier.perspectives)
+    floor = classifier.noise_floor(len(labels))
+    interval = resampled(parts, draws=draws, level=level, seed=seed)
     return Score(
         raw.value,
-        detail={**detail, "corrected": corrected, "noise_floor": classifier.noise_floor(len(labels))},
+        detail={
+            **detail,
+            "interval": interval,
+            "corrected": corrected_entropy(
+                classifier.likelihoods(labels),
+                perspectives,
+                draws=corrected_draws,
+                level=level,
+                seed=seed,
+            ),
+            "noise_floor": floor,
+            "above_floor": above(interval, floor.raw),
+        },
     )
 
 
@@ -306,10 +295,6 @@ def _counts(shares: Floats, named: Sequence[Sequence[str]], labels: Sequence[str
         for name in names or ([label] if label != NONE else []):
             counts[name] += 1 / max(len(names), 1)
     return counts
-
-
-def _corrected(counts: Floats, perspectives: Sequence[str]) -> Score:
-    return normalised_entropy(dict(zip(perspectives, map(float, counts), strict=True)), perspectives)
 
 
 def _mean(values: Any) -> float | None:

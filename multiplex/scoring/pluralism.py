@@ -1,14 +1,30 @@
-"""What of the panel reaches the answer: representation of claims, and the distribution over options."""
+"""How plural an answer is: whose claims it carries, for whom a steered one speaks, what options it spreads over."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from multiplex.errors import near_miss
+from multiplex.scoring.entropy import js_distance
 from multiplex.scoring.score import Score, plain
 from multiplex.scoring.stances import Stances, mean_shares, stated
 
-__all__ = ["Distribution", "distribution", "representation"]
+__all__ = [
+    "Distribution",
+    "Entails",
+    "Steerability",
+    "distribution",
+    "distributional_distance",
+    "overton_entailment",
+    "representation",
+    "steerability",
+]
+
+Entails = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
+"""Pairs of premise and hypothesis -> for each the probability that the first entails the second."""
+
+_SAME = 1e-9
 
 
 def representation(similarity: Mapping[str, Sequence[Sequence[float]]], threshold: float) -> Score:
@@ -47,6 +63,193 @@ def _carried(persona: str, rows: Sequence[Sequence[float]], threshold: float) ->
     best = [max(row) for row in rows]
     carried = sum(match >= threshold for match in best) / len(best)
     return Score(math.fsum(best) / len(best), detail={"carried": carried, "claims": len(best)})
+
+
+def overton_entailment(
+    claims: Mapping[str, Sequence[str]],
+    sentences: Sequence[str],
+    entails: Entails,
+    *,
+    threshold: float = 0.33,
+    premise: Literal["claim", "sentence"] = "claim",
+) -> Score:
+    """Return the Overton coverage by entailment: the mean over claims of the best P(entail), in [0, 1].
+
+        value = mean over claims c of max over sentences s of P(c entails s)
+        share = the share of claims whose best is at least `threshold`
+
+    The direction is the published one: the premise is the claim (there, the explanation of a value), the
+    hypothesis a sentence of the text. Logically a text carries a claim where its sentence entails the
+    claim; `premise="sentence"` asks that instead. `entails` gets every pair in one call, equal pairs
+    once. Every claim weighs the same, so a persona with many weighs more; the detail holds `share`,
+    `threshold`, `premise`, `claims` and `sentences` (their numbers), and `personas` and `covered` as
+    `representation` gives them: OvertonBench's share of personas covered is covered / those with
+    claims, in `coverage`. Undefined without claims or sentences.
+
+    Source: Feng et al., Modular Pluralism (arXiv 2406.15951), with its threshold 0.33.
+
+    Raises ValueError where `entails` answers with another number of values, or with no probability.
+    """
+    columns = list(dict.fromkeys(sentences))
+    pairs = dict.fromkeys(
+        (claim, sentence) if premise == "claim" else (sentence, claim)
+        for each in claims.values()
+        for claim in each
+        for sentence in columns
+    )
+    answers = [float(each) for each in entails(list(pairs))] if pairs else []
+    if len(answers) != len(pairs):
+        raise ValueError(f"entails gave {len(answers)} values for {len(pairs)} pairs")
+    if broken := [each for each in answers if not -_SAME <= each <= 1 + _SAME]:
+        raise ValueError(f"entails needs to give probabilities from 0 to 1, not {broken[0]!r}")
+    # A softmax may miss 1 by its last bits.
+    known = {pair: min(max(each, 0.0), 1.0) for pair, each in zip(pairs, answers, strict=True)}
+    rows = {
+        persona: [
+            [known[(claim, s) if premise == "claim" else (s, claim)] for s in columns] for claim in each
+        ]
+        for persona, each in claims.items()
+    }
+    covered = representation(rows, threshold)
+    best = [max(row) for each in rows.values() for row in each if row]
+    detail = {
+        **covered.detail,
+        "coverage": covered.value,
+        "premise": premise,
+        "claims": sum(map(len, claims.values())),
+        "sentences": len(sentences),
+        "share": sum(each >= threshold for each in best) / len(best) if best else None,
+    }
+    if not best:
+        reason = "the text has no sentences" if detail["claims"] else "nobody made a claim"
+        return Score.undefined(reason, **detail)
+    return Score(math.fsum(best) / len(best), detail=detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Steerability:
+    """Whether steered answers speak for their personas and no others.
+
+    `accuracy` and `macro_f1` in [0, 1]; `margin` in the unit of the nearness. `by_persona`: each one's
+    margin, with `speaks_for`, the perspectives nearest to its answer.
+    """
+
+    accuracy: Score
+    macro_f1: Score
+    margin: Score
+    by_persona: Mapping[str, Score]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data, ready for JSON."""
+        result: dict[str, Any] = plain(self)
+        return result
+
+
+def steerability(nearness: Mapping[str, Mapping[str, float]]) -> Steerability:
+    """Return how well steered answers can be told apart, from a square table of nearness.
+
+        accuracy = mean_i [the nearest perspective to answer i is i]
+        margin   = mean_i (nearness[i][i] - the largest nearness[i][j] with j != i)
+        macro_f1 = mean_i 2 TP_i / (2 TP_i + FP_i + FN_i)
+
+    `nearness` maps the persona an answer was steered to, to every perspective and how near (a cosine) or
+    how likely (a probability) it is; more is nearer. Where m perspectives are nearest together each has
+    1/m of the answer. A margin above 0 means that the answer speaks for its own persona most. With
+    several questions give the table of their means. Accuracy's detail holds `n` and `chance`, 1/n;
+    with one answer a persona it equals balanced accuracy. Undefined for fewer than two personas: an
+    answer cannot be mistaken then.
+
+    After the steerable setting of Modular Pluralism (Feng et al. 2024, arXiv 2406.15951), which reports
+    accuracy and macro-F1 over its attributes.
+
+    Raises ValueError where a row lacks a persona or has another, or a number is not finite.
+    """
+    personas = list(nearness)
+    for persona, row in nearness.items():
+        if strangers := [name for name in row if name not in nearness]:
+            miss = near_miss(strangers[0], personas)
+            raise ValueError(f"nearness of {persona!r}: no persona {strangers[0]!r}; {miss}")
+        if missing := [name for name in personas if name not in row]:
+            raise ValueError(f"nearness of {persona!r}: lacks {missing[0]!r}")
+        if not all(math.isfinite(cell) for cell in row.values()):
+            raise ValueError(f"nearness of {persona!r}: needs finite numbers")
+    n = len(personas)
+    if n < 2:
+        lone = Score.undefined("with fewer than two personas none can be mistaken for another", n=n)
+        return Steerability(lone, lone, lone, dict.fromkeys(personas, lone))
+    by_persona: dict[str, Score] = {}
+    right = dict.fromkeys(personas, 0.0)
+    claimed = {name: [0.0] for name in personas}
+    for persona, row in nearness.items():
+        most = max(row.values())
+        nearest = [name for name in personas if row[name] >= most - _SAME]
+        for name in nearest:
+            claimed[name].append(1 / len(nearest))
+        right[persona] = (persona in nearest) / len(nearest)
+        rival = max(cell for name, cell in row.items() if name != persona)
+        by_persona[persona] = Score(row[persona] - rival, detail={"speaks_for": nearest})
+    f1 = {name: 2 * right[name] / (math.fsum(claimed[name]) + 1) for name in personas}
+    margins = [score.value for score in by_persona.values() if score.value is not None]
+    return Steerability(
+        accuracy=Score(min(math.fsum(right.values()) / n, 1.0), detail={"n": n, "chance": 1 / n}),
+        macro_f1=Score(min(math.fsum(f1.values()) / n, 1.0), detail={"n": n, "by_persona": f1}),
+        margin=Score(math.fsum(margins) / n, detail={"n": n}),
+        by_persona=by_persona,
+    )
+
+
+def distributional_distance(
+    panel: Mapping[str, float] | None,
+    reference: Mapping[str, float] | None,
+    *,
+    base: Literal[2, "e"] = 2,
+) -> Score:
+    """Return the Jensen-Shannon distance of two distributions over options: 0 where they are the same.
+
+        sqrt(KL(p || m) / 2 + KL(q || m) / 2),   m = (p + q) / 2
+
+    In [0, 1] to base 2; with `base="e"`, as scipy and Modular Pluralism have it, in [0, 0.8326] (the root
+    of ln 2). Both sides are weights of at least 0, normalised here; an option that one side lacks has
+    weight 0 there. The detail holds `base`, `largest`, the shares `panel` and `reference`, their
+    `likeliest` options (all that share the first place), and `match`: whether the likeliest option is
+    the same, None where a first place is shared. Undefined where a side is None or has no weight.
+
+    Source: Lin, Divergence Measures Based on the Shannon Entropy (1991); Feng et al., Modular Pluralism
+    (arXiv 2406.15951) for the use and the match.
+
+    Raises ValueError where a weight is negative or not finite.
+    """
+    if base not in (2, "e"):
+        raise ValueError(f"base is 2 or 'e', not {base!r}")
+    options = list(dict.fromkeys([*(panel or {}), *(reference or {})]))
+    sides = {"panel": panel, "reference": reference}
+    shares: dict[str, list[float]] = {}
+    for name, weights in sides.items():
+        for option, weight in (weights or {}).items():
+            if not (math.isfinite(weight) and weight >= 0):
+                raise ValueError(f"{name}: {option!r} needs a finite number of at least 0, not {weight!r}")
+        largest = max((weights or {}).values(), default=0)
+        if not weights or not largest:
+            return Score.undefined(f"the {name} has no weight on any option", base=base)
+        # By the largest first, so that no sum overflows.
+        scaled = [weights.get(option, 0) / largest for option in options]
+        shares[name] = [each / math.fsum(scaled) for each in scaled]
+    unit = 1.0 if base == 2 else math.sqrt(math.log(2))
+    likeliest = {
+        name: [option for option, share in zip(options, row, strict=True) if share >= max(row) - _SAME]
+        for name, row in shares.items()
+    }
+    tied = any(len(each) > 1 for each in likeliest.values())
+    return Score(
+        js_distance(shares["panel"], shares["reference"]) * unit,
+        detail={
+            "base": base,
+            "largest": unit,
+            "likeliest": likeliest,
+            "match": None if tied else likeliest["panel"] == likeliest["reference"],
+            **{name: dict(zip(options, row, strict=True)) for name, row in shares.items()},
+        },
+    )
 
 
 @dataclass(frozen=True, slots=True)

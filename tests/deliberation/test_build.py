@@ -14,7 +14,6 @@ from multiplex.acts import (
     JudgeTransition,
     MergeCards,
     Merger,
-    Proposal,
     ProposeTransition,
     Rank,
     Ranking,
@@ -39,9 +38,11 @@ from tests.table import (
     SAILOR,
     SCENARIO,
     Script,
+    Words,
     answer,
     panel_of,
     play,
+    proposal,
     protocol,
 )
 
@@ -429,7 +430,7 @@ def circling(act: Act[Any], seed: int) -> BaseModel | Failure:
         known = sorted([act.card.id, *(card.id for card in act.others)])
         place = known.index(act.card.id)
         other = known[place + 1 if place % 2 == 0 and place + 1 < len(known) else place - 1]
-        return Proposal(to=other, about="What lay behind it.", story="Someone grew into it.")
+        return proposal(act, other)
     return answer(act, seed)
 
 
@@ -442,6 +443,80 @@ def test_nobody_is_asked_both_directions_of_a_pair() -> None:
     for persona in PERSONAS:
         own = [act.transition for act in asked(responder, JudgeTransition) if act.persona is persona]
         assert len(own) == len({frozenset((t.source, t.wiser)) for t in own}) == 3
+
+
+def test_a_transition_keeps_what_becomes_of_every_policy() -> None:
+    state, _, _ = play(protocol("articulate", "compare"))
+    values = {value["id"]: value for value in state["values"]}
+    for transition in state["transitions"]:
+        assert [each["policy"] for each in transition["mapping"]] == values[transition["source"]]["policies"]
+        assert {each["how"] for each in transition["mapping"]} == {"keeps_what_matters"}
+
+
+def of_a_crowd(script: Script, **options: Any) -> tuple[dict[str, Any], ScriptedResponder]:
+    """Let nine millers, nine sailors and nine nurses write a card each, and compare those."""
+    crowd = panel_of(*(p.model_copy(update={"name": f"{p.name}_{i}"}) for i in range(9) for p in PERSONAS))
+    state, responder, _ = play(protocol("articulate", "compare"), script, panel=crowd, **options)
+    return state, responder
+
+
+def merging_all(act: Act[Any], seed: int) -> BaseModel | Failure:
+    if isinstance(act, MergeCards):
+        return Merger(groups=(tuple(card.id for card in act.cards),))
+    return answer(act, seed)
+
+
+def test_of_many_cards_the_moderator_is_shown_those_near_to_one_another_group_by_group() -> None:
+    state, responder = of_a_crowd(merging_all, embed=Words().embed)
+    acts = asked(responder, MergeCards)
+    assert [{card.id.split("_")[0] for card in act.cards} for act in acts] == [
+        {"miller"},
+        {"sailor"},
+        {"nurse"},
+    ]
+    assert [len(act.cards) for act in acts] == [9, 9, 9]
+    assert [result["about"] for result in results_of(state, "compare.merge")] == [
+        group[0] for group in state["groups"]
+    ]
+    assert len(state["values"]) == 3
+    assert len(state["aliases"]) == 27
+    assert state["aliases"]["nurse_8.1"] == "nurse_0.1"
+
+
+def test_of_many_cards_all_are_shown_at_once_where_nothing_is_embedded() -> None:
+    state, responder = of_a_crowd(answer)
+    assert [len(act.cards) for act in asked(responder, MergeCards)] == [27]
+    assert "groups" not in state
+    assert "shortlists" not in state
+    assert {len(act.others) for act in asked(responder, ProposeTransition)} == {26}
+
+
+def test_a_group_that_fails_to_merge_leaves_the_others_merged() -> None:
+    def script(act: Act[Any], seed: int) -> BaseModel | Failure:
+        if isinstance(act, MergeCards) and "sailor" in act.cards[0].id:
+            return Failure(kind="tired", reason="tired")
+        return merging_all(act, seed)
+
+    state, _ = of_a_crowd(script, embed=Words().embed)
+    assert len(state["values"]) == 11
+
+
+def test_a_group_too_large_for_one_request_is_shown_in_parts() -> None:
+    crowd = panel_of(*(MILLER.model_copy(update={"name": f"miller_{i}"}) for i in range(50)))
+    _, responder, _ = play(protocol("articulate", "compare"), panel=crowd, embed=Words().embed)
+    assert [len(act.cards) for act in asked(responder, MergeCards)] == [24, 24, 2]
+    assert len({card.id for act in asked(responder, MergeCards) for card in act.cards}) == 50
+
+
+def test_a_wiser_card_is_chosen_from_a_few_of_many() -> None:
+    state, responder = of_a_crowd(answer, embed=Words().embed)
+    acts = asked(responder, ProposeTransition)
+    assert len(acts) == 27
+    for act in acts:
+        assert len(act.others) == 5
+        assert {other.id for other in act.others} == set(state["shortlists"][act.card.id])
+        assert {other.title for other in act.others} == {act.card.title}
+    assert of_a_crowd(answer, embed=Words().embed)[0] == state
 
 
 @pytest.mark.parametrize("most", [1, 2, 4])

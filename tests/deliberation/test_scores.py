@@ -54,6 +54,7 @@ def scored(
         options=[option.key for option in scenario.options],
         seed=7,
         judgements=judgements_of(state),
+        perspectives={persona.name: persona.perspective for persona in PANEL.personas},
     )
     classifier = classifier_for(PANEL.pack, WORDS)
     return scores_of(record, answers, graph, embed=WORDS.embed, classifier=classifier), state

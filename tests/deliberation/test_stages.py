@@ -113,7 +113,7 @@ def test_a_stance_that_was_silent_for_a_round_is_compared_with_the_last_that_was
 
 
 def test_nothing_is_compared_before_there_are_two_cards() -> None:
-    merge, propose, judge = compare.steps(Compare())
+    _, merge, propose, judge = compare.steps(Compare())
     state = State(values=[card(MILLER).model_dump(mode="json")])
     assert merge.tasks(State(), CONTEXT) == []
     assert propose.tasks(state, CONTEXT) == []

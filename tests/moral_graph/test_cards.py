@@ -47,6 +47,25 @@ def test_a_move_needs_two_different_cards() -> None:
         Judgement(transition="t", source="a", wiser="a", context="", judge="j", verdict="wiser", reason="")
 
 
+def test_a_transition_that_was_recorded_without_a_mapping_loads() -> None:
+    recorded = {
+        "id": "t",
+        "source": "a",
+        "wiser": "b",
+        "context": "",
+        "about": "",
+        "story": "",
+        "proposer": "m",
+    }
+    move = Transition.model_validate(recorded)
+    assert move.mapping == ()
+    mapped = {"policy": "MOMENTS of care", "how": "is_more_skilful", "rationale": "It asks first."}
+    whole = Transition.model_validate({**recorded, "mapping": [mapped]})
+    assert Transition.model_validate_json(whole.model_dump_json()) == whole
+    with pytest.raises(ValidationError, match="how"):
+        Transition.model_validate({**recorded, "mapping": [{**mapped, "how": "is_louder"}]})
+
+
 def test_the_first_card_of_a_group_survives_with_everyones_authors_and_sources() -> None:
     cards = [
         card("a", authors=("sufi",), sources=("Ihya",)),

@@ -238,6 +238,10 @@ def test_a_wiser_card_is_another_and_the_story_names_both(table: ExtractiveRespo
     assert card(MILLER).title in proposal.story
     assert wiser.title in proposal.story
     assert SCENARIO.setting in proposal.story
+    assert list(proposal.mapping) == ["1", "2", "3"]
+    for taken in proposal.mapping.values():
+        assert wiser.title in taken.rationale
+        assert any(policy in taken.rationale for policy in wiser.policies)
 
 
 def test_a_change_of_subject_is_not_judged(table: ExtractiveResponder) -> None:

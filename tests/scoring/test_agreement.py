@@ -153,6 +153,14 @@ def test_opposite_rankings_cancel_and_ties_are_corrected() -> None:
     assert kendall_w([[0, 1, 2], [0, 1, 2], [1, 2, 0]]).value == pytest.approx(12 * 6 / (9 * 24))
 
 
+def test_concordance_with_ties_by_hand() -> None:
+    # Mid-ranks 1 2.5 2.5 4 and 1.5 1.5 3.5 3.5: sums 2.5 4 6 7.5, mean 5, S = 14.5; sum T = 6 + 12 = 18.
+    expected = 12 * 14.5 / (4 * (64 - 4) - 2 * 18)
+    assert kendall_w([[0, 1, 1, 2], [3, 3, 9, 9]]).value == pytest.approx(expected)
+    # Without the correction it would be less: ties leave less room for agreement.
+    assert expected > 12 * 14.5 / (4 * (64 - 4))
+
+
 @pytest.mark.parametrize("rows", [[], [[0, 1]], [[0, 1], None], [[0], [0]], [[], []], [[1, 1], [0, 0]]])
 def test_kendall_w_is_undefined_without_something_to_compare(rows: list[list[int] | None]) -> None:
     score = kendall_w(rows)

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from multiplex.scoring.consensus import endorsement, group_aware_consensus
 
@@ -15,7 +16,16 @@ def test_the_welfare_family_of_one_vote() -> None:
     assert score.detail["minimum"] == 1
     assert score.detail["share"] == pytest.approx(2 / 3)
     assert score.detail["nash"] == pytest.approx(49 ** (1 / 3))
+    assert score.detail["harmonic"] == pytest.approx(3 / (1 / 7 + 1 + 1 / 7))
     assert (score.detail["n"], score.detail["abstained"]) == (3, 1)
+
+
+@given(st.lists(st.integers(1, 7), min_size=1, max_size=9))
+def test_the_family_is_that_of_scipys_power_means(votes: list[int]) -> None:
+    detail = endorsement({str(i): vote for i, vote in enumerate(votes)}).detail
+    for name, p in (("mean", 1), ("nash", 0), ("harmonic", -1)):
+        assert detail[name] == pytest.approx(float(stats.pmean(votes, p)))
+    assert detail["minimum"] == pytest.approx(float(stats.pmean(votes, -100)), rel=0.03)
 
 
 def test_without_a_vote_nothing_is_defined() -> None:
@@ -23,7 +33,7 @@ def test_without_a_vote_nothing_is_defined() -> None:
     score = endorsement({"sufi": None})
     assert score.reason == "everyone abstained"
     assert score.value is None
-    assert [score.detail[key] for key in ("mean", "minimum", "share", "nash")] == [None] * 4
+    assert [score.detail[key] for key in ("mean", "minimum", "share", "nash", "harmonic")] == [None] * 5
     assert score.detail["abstained"] == 1
 
 
@@ -36,13 +46,13 @@ def test_a_ballot_is_a_whole_number_from_one_to_seven(vote: int) -> None:
 
 
 @given(ballots)
-def test_minimum_nash_and_mean_are_in_this_order(votes: dict[str, int | None]) -> None:
+def test_minimum_harmonic_nash_and_mean_are_in_this_order(votes: dict[str, int | None]) -> None:
     score = endorsement(votes)
     if score.value is None:
         assert not any(votes.values())
         return
     detail = score.detail
-    assert 1 <= detail["minimum"] <= detail["nash"] <= detail["mean"] <= 7
+    assert 1 <= detail["minimum"] <= detail["harmonic"] <= detail["nash"] <= detail["mean"] <= 7
     assert 0 <= detail["share"] <= 1
     assert endorsement({**votes, "silent": None}).value == score.value
     assert endorsement(dict(reversed(votes.items()))).value == score.value
@@ -53,6 +63,7 @@ def test_unanimity_is_its_own_mean(vote: int, n: int) -> None:
     detail = endorsement({str(i): vote for i in range(n)}).detail
     assert detail["mean"] == detail["minimum"] == vote
     assert detail["nash"] == pytest.approx(vote)
+    assert detail["harmonic"] == pytest.approx(vote)
     assert detail["share"] == (1 if vote >= 5 else 0)
 
 

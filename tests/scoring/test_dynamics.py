@@ -3,11 +3,13 @@
 import json
 import math
 
+import networkx as nx
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multiplex.scoring.dynamics import dynamics
+from multiplex.scoring.dynamics import dynamics, euclidean_diversity, spanning_tree_diversity
 
 Round = dict[str, dict[str, float] | None]
 
@@ -132,6 +134,7 @@ def test_without_two_options_everything_is_undefined(rounds: list[Round], reason
     scores = [result.erosion, result.gain, *result.moved.values()]
     for spread in result.rounds:
         scores += [spread.entropy, spread.diversity, spread.disagreement]
+        scores += [spread.euclidean, spread.spanning_tree]
     assert {score.reason for score in scores} == {reason}
 
 
@@ -155,10 +158,12 @@ rounds_of_three = st.lists(st.fixed_dictionaries(dict.fromkeys("abc", stances | 
 
 
 @given(rounds_of_three)
+@settings(max_examples=50)
 def test_everything_is_bounded_and_plain(rounds: list[Round]) -> None:
     result = dynamics(rounds, options="xyz")
     for spread in result.rounds:
-        for score in (spread.entropy, spread.diversity, spread.disagreement):
+        scores = [spread.entropy, spread.diversity, spread.disagreement]
+        for score in (*scores, spread.euclidean, spread.spanning_tree):
             assert score.value is None or 0 <= score.value <= 1
     assert all(score.value is None or 0 <= score.value <= 1 for score in result.moved.values())
     for change in (result.erosion, result.gain):
@@ -167,6 +172,7 @@ def test_everything_is_bounded_and_plain(rounds: list[Round]) -> None:
 
 
 @given(rounds_of_three)
+@settings(max_examples=50)
 def test_the_order_of_personas_does_not_matter(rounds: list[Round]) -> None:
     forward = dynamics(rounds, options="xyz")
     backward = dynamics([dict(reversed(each.items())) for each in rounds], options="xyz")
@@ -180,3 +186,132 @@ def test_unanimity_has_no_diversity(shared: dict[str, float], rounds: int) -> No
         assert spread.diversity.value == pytest.approx(0, abs=1e-7)
         assert spread.disagreement.value == pytest.approx(0, abs=1e-7)
     assert result.erosion.value == 0
+
+
+def test_two_camps_have_a_short_tree_however_far_apart() -> None:
+    camps: Round = {"a": stance(1), "b": stance(1), "c": stance(0), "d": stance(0)}
+    spread = dynamics([camps]).rounds[0]
+    # Four of six pairs are as far apart as can be; one of three edges of the tree, the others have length 0.
+    assert spread.euclidean.value == pytest.approx(2 / 3)
+    assert spread.spanning_tree.value == pytest.approx(1 / 3)
+
+
+def test_evenly_spread_stances_are_joined_by_even_edges() -> None:
+    spread = dynamics([{"a": stance(0), "b": stance(0.5), "c": stance(1)}]).rounds[0]
+    assert spread.euclidean.value == pytest.approx((0.5 + 0.5 + 1) / 3)
+    assert spread.spanning_tree.value == pytest.approx(0.5)
+
+
+def test_answers_to_questions_are_measured_against_their_ranges() -> None:
+    # Ranges 3 and 4: the furthest two can be apart is 5.
+    answers = [[1, 1], [4, 5]]
+    assert euclidean_diversity(answers, widest=[3, 4]).value == 1
+    assert euclidean_diversity([[1, 1], [4, 1]], widest=[3, 4]).value == pytest.approx(0.6)
+    assert spanning_tree_diversity([[1, 1], [4, 1], [4, 5]], widest=[3, 4]).value == pytest.approx(0.7)
+
+
+def test_too_few_rows_or_no_range_have_no_diversity() -> None:
+    for measure in (euclidean_diversity, spanning_tree_diversity):
+        assert measure([], widest=1.0).reason == "fewer than two rows differ from nobody"
+        assert measure([[1.0]], widest=1.0).value is None
+        assert measure([[1.0], [1.0]], widest=[0.0]).reason == "nothing can differ"
+
+
+@pytest.mark.parametrize(
+    ("points", "widest", "message"),
+    [
+        ([[1], [1, 2]], 1.0, "rows differ in length"),
+        ([[1], [math.nan]], 1.0, "points need finite"),
+        ([[1], [2]], [1, 1], "widest: 2 ranges for rows of 1"),
+        ([[1], [2]], -1.0, "widest needs finite"),
+        ([[1], [5]], [3], "further apart than widest allows"),
+    ],
+)
+def test_points_that_make_no_sense_are_refused(
+    points: list[list[float]], widest: float | list[float], message: str
+) -> None:
+    for measure in (euclidean_diversity, spanning_tree_diversity):
+        with pytest.raises(ValueError, match=message):
+            measure(points, widest=widest)
+
+
+@given(st.lists(st.lists(st.integers(0, 3), min_size=2, max_size=2), min_size=2, max_size=7))
+@settings(max_examples=40)
+def test_the_tree_is_that_of_networkx_with_edges_of_no_length(points: list[list[int]]) -> None:
+    graph: nx.Graph[int] = nx.Graph()
+    rows = np.array(points, float)
+    for i in range(len(rows)):
+        for j in range(i):
+            graph.add_edge(i, j, weight=float(np.linalg.norm(rows[i] - rows[j])))
+    length = nx.minimum_spanning_tree(graph).size(weight="weight")
+    tree = spanning_tree_diversity(points, widest=[3, 3]).value
+    pairwise = euclidean_diversity(points, widest=[3, 3]).value
+    assert tree is not None
+    assert pairwise is not None
+    assert tree == pytest.approx(length / (len(rows) - 1) / math.sqrt(18))
+    assert 0 <= tree <= pairwise + 1e-12 <= 1 + 1e-12
+
+
+def test_what_was_lost_is_a_share_of_what_there_was() -> None:
+    halves = dynamics([{"a": stance(1), "b": stance(0)}, {"a": stance(0.5), "b": stance(0.5)}]).erosion
+    assert halves.detail["lost"].value == 1
+    grown = dynamics([{"a": stance(0.6), "b": stance(0.5)}, {"a": stance(1), "b": stance(0)}]).erosion
+    assert (grown.detail["lost"].value or 0) < 0
+    none = dynamics([{"a": stance(0.5), "b": stance(0.5)}, {"a": stance(1), "b": stance(0)}]).erosion
+    assert none.detail["lost"].reason == "there was no diversity to lose"
+
+
+THREE: list[Round] = [
+    {"sufi": stance(0.9), "zen": stance(0.1), "stoic": stance(0.4)},
+    {"sufi": stance(0.9), "zen": None, "stoic": stance(0.8)},
+    {"sufi": stance(0.9), "zen": stance(0.7), "stoic": stance(0.3)},
+]
+
+
+def test_the_consensus_is_judged_under_initial_final_and_real_time_stances() -> None:
+    result = dynamics(THREE).evaluation
+    assert result.option == "go"
+    assert result.initial.value == pytest.approx(1.4 / 3)
+    assert result.final.value == pytest.approx(1.9 / 3)
+    assert result.real_time.value == pytest.approx((0.9 + 0.4 + 0.5) / 3)
+    zen = result.personas["zen"]
+    assert zen.value == pytest.approx(0.6)
+    assert (zen.detail["initial"], zen.detail["final"]) == (0.1, 0.7)
+    assert zen.detail["real_time"] == pytest.approx(0.4)
+    assert result.only_under_shift == ("zen",)
+    assert [result.personas[who].detail["throughout"] for who in THREE[0]] == [True, False, False]
+    assert result.unambiguous is False
+
+
+def test_another_consensus_and_another_bar_can_be_named() -> None:
+    other = dynamics(THREE, consensus="stay").evaluation
+    assert other.option == "stay"
+    assert other.only_under_shift == ()
+    assert dynamics(THREE, endorsed_above=0.25).evaluation.only_under_shift == ("zen",)
+    assert dynamics(THREE, endorsed_above=0.05).evaluation.unambiguous is True
+    assert dynamics(THREE, endorsed_above=0.8).evaluation.only_under_shift == ()
+
+
+def test_a_torn_persona_endorses_nothing() -> None:
+    still: Round = {"sufi": stance(0.5), "zen": stance(0.9)}
+    result = dynamics([still, still]).evaluation
+    assert result.unambiguous is False
+    assert not result.personas["sufi"].detail["throughout"]
+
+
+def test_what_cannot_be_evaluated_says_why() -> None:
+    level = dynamics([{"a": stance(1)}, {"a": stance(0.5)}]).evaluation
+    assert level.initial.reason == "two or more options end level"
+    assert level.unambiguous is None
+    single = dynamics([{"a": stance(1)}], consensus="go").evaluation
+    assert single.final.reason == "nobody took a stance both in the first and in the last round"
+    half: list[Round] = [{"a": stance(1), "b": None}, {"a": stance(1), "b": stance(0)}]
+    assert dynamics(half).evaluation.personas["b"].value is None
+    assert dynamics([], options=["go", "stay"]).evaluation.personas == {}
+
+
+def test_an_unknown_consensus_and_a_senseless_bar_are_refused() -> None:
+    with pytest.raises(ValueError, match="consensus: no option 'gone'; did you mean 'go'"):
+        dynamics(THREE, consensus="gone")
+    with pytest.raises(ValueError, match="endorsed_above needs a share"):
+        dynamics(THREE, endorsed_above=1.0)

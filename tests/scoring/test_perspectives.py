@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from multiplex.content.passages import neutral_sentences, passages
 from multiplex.content.personas import Commitment, Persona, Source, load_pack
 from multiplex.embedding import SentenceEmbedder
+from multiplex.scoring.classifiers import SentenceLabel
+from multiplex.scoring.corpus import corpus_entropy, counts_of_labels, pooled_entropy
+from multiplex.scoring.evenness import contributions, mean_interval, resampled
 from multiplex.scoring.lexicon import Lexicon
 from multiplex.scoring.perspectives import (
     NONE,
@@ -40,6 +43,8 @@ LEXICON = {
     "desert": ["dune law"],
 }
 NEUTRAL = [f"The meeting number {i} began at {i} and the minutes were approved." for i in range(1, 25)]
+
+LATE = "The minutes were approved at nine."
 
 
 def embed(texts: Sequence[str]) -> NDArray[np.float32]:
@@ -293,6 +298,197 @@ def test_weak_signs_of_one_perspective_add_up() -> None:
     rows = np.stack([np.append(row, 0.0)] * 20)
     counts = mixtures(rows[None])[0]
     assert counts[0] / counts.sum() > 0.95
+
+
+# --- intervals -----------------------------------------------------------------------------------
+
+
+def test_an_interval_holds_the_value_and_says_what_it_comes_from() -> None:
+    text = "\n".join(["The Ferryman says so."] * 12 + ["Oakwise says so."] * 4 + [LATE] * 3)
+    score = perspective_entropy(text, small(), draws=400, corrected_draws=20, seed=3)
+    interval = score.detail["interval"]
+    assert score.value is not None
+    assert 0 <= interval.low < score.value < interval.high <= 1
+    assert (interval.draws, interval.level, interval.undefined) == (400, 0.95, 0)
+    assert interval.bias == pytest.approx(0, abs=0.1)
+    assert interval.percentile[0] == pytest.approx(interval.low + 2 * interval.bias)
+    corrected = score.detail["corrected"].detail["interval"]
+    assert 0 <= corrected.low <= corrected.high <= 1
+    assert perspective_entropy(text, small(), draws=400, corrected_draws=20, seed=3) == score
+    assert perspective_entropy(text, small(), draws=400, seed=4).detail["interval"] != interval
+
+
+def test_a_narrower_level_gives_a_narrower_interval() -> None:
+    parts = np.eye(3)[[0, 0, 0, 1, 1, 2, 0, 1, 0, 0]]
+    wide, narrow = (resampled(parts, draws=500, level=level, seed=0).percentile for level in (0.99, 0.5))
+    assert wide is not None
+    assert narrow is not None
+    assert wide[0] < narrow[0] < narrow[1] < wide[1]
+
+
+def test_without_anything_to_resample_there_is_no_interval_and_a_reason() -> None:
+    one = perspective_entropy("Oakwise says so.", small())
+    assert one.value == 0
+    assert one.detail["interval"].reason == "1 of them: resampling needs two"
+    assert one.detail["above_floor"] is None
+    none = perspective_entropy(f"Oakwise says so. {LATE}", small(), draws=0)
+    assert none.detail["interval"].reason == "no resamples were asked for"
+    rare = resampled(np.array([[1.0, 0], *[[0.0, 0]] * 9]), draws=200, level=0.95, seed=0)
+    assert rare.low is None
+    assert "resamples hold no perspective" in str(rare.reason)
+    for options in ({"draws": -1}, {"level": 1.0}):
+        with pytest.raises(ValueError, match="needs to"):
+            perspective_entropy(f"Oakwise says so. {LATE}", small(), **options)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 2), min_size=2, max_size=30), st.integers(0, 2**16))
+def test_intervals_are_ordered_and_bounded(drawn: list[int], seed: int) -> None:
+    parts = np.eye(3)[drawn]
+    interval = resampled(parts, draws=100, level=0.9, seed=seed)
+    assert interval.low is not None
+    assert interval.high is not None
+    assert 0 <= interval.low <= interval.high <= 1
+    if len(set(drawn)) == 1:
+        assert interval.low == interval.high == 0
+
+
+def test_the_interval_holds_the_entropy_that_texts_were_drawn_from() -> None:
+    draw = np.random.default_rng(0)
+    shares = np.array([0.3, 0.2, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05])
+    true = -float(shares @ np.log(shares)) / math.log(8)
+    held = plainly_held = 0
+    for seed in range(100):
+        parts = np.eye(8)[draw.choice(8, 30, p=shares)]
+        counts = dict(zip("abcdefgh", parts.sum(axis=0).tolist(), strict=True))
+        value = pooled_entropy([counts], tuple("abcdefgh"), draws=0).micro.value
+        assert value is not None
+        interval = resampled(parts, draws=200, level=0.95, seed=seed)
+        assert interval.low is not None
+        assert interval.high is not None
+        assert interval.percentile is not None
+        assert interval.low <= value <= interval.high
+        held += interval.low <= true <= interval.high
+        plainly_held += interval.percentile[0] <= true <= interval.percentile[1]
+    assert held >= 85 > 60 >= plainly_held
+
+
+def test_the_interval_of_a_mean_is_that_of_scipy() -> None:
+    from scipy.stats import bootstrap
+
+    values = np.random.default_rng(1).random(40)
+    ours = mean_interval(values, draws=4000, level=0.95, seed=0)
+    theirs = bootstrap(
+        (values,), np.mean, n_resamples=4000, method="percentile", rng=np.random.default_rng(0)
+    ).confidence_interval
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.01)
+
+
+# --- many texts ----------------------------------------------------------------------------------
+
+SIX = tuple("abcdef")
+
+
+def test_published_limits_hold_over_texts() -> None:
+    # WorldView-Bench (arXiv 2505.09595) as this project reads it: K is the fixed list, here of six.
+    cases = [
+        ({"a": 7}, 0),
+        (dict.fromkeys(SIX, 3), 1),
+        ({"a": 2, "b": 2}, 0.386853),
+        (dict(zip(SIX, (90, 2, 2, 2, 2, 2), strict=True)), 0.2712567),
+    ]
+    for counts, value in cases:
+        score = pooled_entropy([counts], SIX, draws=0)
+        assert score.micro.value == score.macro.value == pytest.approx(value, abs=1e-6)
+
+
+def test_micro_and_macro_and_the_two_modes_differ() -> None:
+    texts: list[dict[str, float]] = [{"a": 9}, {"b": 1}, {"none": 4}]
+    counted, present = pooled_entropy(texts, ("a", "b")), pooled_entropy(texts, ("a", "b"), mode="presence")
+    assert counted.micro.value == pytest.approx(0.468996, abs=1e-6)  # H2(0.1), base 2
+    assert present.micro.value == 1
+    assert counted.macro.value == present.macro.value == 0
+    assert counted.macro.detail["undefined"] == 1
+    assert counted.macro.detail["entropies"] == [0, 0, None]
+    assert (counted.micro.detail["none"], present.micro.detail["none"]) == (4, 1)
+    assert counted.micro.detail["counts"] == {"a": 9, "b": 1}
+
+
+def test_texts_without_references_are_undefined() -> None:
+    for texts, reason in [([], "there are no texts"), ([{"none": 2}], "no text references a perspective")]:
+        score = pooled_entropy(texts, ("a", "b"))
+        assert score.macro.reason == reason
+        assert score.micro.reason == "no perspective was referenced"
+    assert pooled_entropy([{"a": 2}], ("a",)).micro.value is None
+
+
+@pytest.mark.parametrize(
+    ("counts", "perspectives", "mode", "problem"),
+    [
+        ({"c": 1}, ("a", "b"), "counts", "'c' is not on the list"),
+        ({"a": -1}, ("a", "b"), "presence", "at least 0"),
+        ({"a": math.nan}, ("a", "b"), "presence", "finite"),
+        ({"a": math.inf}, ("a", "b"), "presence", "finite"),
+        ({"a": 1, "none": -1}, ("a", "b"), "counts", "'none' needs a finite"),
+        ({"a": 1}, ("a", "none"), "counts", "kept apart"),
+        ({"a": 1}, ("a", "a"), "counts", "listed twice"),
+        ({"a": 1}, ("a", "b"), "count", "counts or presence"),
+    ],
+)
+def test_counts_that_make_no_sense_are_refused(
+    counts: dict[str, float], perspectives: tuple[str, ...], mode: Any, problem: str
+) -> None:
+    with pytest.raises(ValueError, match=problem):
+        pooled_entropy([counts], perspectives, mode=mode)
+
+
+tables = st.lists(
+    st.dictionaries(st.sampled_from([*SIX, "none"]), st.integers(0, 9), max_size=7), min_size=1, max_size=6
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(tables, st.sampled_from(["counts", "presence"]))
+def test_entropies_over_texts_are_bounded_and_blind_to_order(table: list[dict[str, int]], mode: Any) -> None:
+    one = pooled_entropy(table, SIX, mode=mode, draws=20)
+    other = pooled_entropy(table[::-1], SIX[::-1], mode=mode, draws=20)
+    for a, b in [(one.micro, other.micro), (one.macro, other.macro)]:
+        assert (a.value is None) == (b.value is None)
+        if a.value is not None:
+            assert 0 <= a.value <= 1
+            assert a.value == pytest.approx(b.value)
+
+
+def test_many_texts_come_with_floor_correction_and_control() -> None:
+    texts = ["The Ferryman says so.\nWe owe care to fish.", "Oakwise says so.", LATE, ""]
+    score = corpus_entropy(texts, small(), draws=100)
+    assert score.micro.detail["control"] == small().control()
+    assert score.micro.detail["corrected"].value is not None
+    assert score.macro.detail["corrected"].detail["undefined"] == 0
+    assert score.macro.detail["undefined"] == 2
+    assert score.macro.value == 0
+    assert score.micro.detail["noise_floor"].raw is not None
+    presence = corpus_entropy(texts, small(), mode="presence")
+    assert presence.micro.value == pytest.approx(math.log(2) / math.log(3))
+    assert presence.micro.detail["corrected"].reason == "presence is not corrected for errors"
+    nothing = corpus_entropy([LATE], small())
+    assert nothing.micro.detail["corrected"].reason == "no perspective was referenced"
+    assert counts_of_labels(small().classify(texts[0]), PERSPECTIVES) == {
+        "river": 2,
+        "forest": 0,
+        "desert": 0,
+        NONE: 0,
+    }
+
+
+def test_a_sentence_adds_one_in_all_or_nothing() -> None:
+    labels = [
+        SentenceLabel("a", "river", True, 1.0, {}, ("river", "desert")),
+        SentenceLabel("b", NONE, False, 1.0, {}),
+        SentenceLabel("c", "forest", False, 1.0, {}),
+    ]
+    assert contributions(labels, PERSPECTIVES).tolist() == [[0.5, 0, 0.5], [0, 0, 0], [0, 1, 0]]
+    assert contributions([], PERSPECTIVES).shape == (0, 3)
 
 
 def test_sentences_are_split_at_stops_and_line_breaks() -> None:

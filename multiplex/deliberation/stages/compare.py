@@ -1,25 +1,45 @@
-"""Compare: duplicates are merged, wiser values are proposed, and every persona judges them."""
+"""Compare: duplicates are merged, wiser values are proposed, and every persona judges them.
+
+A small panel's cards are all shown to the moderator at once. Of many cards it is shown, for merging, those
+that are near to one another, group by group, and for proposing, with each card the best candidates.
+"""
 
 from multiplex.acts import JudgeTransition, MergeCards, ProposeTransition
 from multiplex.content.protocols import Compare
 from multiplex.deliberation.stages.step import Step, replies, with_position
-from multiplex.deliberation.state import Context, State, Task, Update
+from multiplex.deliberation.state import Context, Plain, State, Task, Update
+from multiplex.embedding import Vectors
+from multiplex.moral_graph.candidates import candidate_pairs
 from multiplex.moral_graph.cards import ValuesCard, merge_cards
-from multiplex.moral_graph.judgements import Transition
+from multiplex.moral_graph.judgements import PolicyMapping, Transition
+from multiplex.moral_graph.merging import card_text, clusters
 from multiplex.seeds import derive_seed
 
-__all__ = ["steps"]
+__all__ = ["MOST_CANDIDATES", "steps"]
+
+_MOST_AT_ONCE = 24
+"""How many cards one request shows comfortably."""
+
+MOST_CANDIDATES = 5
+"""How many cards a wiser one is chosen from, where texts can be embedded."""
+
+_DISTANCE = 0.3
+"""The cosine distance up to which cards are neighbours: the published one."""
+
+_CLOSEST = 0.01
+"""The distance below which cards count as one text, however many they are."""
 
 
 def steps(stage: Compare) -> list[Step]:
-    """Return the stage's three steps: merge, propose, judge."""
+    """Return the stage's four steps: group, which asks nobody, merge, propose and judge."""
 
     def judges(state: State, context: Context) -> list[Task]:
         return _assign(state, context, stage.pairs_per_persona)
 
     return [
-        Step(stage.name, "merge", _to_merge, _merge, _merged, reads=("cards",)),
-        Step(stage.name, "propose", _to_propose, _propose, _proposed, reads=("values",)),
+        Step(stage.name, "group", _nobody, _merge, _grouped, embeds=True),
+        Step(stage.name, "merge", _to_merge, _merge, _merged, reads=("cards", "groups"), embeds=True),
+        Step(stage.name, "propose", _to_propose, _propose, _proposed, reads=("values", "shortlists")),
         Step(stage.name, "judge", judges, _judge, _judged, reads=("values", "transitions")),
     ]
 
@@ -28,20 +48,61 @@ def _cards(entries: list[dict[str, object]]) -> tuple[ValuesCard, ...]:
     return tuple(ValuesCard.model_validate(card) for card in entries)
 
 
+def _nobody(state: State, context: Context) -> list[Task]:
+    return []
+
+
+def _grouped(state: State, context: Context, round: int) -> Update:
+    cards = _cards(state.get("cards", []))
+    if context.embed is None or len(cards) <= _MOST_AT_ONCE:
+        return Update()
+    vectors = context.embed([card_text(card) for card in cards])
+    parts = _parts(vectors, list(range(len(cards))), _DISTANCE)
+    return Update(groups=[[cards[index].id for index in part] for part in parts])
+
+
+def _parts(vectors: Vectors, rows: list[int], distance: float) -> list[list[int]]:
+    """Return groups of neighbours, none larger than one request shows: a larger one is grouped more closely."""
+    parts: list[list[int]] = []
+    for found in clusters(vectors[rows], distance=distance):
+        group = [rows[index] for index in found]
+        if len(group) <= _MOST_AT_ONCE:
+            parts.append(group)
+        elif distance > _CLOSEST:
+            parts += _parts(vectors, group, distance * 0.8)
+        else:  # as good as one text: any division will do
+            starts = range(0, len(group), _MOST_AT_ONCE)
+            parts += [part for start in starts if len(part := group[start : start + _MOST_AT_ONCE]) > 1]
+    return sorted(parts)
+
+
 def _to_merge(state: State, context: Context) -> list[Task]:
+    if "groups" in state:
+        return [Task(speaker="moderator", round=1, about=group[0]) for group in state["groups"]]
     return [Task(speaker="moderator", round=1, about="")] if len(state.get("cards", [])) > 1 else []
 
 
 def _merge(task: Task, state: State, context: Context) -> MergeCards:
-    return MergeCards(scenario=context.scenario, cards=_cards(state["cards"]))
+    cards = _cards(state["cards"])
+    if task["about"]:
+        group = set(next(group for group in state["groups"] if group[0] == task["about"]))
+        cards = tuple(card for card in cards if card.id in group)
+    return MergeCards(scenario=context.scenario, cards=cards)
 
 
 def _merged(state: State, context: Context, round: int) -> Update:
     # Where the moderator gave no usable reply, nothing is merged: two cards too many beat one lost.
-    found = replies(state, "compare.merge", round)
-    groups = found[0][1]["groups"] if found else []
-    merged = merge_cards(_cards(state.get("cards", [])), groups)
-    return Update(values=[card.model_dump(mode="json") for card in merged.cards], aliases=merged.aliases)
+    same = [group for _, reply in replies(state, "compare.merge", round) for group in reply["groups"]]
+    merged = merge_cards(_cards(state.get("cards", [])), same)
+    update = Update(values=[card.model_dump(mode="json") for card in merged.cards], aliases=merged.aliases)
+    if context.embed is not None and len(merged.cards) > MOST_CANDIDATES + 1:
+        vectors = context.embed([card_text(card) for card in merged.cards])
+        seed = derive_seed(context.seed, "shortlist")
+        shortlists: dict[str, list[str]] = {}
+        for pair in candidate_pairs(merged.cards, vectors, most=MOST_CANDIDATES, seed=seed):
+            shortlists.setdefault(pair.source, []).append(pair.wiser)
+        update["shortlists"] = shortlists
+    return update
 
 
 def _to_propose(state: State, context: Context) -> list[Task]:
@@ -52,15 +113,23 @@ def _to_propose(state: State, context: Context) -> list[Task]:
 
 
 def _propose(task: Task, state: State, context: Context) -> ProposeTransition:
-    values = _cards(state["values"])
-    return ProposeTransition(
-        scenario=context.scenario,
-        card=next(card for card in values if card.id == task["about"]),
-        others=tuple(card for card in values if card.id != task["about"]),
+    cards = {card.id: card for card in _cards(state["values"])}
+    own = task["about"]
+    # In the order of all cards: the first in a list is easily preferred, and the best candidate is no answer.
+    shown = set(state.get("shortlists", {}).get(own, cards)) - {own}
+    others = tuple(card for card in cards.values() if card.id in shown)
+    return ProposeTransition(scenario=context.scenario, card=cards[own], others=others)
+
+
+def _mapping(card: ValuesCard, reply: Plain) -> tuple[PolicyMapping, ...]:
+    return tuple(
+        PolicyMapping(policy=policy, **reply["mapping"][str(number)])
+        for number, policy in enumerate(card.policies, start=1)
     )
 
 
 def _proposed(state: State, context: Context, round: int) -> Update:
+    cards = {card.id: card for card in _cards(state.get("values", []))}
     transitions = [
         Transition(
             id=f"t{number}",
@@ -70,6 +139,7 @@ def _proposed(state: State, context: Context, round: int) -> Update:
             story=reply["story"],
             context=context.scenario.setting,
             proposer="moderator",
+            mapping=_mapping(cards[result["about"]], reply),
         ).model_dump(mode="json")
         for number, (result, reply) in enumerate(replies(state, "compare.propose", round), start=1)
     ]

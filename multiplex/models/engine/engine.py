@@ -283,6 +283,8 @@ class Engine:
                 raise
             raise _closed() from None
         except EngineDeadError as error:
+            # Ctrl-C at a terminal is for vLLM's processes too, and may end them before it is heard of here.
+            await asyncio.sleep(1)
             if self._processes is not processes:
                 raise _closed() from error
             raise _died(processes) from error

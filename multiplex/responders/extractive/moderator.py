@@ -21,6 +21,7 @@ from multiplex.acts import (
     Synthesise,
     Turn,
 )
+from multiplex.acts.replies import TakenUp
 from multiplex.content.personas import Commitment, Persona
 from multiplex.content.scenarios import Option
 from multiplex.moral_graph.cards import ValuesCard
@@ -95,6 +96,17 @@ def propose_transition(relevance: Relevance, act: ProposeTransition) -> Proposal
             f"for. They did not give up {quoted(act.card.title)}, but found it again within {quoted(other.title)}.",
             1500,
         ),
+        mapping={
+            str(number): TakenUp(
+                how="keeps_what_matters",
+                rationale=fitted(
+                    f"Nearest to it in wording, in {quoted(other.title)}: {other.policies[int(nearest)].rstrip('. ')}. "
+                    "More than wording was not weighed.",
+                    400,
+                ),
+            )
+            for number, nearest in enumerate(pairs.argmax(axis=1), start=1)
+        },
     )
 
 

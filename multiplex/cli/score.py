@@ -1,0 +1,280 @@
+"""What `multiplex score` does: texts and runs scored again, and several runs taken together."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from multiplex.acts.observer import Observer
+from multiplex.cli.text import safe
+from multiplex.cli.texts import read_passages
+from multiplex.content.passages import Passage, neutral_sentences, passages
+from multiplex.content.personas import Pack, load_pack
+from multiplex.deliberation.record import Record
+from multiplex.deliberation.scores import classifier_for, read_moral_graph, rounded, scores_of
+from multiplex.embedding import Embedder
+from multiplex.entailment import CrossEncoderEntailment
+from multiplex.errors import ContentError, RunError, near_miss
+from multiplex.models.pool import ModelPool
+from multiplex.responders.language_model import LanguageModelResponder
+from multiplex.runs import Run, load_run
+from multiplex.scoring.classifiers import Controlled, classifier_agreement
+from multiplex.scoring.corpus import corpus_entropy, perspective_sentiment
+from multiplex.scoring.intervals import interval_of
+from multiplex.scoring.judge import judge
+from multiplex.scoring.measured import measure
+from multiplex.scoring.nli import NliClassifier
+from multiplex.scoring.perspectives import perspective_entropy
+from multiplex.scoring.score import plain
+from multiplex.sentences import sentences
+
+__all__ = ["TEXT_SCORES", "Judges", "print_scores", "score_files"]
+
+TEXT_SCORES = ("perspective_entropy", "sentiment", "agreement")
+"""What a text that comes from no run is scored on."""
+
+_RESAMPLES = 100
+"""How many resamples stand behind the interval of a corrected entropy; each takes milliseconds a sentence."""
+
+_SAMPLE = 20
+"""On how many of each perspective's passages a classifier is measured that was not trained here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """Who labels sentences: `default`, `nli:NAME-OR-FOLDER`, or a model such as `openai:NAME`."""
+
+    names: tuple[str, ...] = ("default",)
+    base_url: str | Mapping[str, str] | None = None
+    api_key: str | None = None
+    seed: int = 0
+
+
+def score_files(
+    files: Sequence[Path],
+    *,
+    pack: str | None,
+    wanted: Sequence[str] | None,
+    judges: Judges,
+    embedder: Embedder,
+) -> dict[str, Any]:
+    """Score texts, or runs, and return plain data.
+
+    Of one run come all its scores, computed again; of several also, for each number in them, the mean over
+    runs with a bootstrap interval. Of texts come `TEXT_SCORES`, for each text and for all together.
+
+    Raises:
+        ContentError: a file, the pack, a score's or a classifier's name is wrong, or runs and texts are mixed.
+        RunError: a run is damaged.
+        ModelError: a model cannot be loaded or asked.
+    """
+    runs = [file for file in files if (file / "run.json").is_file()]
+    if runs and len(runs) < len(files):
+        raise ContentError("runs and texts were named together; score them apart")
+    if runs:
+        if judges.names != ("default",):
+            raise ContentError("--classifier is for texts; a run is scored with the default classifier")
+        return _runs([load_run(run) for run in runs], pack, wanted, embedder)
+    _known(wanted, TEXT_SCORES)
+    given = [passage for file in files for passage in read_passages(file)]
+    return _texts(given, load_pack(pack or "civilizations"), wanted or TEXT_SCORES, judges, embedder)
+
+
+def _known(wanted: Sequence[str] | None, known: Sequence[str]) -> None:
+    for name in wanted or ():
+        if name not in known:
+            raise ContentError(f"no score named {name!r} here; {near_miss(name, known)}")
+
+
+def _runs(
+    runs: Sequence[Run], pack: str | None, wanted: Sequence[str] | None, embedder: Embedder
+) -> dict[str, Any]:
+    found: dict[str, Any] = {"kind": "runs", "runs": {}}
+    for run in runs:
+        scores = _run(run, pack, embedder)
+        _known(wanted, tuple(scores))
+        found["runs"][run.run] = {name: scores[name] for name in wanted or scores}
+    if len(runs) > 1:
+        numbers = [dict(_numbers(scores)) for scores in found["runs"].values()]
+        places = dict.fromkeys(place for each in numbers for place in each)
+        found["over_runs"] = {
+            place: interval_of([each.get(place) for each in numbers], seed=0).as_dict() for place in places
+        }
+    result: dict[str, Any] = rounded(found)
+    return result
+
+
+def _run(run: Run, pack: str | None, embedder: Embedder) -> dict[str, Any]:
+    content = run.manifest["content"]
+    name = pack or content.get("pack", "")
+    try:
+        chosen = load_pack(name)
+    except ContentError as error:
+        if pack is not None:
+            raise
+        raise ContentError(
+            f"{run.path}: was scored against the pack {name!r}, which does not ship with Multiplex; "
+            "name its folder with --pack"
+        ) from error
+    try:
+        record = Record.of_run(run)
+        graph = read_moral_graph(run.moral_graph) if run.moral_graph else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{run.path}: is damaged: {error}") from error
+    classifier = classifier_for(chosen, embedder)
+    return scores_of(record, run.answers, graph, embed=embedder.embed, classifier=classifier)
+
+
+def _numbers(scores: Mapping[str, Any]) -> list[tuple[str, float | None]]:
+    """Return the value of every score below plain data, by its place; counts and details are left out."""
+    found: list[tuple[str, float | None]] = []
+    for key, value in scores.items():
+        if isinstance(value, Mapping):
+            if "value" in value and "reason" in value:
+                found.append((key, value["value"]))
+            if key != "personas":
+                found += [(f"{key}.{place}", number) for place, number in _numbers(value)]
+    return found
+
+
+def _texts(
+    given: Sequence[tuple[str, str]], pack: Pack, wanted: Sequence[str], judges: Judges, embedder: Embedder
+) -> dict[str, Any]:
+    split = {where: sentences(text) for where, text in given}
+    everything = list(dict.fromkeys(one for each in split.values() for one in each))
+    classifiers = {name: _classifier(name, everything, pack, judges, embedder) for name in judges.names}
+    found: dict[str, Any] = {"kind": "texts", "pack": pack.name, "texts": len(given), "classifiers": {}}
+    for name, classifier in classifiers.items():
+        each = found["classifiers"][name] = {"control": plain(classifier.control())}
+        if "perspective_entropy" in wanted:
+            each["perspective_entropy"] = {
+                where: _without_control(
+                    perspective_entropy(text, classifier, corrected_draws=_RESAMPLES, seed=judges.seed)
+                )
+                for where, text in given
+            }
+            if len(given) > 1:
+                pooled = corpus_entropy([text for _, text in given], classifier, seed=judges.seed)
+                each["over_texts"] = {
+                    "micro": _without_control(pooled.micro),
+                    "macro": _without_control(pooled.macro),
+                }
+        if "sentiment" in wanted:
+            labels = classifier.label(everything)
+            each["sentiment"] = perspective_sentiment(labels, classifier.perspectives).as_dict()
+    if "agreement" in wanted and len(classifiers) > 1:
+        labelled = {
+            name: {each.sentence: each.label for each in classifier.label(everything)}
+            for name, classifier in classifiers.items()
+        }
+        found["agreement"] = plain(classifier_agreement(labelled))
+    result: dict[str, Any] = rounded(found)
+    return result
+
+
+def _without_control(score: Any) -> dict[str, Any]:
+    found: dict[str, Any] = score.as_dict()
+    found.pop("control", None)  # the same for every text: it stands once, beside them
+    return found
+
+
+def _classifier(
+    name: str, given: Sequence[str], pack: Pack, judges: Judges, embedder: Embedder
+) -> Controlled:
+    if name == "default":
+        return classifier_for(pack, embedder)
+    kind, _, rest = name.partition(":")
+    known = _sample(pack)
+    neutral = list(neutral_sentences())[:: max(1, len(neutral_sentences()) // (2 * _SAMPLE))]
+    if kind == "nli" and rest:
+        nli = NliClassifier(pack.perspectives, CrossEncoderEntailment(rest).entails)
+        return measure(nli, known, neutral, lexicon=pack.lexicon)
+    if kind not in {"openai", "vllm"} or not rest:
+        raise ContentError(
+            f"no classifier named {name!r}; it is default, nli:MODEL, openai:NAME or vllm:NAME"
+        )
+    asked = [*given, *(text for _, text, _, _ in known), *neutral]
+    return measure(asyncio.run(_judged(name, asked, pack, judges)), known, neutral, lexicon=pack.lexicon)
+
+
+async def _judged(name: str, asked: Sequence[str], pack: Pack, judges: Judges) -> Any:
+    pool = ModelPool(base_url=judges.base_url, api_key=judges.api_key)
+    try:
+        model = pool.named(name)
+        assert model is not None  # noqa: S101 (the kind was checked)
+        observer = Observer(LanguageModelResponder(model))
+        return await judge(asked, pack.perspectives, observer.weigh, seed=judges.seed)
+    finally:
+        await pool.aclose()
+
+
+def _sample(pack: Pack) -> list[Passage]:
+    """Return some passages of every perspective, spread over all that its personas say."""
+    found = []
+    for persona in pack.personas:
+        tested = [each for each in passages(persona) if each[3]]
+        found += tested[:: max(1, len(tested) // _SAMPLE)][:_SAMPLE]
+    return found
+
+
+def print_scores(found: Mapping[str, Any]) -> None:
+    """Print scores as a table: the number, its interval where there is one, or why there is none."""
+    console = Console(highlight=False)
+    if found["kind"] == "runs":
+        for name, scores in found["runs"].items():
+            rows = [(place, each) for place, each in _scores(scores) if "steered." not in place]
+            _table(console, name, rows)
+        if "over_runs" in found:
+            rows = [(place, _estimate(each)) for place, each in found["over_runs"].items()]
+            _table(console, f"over {len(found['runs'])} runs", rows)
+        return
+    for name, each in found["classifiers"].items():
+        rows = []
+        for where, entropy in each.get("perspective_entropy", {}).items():
+            rows.append((where, entropy))
+            rows.append((f"{where}, corrected", entropy.get("corrected") or {}))
+        for how, entropy in each.get("over_texts", {}).items():
+            rows.append((f"all texts, {how}", entropy))
+        if "sentiment" in each:
+            rows.append(("sentiment", each["sentiment"]))
+        _table(console, f"perspectives by the classifier {name}, against {found['pack']}", rows)
+    if "agreement" in found:
+        _table(console, "agreement between classifiers", _scores({"agreement": found["agreement"]}))
+
+
+def _scores(scores: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    found: list[tuple[str, Mapping[str, Any]]] = []
+    for key, value in scores.items():
+        if isinstance(value, Mapping):
+            if "value" in value and "reason" in value:
+                found.append((key, value))
+            if key not in {"personas", "control"}:
+                found += [(f"{key}.{place}", each) for place, each in _scores(value)]
+    return found
+
+
+def _estimate(each: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**each["score"], "interval": {key: each[key] for key in ("low", "high", "reason")}}
+
+
+def _table(console: Console, title: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    table = Table(title=safe(title), title_justify="left", box=None, pad_edge=False)
+    table.add_column("score")
+    table.add_column("value", justify="right")
+    table.add_column("interval")
+    table.add_column("")
+    for place, each in rows:
+        value, interval = each.get("value"), each.get("interval") or {}
+        low, high = interval.get("low"), interval.get("high")
+        told = f"{low:.3f} to {high:.3f}" if low is not None and high is not None else ""
+        floor = each.get("noise_floor") or {}
+        note = each.get("reason") or (
+            f"a text of one perspective gets {floor['raw']:.2f}" if floor.get("raw") is not None else ""
+        )
+        shown = "undefined" if value is None else f"{value:.3f}"
+        table.add_row(safe(place), shown, told, safe(str(note)))
+    console.print(table)

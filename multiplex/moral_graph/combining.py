@@ -1,0 +1,298 @@
+"""Moral graphs put together, held against each other, and walked."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Generic, NamedTuple, TypeVar
+
+import networkx as nx
+import numpy as np
+from numpy.typing import ArrayLike
+
+from multiplex.errors import near_miss
+from multiplex.moral_graph.cards import ValuesCard, merge_cards
+from multiplex.moral_graph.edges import Edge, Thresholds
+from multiplex.moral_graph.graph import MoralGraph, aggregate
+from multiplex.moral_graph.judgements import Judgement, Transition
+from multiplex.moral_graph.merging import clusters, unit_rows
+
+__all__ = [
+    "Changed",
+    "Difference",
+    "Hop",
+    "MergedGraph",
+    "Part",
+    "ValuePath",
+    "difference",
+    "merge_graphs",
+    "near_across",
+    "paths",
+    "qualified",
+]
+
+
+T = TypeVar("T", ValuesCard, Edge)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one run brings to a merged graph; `name` tells it from the others."""
+
+    name: str
+    cards: Sequence[ValuesCard]
+    judgements: Sequence[Judgement]
+    transitions: Sequence[Transition] = ()
+
+
+class MergedGraph(NamedTuple):
+    """The graph of many runs, and what it was made from.
+
+    `aliases` holds the survivor of every qualified id, those that survive included. `inner` counts the
+    judgements left out because the cards on both of their ends became one.
+    """
+
+    graph: MoralGraph
+    judgements: tuple[Judgement, ...]
+    transitions: tuple[Transition, ...]
+    aliases: dict[str, str]
+    inner: int
+
+
+class Changed(NamedTuple, Generic[T]):
+    """One thing that two graphs have both, and not the same: what it was, and what it is."""
+
+    before: T
+    after: T
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What the other graph has more, what less, and what otherwise."""
+
+    cards_added: tuple[ValuesCard, ...]
+    cards_removed: tuple[ValuesCard, ...]
+    cards_changed: tuple[Changed[ValuesCard], ...]
+    edges_added: tuple[Edge, ...]
+    edges_removed: tuple[Edge, ...]
+    edges_changed: tuple[Changed[Edge], ...]
+
+    def __bool__(self) -> bool:
+        """Tell whether there is a difference."""
+        return bool(
+            self.cards_added
+            or self.cards_removed
+            or self.cards_changed
+            or self.edges_added
+            or self.edges_removed
+            or self.edges_changed
+        )
+
+
+class Hop(NamedTuple):
+    """One step of a path: the strongest kept edge of the pair, and all contexts in which it is kept."""
+
+    source: str
+    wiser: str
+    likelihood: float | None
+    contexts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ValuePath:
+    """The strongest chain of kept edges; without one, the reason. `strength` is the product of likelihoods."""
+
+    hops: tuple[Hop, ...]
+    strength: float | None
+    reason: str | None = None
+
+
+def qualified(name: str, id_: str) -> str:
+    """Return the id that a card or transition of a run has in a merged graph."""
+    return f"{name}/{id_}"
+
+
+def near_across(owners: Sequence[str], vectors: ArrayLike, *, distance: float) -> list[list[int]]:
+    """Return groups of near rows, two or more, of which no two have the same owner.
+
+    Each of the `clusters` (DBSCAN, cosine distance, at least 2) is divided: its pairs within `distance`, the
+    nearest first, join their groups unless both hold a row of one owner. So cards that a run kept apart are not
+    merged because cards of others lie between them. `owners` names the run of every row of `vectors`, shape
+    (n, d). Rows and groups are sorted. Time and memory grow with the square of the largest cluster, beyond
+    those of `clusters`.
+
+    Raises ValueError for what `clusters` refuses, and where there is not one owner a row.
+    """
+    rows = unit_rows(vectors)
+    if len(rows) != len(owners):
+        raise ValueError(f"{len(rows)} vectors have {len(owners)} owners; every row needs one")
+    found = []
+    for cluster in clusters(rows, distance=distance):
+        cosines = rows[cluster] @ rows[cluster].T
+        one, other = np.nonzero(np.triu(cosines >= np.float32(1 - distance - 1e-6), 1))
+        nearest = np.argsort(-cosines[one, other], kind="stable")
+        group_of = {index: [index] for index in range(len(cluster))}
+        for first, second in zip(one[nearest].tolist(), other[nearest].tolist(), strict=True):
+            here, there = group_of[first], group_of[second]
+            held = {owners[cluster[index]] for index in here}
+            if here is not there and held.isdisjoint(owners[cluster[index]] for index in there):
+                here += there
+                group_of |= dict.fromkeys(there, here)
+        for index, group in group_of.items():
+            if len(group) > 1 and index == min(group):
+                found.append(sorted(cluster[each] for each in group))
+    return sorted(found)
+
+
+def merge_graphs(
+    parts: Sequence[Part],
+    groups: Iterable[Iterable[str]] = (),
+    *,
+    thresholds: Thresholds | None = None,
+    level: float = 0.95,
+) -> MergedGraph:
+    """Make one graph of the cards and judgements of many runs.
+
+    Every id becomes `qualified` by its part's name. Cards with the same title and policies, in the same order,
+    are one value, whatever their contexts; beyond that those of each of `groups` (qualified ids) are, and
+    groups that share a card are one group. The first card survives (`merge_cards`). Judgements follow their
+    cards, keep judge and context, and are aggregated anew under `thresholds` (the default is that of the
+    profile `multiplex`); a judgement between cards that became one is left out and counted. In which order
+    the parts come decides which card survives, and nothing else.
+
+    Raises ValueError where two parts share a name, two cards of a part an id, a group names an unknown id, or a
+    judgement an unknown card.
+    """
+    names = [part.name for part in parts]
+    if len(set(names)) != len(names):
+        raise ValueError(f"two parts have the name {max(names, key=names.count)!r}")
+    cards = [
+        card.model_copy(update={"id": qualified(part.name, card.id)}) for part in parts for card in part.cards
+    ]
+    known = {card.id for card in cards}
+    same: nx.Graph[str] = nx.Graph()
+    first: dict[tuple[str, tuple[str, ...]], str] = {}
+    for card in cards:
+        same.add_edge(first.setdefault((card.title, card.policies), card.id), card.id)
+    for group in groups:
+        ids = list(group)
+        for id_ in ids:
+            if id_ not in known:
+                raise ValueError(f"no card has the id {id_!r}; {near_miss(id_, known)}")
+        nx.add_path(same, ids)
+    left, aliases = merge_cards(cards, nx.connected_components(same))
+
+    judgements, transitions, inner = [], [], 0
+    for part in parts:
+        for judgement in part.judgements:
+            ends = _ends(judgement, part.name, aliases)
+            if ends["source"] == ends["wiser"]:
+                inner += 1
+                continue
+            case = qualified(part.name, judgement.transition) if judgement.transition else ""
+            judgements.append(judgement.model_copy(update={**ends, "transition": case}))
+        for transition in part.transitions:
+            ends = _ends(transition, part.name, aliases)
+            if ends["source"] != ends["wiser"]:
+                new = {**ends, "id": qualified(part.name, transition.id)}
+                transitions.append(transition.model_copy(update=new))
+    rules = (thresholds or Thresholds()).model_dump()
+    graph = aggregate(left, judgements, level=level, **rules)
+    return MergedGraph(graph, tuple(judgements), tuple(transitions), aliases, inner)
+
+
+def _ends(move: Judgement | Transition, name: str, aliases: dict[str, str]) -> dict[str, str]:
+    ends = {}
+    for end, id_ in (("source", move.source), ("wiser", move.wiser)):
+        if qualified(name, id_) not in aliases:
+            raise ValueError(f"part {name!r}: a move names the card {id_!r}, which is not there")
+        ends[end] = aliases[qualified(name, id_)]
+    return ends
+
+
+def difference(one: MoralGraph, other: MoralGraph) -> Difference:
+    """Say what `other` has more than `one`, what less, and what otherwise.
+
+    Cards are the same by id, and changed where any field is; edges are the same by pair and, where contexts are
+    kept apart, context, and changed where `kept` or the likelihood is (by more than 1e-9). Everything is sorted
+    as in the graphs.
+
+    Raises ValueError where one graph pools contexts and the other does not: their edges are not comparable.
+    """
+    if one.thresholds.profile != other.thresholds.profile:
+        raise ValueError(
+            f"one graph has the profile {one.thresholds.profile!r} and the other"
+            f" {other.thresholds.profile!r}; only graphs of one profile can be compared"
+        )
+    pooled = one.thresholds.profile == "dft"
+    cards = [{card.id: card for card in graph.values} for graph in (one, other)]
+    edges = [
+        {(edge.source, edge.wiser, () if pooled else edge.contexts): edge for edge in graph.edges}
+        for graph in (one, other)
+    ]
+    return Difference(
+        cards_added=tuple(card for id_, card in cards[1].items() if id_ not in cards[0]),
+        cards_removed=tuple(card for id_, card in cards[0].items() if id_ not in cards[1]),
+        cards_changed=tuple(
+            Changed(card, cards[1][id_])
+            for id_, card in cards[0].items()
+            if id_ in cards[1] and card.model_dump() != cards[1][id_].model_dump()
+        ),
+        edges_added=tuple(edge for key, edge in edges[1].items() if key not in edges[0]),
+        edges_removed=tuple(edge for key, edge in edges[0].items() if key not in edges[1]),
+        edges_changed=tuple(
+            Changed(edge, edges[1][key])
+            for key, edge in edges[0].items()
+            if key in edges[1] and _differ(edge, edges[1][key])
+        ),
+    )
+
+
+def _differ(one: Edge, other: Edge) -> bool:
+    if one.kept != other.kept or (one.likelihood is None) != (other.likelihood is None):
+        return True
+    return abs((one.likelihood or 0.0) - (other.likelihood or 0.0)) > 1e-9
+
+
+def paths(graph: MoralGraph, start: str, end: str) -> ValuePath:
+    """Return the strongest chain of kept edges from one value to a wiser one.
+
+    A hop costs -log(likelihood), so that the path is the one whose product of likelihoods, in (0, 1], is
+    greatest; of equal ones the one with fewer hops. That product orders paths and is no probability: a chain
+    of "wiser than" was judged hop by hop, and nobody said that its ends are. Where a pair is kept in several
+    contexts its greatest likelihood counts. An asserted edge that nobody judged counts 1 and has no
+    likelihood. From a value to itself there are no hops, and the strength is 1. Cycles do no harm.
+
+    Raises ValueError where no value has the id.
+    """
+    known = {card.id for card in graph.values}
+    for id_ in (start, end):
+        if id_ not in known:
+            raise ValueError(f"no value has the id {id_!r}; {near_miss(id_, known)}")
+    digraph: nx.DiGraph[str] = nx.DiGraph()
+    digraph.add_nodes_from(known)
+    kept: dict[tuple[str, str], list[Edge]] = {}
+    for edge in graph.edges:
+        if edge.kept:
+            kept.setdefault((edge.source, edge.wiser), []).append(edge)
+    for (source, wiser), edges in kept.items():
+        # A little for every hop, so that a detour over certain edges is no tie.
+        digraph.add_edge(source, wiser, cost=1e-9 - math.log(max(map(_weight, edges))))
+    try:
+        nodes = nx.dijkstra_path(digraph, start, end, weight="cost")
+    except nx.NetworkXNoPath:
+        back = ", but there is one the other way" if nx.has_path(digraph, end, start) else ""
+        return ValuePath((), None, f"no chain of kept edges leads from {start!r} to {end!r}{back}")
+    hops = tuple(_hop(kept[pair]) for pair in pairwise(nodes))
+    strength = math.prod(1.0 if hop.likelihood is None else hop.likelihood for hop in hops)
+    return ValuePath(hops, strength)
+
+
+def _weight(edge: Edge) -> float:
+    return 1.0 if edge.likelihood is None else edge.likelihood
+
+
+def _hop(edges: Sequence[Edge]) -> Hop:
+    best = max(edges, key=_weight)
+    contexts = dict.fromkeys(context for edge in edges for context in edge.contexts)
+    return Hop(best.source, best.wiser, best.likelihood, tuple(contexts))

@@ -1,0 +1,370 @@
+"""`multiplex graph`: from files to a graph, and from a graph to what people and programs read."""
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from multiplex.cli.graph import graph_app
+from multiplex.cli.graph_made import near_groups
+from multiplex.embedding import Vectors
+from multiplex.moral_graph.cards import ValuesCard
+from multiplex.moral_graph.combining import Part
+
+POLICIES = ["MOMENTS when trust grows", "SIGNS of open doors", "PEOPLE who wait outside"]
+HEADER = "from,to,verdict,judge,context\n"
+MOVES = [("a", "b", "wiser"), ("a", "b", "wiser"), ("b", "c", "wiser"), ("b", "c", "upgrade")]
+MOVES += [("c", "a", "not_wiser"), ("c", "d", "not_sure")]
+
+
+def graph(*words: str | Path) -> Result:
+    return CliRunner().invoke(graph_app, [str(word) for word in words], catch_exceptions=False)
+
+
+def ran(*words: str | Path) -> str:
+    result = graph(*words)
+    assert result.exit_code == 0, result.stderr
+    return result.stdout
+
+
+def told(*words: str | Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(ran(*words, "--json"))
+    return found
+
+
+def refused(*words: str | Path) -> str:
+    result = graph(*words)
+    assert (result.exit_code, result.stdout) == (1, ""), result.stdout
+    said = result.stderr.strip()
+    assert said.startswith("error: ")
+    assert "\n" not in said
+    return said.removeprefix("error: ")
+
+
+def card(id_: str, **changes: Any) -> dict[str, Any]:
+    policies = [f"{policy} in {id_}" for policy in POLICIES]
+    return {
+        "id": id_,
+        "title": f"Trust in {id_}",
+        "policies": policies,
+        "schwartz": ["Equality"],
+        **changes,
+    }
+
+
+@pytest.fixture
+def cards(tmp_path: Path) -> Path:
+    path = tmp_path / "cards.json"
+    path.write_text(json.dumps([card(id_) for id_ in "abcd"]), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def judgements(tmp_path: Path) -> Path:
+    path = tmp_path / "judgements.csv"
+    rows = [f"{a},{b},{verdict},j{i},care\n" for i, (a, b, verdict) in enumerate(MOVES)]
+    path.write_text(HEADER + "".join(rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path, cards: Path, judgements: Path) -> Path:
+    """A folder with what a run leaves of its moral graph."""
+    (tmp_path / "first").mkdir()
+    ran("build", judgements, "--cards", cards, "--out", tmp_path / "first" / "moral_graph.json")
+    return tmp_path / "first"
+
+
+def test_build_makes_a_graph_of_files_and_says_what_it_is(
+    tmp_path: Path, cards: Path, judgements: Path
+) -> None:
+    out = tmp_path / "graph.json"
+    said = ran("build", judgements, "--cards", cards, "--out", out)
+    assert said == f"6 judgements; 4 values, 4 edges, 2 kept\nwrote {out}\n"
+    data = json.loads(out.read_text(encoding="utf-8"))
+    assert [each["judge"] for each in data["judgements"]] == [f"j{i}" for i in range(6)]
+    assert data["thresholds"]["profile"] == "multiplex"
+    assert data["winners"]["values"][0]["id"] == "c"
+    assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".")] == []
+    assert refused("build", judgements, "--cards", cards, "--out", out).endswith("--force writes over it")
+    assert told("build", judgements, "--cards", cards, "--out", out, "--force")["out"] == str(out)
+
+
+def test_build_follows_the_profile_and_the_thresholds_and_reads_them_again(
+    tmp_path: Path, cards: Path, judgements: Path
+) -> None:
+    out = tmp_path / "graph.json"
+    words = ("--profile", "dft", "--min-wiser", "3", "--level", "0.8", "--out", out)
+    assert told("build", judgements, "--cards", cards, *words)["kept"] == 0
+    shown = told("show", out)
+    assert shown["thresholds"] == {
+        "profile": "dft",
+        "min_wiser": 3,
+        "min_likelihood": 0.33,
+        "max_entropy": 1.69,
+    }
+    assert shown["edges"][0]["interval"]["level"] == 0.8
+    assert refused("build", judgements, "--cards", cards, "--max-entropy", "nan").startswith(
+        "the graph cannot be built: max_entropy: input should be"
+    )
+    assert refused("build", judgements, "--cards", cards, "--level", "1").endswith("between 0 and 1")
+
+
+def test_build_prints_the_graph_and_warns_of_repeats(tmp_path: Path, cards: Path) -> None:
+    path = tmp_path / "judgements.jsonl"
+    row = {"from": "a", "to": "b", "verdict": "wiser", "judge": "j", "time": "2026"}
+    path.write_text("".join(f"{json.dumps(row)}\n" for _ in range(2)), encoding="utf-8")
+    result = graph("build", path, "--cards", cards, "--json")
+    found = json.loads(result.stdout)
+    assert (found["repeats"], found["kept"], found["out"]) == (1, 1, None)
+    assert found["moral_graph"]["edges"][0]["counts"]["markedWiser"] == 2
+    assert "1 judgement repeats an earlier judge" in result.stderr
+    assert found["warnings"][0] in result.stderr
+    assert "nothing was written" in ran("build", path, "--cards", cards)
+
+
+def test_cards_come_from_a_run_a_graph_or_json_lines(tmp_path: Path, run: Path, judgements: Path) -> None:
+    lines = tmp_path / "cards.jsonl"
+    lines.write_text("".join(f"{json.dumps(card(id_))}\n" for id_ in "abcd"), encoding="utf-8")
+    for source in (run, run / "moral_graph.json", lines):
+        assert told("build", judgements, "--cards", source)["values"] == 4
+    lines.write_text(json.dumps(card("a")), encoding="utf-8")
+    assert refused("build", judgements, "--cards", lines).startswith(
+        f"{judgements}: line 2: no card has the id 'b'"
+    )
+
+
+def test_files_that_hold_something_else_are_refused_in_one_sentence(
+    tmp_path: Path, cards: Path, judgements: Path
+) -> None:
+    path = tmp_path / "x.json"
+    for data, said in [
+        (b"", "is empty"),
+        (b"\xff\xfe", "line 1: is not UTF-8 text; save it as UTF-8"),
+        (b'{"values": [', "line 1: broken JSON: Expecting value"),
+        (b"[" * 100_000, "broken JSON: nested too deeply"),
+        (b"null", "holds no moral graph: the run compared no values"),
+        (b'{"question": "What?"}', "holds no moral graph: needs `values` and `edges`"),
+        (b"x" * 10_000_000, "line 1: broken JSON: Expecting value"),
+        (b'{"values": [{"id": 1, "title": "T"}], "edges": [3]}', "edges[0]: input should be"),
+    ]:
+        path.write_bytes(data)
+        assert refused("show", path).startswith(f"{path}: {said}")
+    assert refused("show", tmp_path / "cardss.json").endswith("no such file; did you mean 'cards.json'?")
+    assert refused("show", tmp_path).endswith("is no run (it holds no moral_graph.json)")
+    path.write_text(f"[{json.dumps({'from': 'a'})}]", encoding="utf-8")
+    assert "is a JSON list" in refused("build", path, "--cards", cards)
+    judgements.write_text(HEADER + "a,b,wiser,j,care\na,e,wiser,j,care\n", encoding="utf-8")
+    assert refused("build", judgements, "--cards", cards).startswith(
+        f"{judgements}: line 3: no card has the id"
+    )
+
+
+def test_check_is_silent_about_good_cards_and_exits_with_one_over_complaints(
+    tmp_path: Path, run: Path, judgements: Path
+) -> None:
+    assert ran("check", run) == "4 cards, 0 complaints; 0 cycles of kept edges, 0 self-contradictions\n"
+    bad = tmp_path / "bad.json"
+    bad.write_text(
+        json.dumps([card("a", policies=[], schwartz=["Equalty"]), *map(card, "bcd")]), encoding="utf-8"
+    )
+    ran("build", judgements, "--cards", bad, "--out", tmp_path / "graph.json")
+    result = graph("check", tmp_path / "graph.json", "--json")
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)
+    assert {each["card"] for each in found["complaints"]} == {"a"}
+    assert {each["criterion"] for each in found["complaints"]} == {"number", "schwartz"}
+    assert graph("check", tmp_path / "graph.json").stdout.count("complaint") >= 1
+
+
+def test_check_tells_cycles_and_judges_who_said_both(tmp_path: Path, cards: Path) -> None:
+    path = tmp_path / "judgements.csv"
+    moves = [
+        ("a", "b", "j1", "care"),
+        ("a", "b", "j2", "care"),
+        ("b", "a", "j1", "work"),
+        ("b", "a", "j2", "work"),
+    ]
+    moves += [("b", "a", "j1", "care")]
+    path.write_text(HEADER + "".join(f"{a},{b},wiser,{j},{c}\n" for a, b, j, c in moves), encoding="utf-8")
+    ran("build", path, "--cards", cards, "--min-likelihood", "0.3", "--out", tmp_path / "g.json")
+    found = told("check", tmp_path / "g.json")
+    assert [each["values"] for each in found["cycles"]] == [["a", "b"]]
+    assert found["self_contradictions"] == [{"judge": "j1", "one": "a", "other": "b", "context": "care"}]
+    said = ran("check", tmp_path / "g.json")
+    assert "cycle: a -> b -> a" in said
+    assert "j1 found a and b each wiser than the other in 'care'" in said
+
+
+def test_show_prints_the_kept_edges_and_is_safe_for_a_terminal(
+    tmp_path: Path, judgements: Path, run: Path
+) -> None:
+    said = ran("show", run)
+    assert "Trust in a" in said
+    assert "4 values, 4 edges, 2 kept; profile multiplex" in said
+    assert told("show", run, "--context", "care")["contexts"] == ["care"]
+    assert refused("show", run, "--context", "car").endswith("context 'car'; did you mean 'care'?")
+    nasty = tmp_path / "nasty.json"
+    nasty.write_text(json.dumps([card(id_, title="\x1b[1m[red]x") for id_ in "abcd"]), encoding="utf-8")
+    ran("build", judgements, "--cards", nasty, "--out", tmp_path / "g.json")
+    said = ran("show", tmp_path / "g.json")
+    assert "\x1b" not in said
+    assert "[red]x" in said
+
+
+def test_path_takes_ids_and_titles_and_says_where_there_is_none(run: Path) -> None:
+    said = ran("path", run, "a", "trust in C")
+    assert said.splitlines() == [
+        "Trust in a (a)",
+        "  -> Trust in b (b): likelihood 1.00, care",
+        "  -> Trust in c (c): likelihood 1.00, care",
+        "2 hops, product of likelihoods 1.000",
+    ]
+    found = told("path", run, "a", "c")
+    assert [hop["wiser"] for hop in found["hops"]] == ["b", "c"]
+    assert (found["strength"], found["reason"]) == (1.0, None)
+    assert ran("path", run, "a", "d") == "no chain of kept edges leads from 'a' to 'd'\n"
+    assert told("path", run, "a", "d")["strength"] is None
+    assert refused("path", run, "a", "Trust in e").startswith(
+        "no value has the id or title 'Trust in e'; did you mean 'Trust in"
+    )
+
+
+def test_winners_prints_every_ranking_there_is(run: Path) -> None:
+    found = told("winners", run)
+    assert [each["id"] for each in found["values"]] == ["c", "b", "a"]
+    said = ran("winners", run, "--context", "care")
+    for name in ("PageRank", "by summed", "Bradley-Terry", "1. 0.474"):
+        assert name in " ".join(said.split())
+    assert "did you mean 'care'?" in refused("winners", run, "--context", "caree")
+
+
+def test_diff_names_what_was_added_removed_and_changed(tmp_path: Path, run: Path, cards: Path) -> None:
+    assert ran("diff", run, run) == "no difference\n"
+    path = tmp_path / "later.csv"
+    path.write_text(HEADER + "a,b,wiser,j,care\nd,c,wiser,j,care\n", encoding="utf-8")
+    cards.write_text(json.dumps([card(id_) for id_ in "abcde"]), encoding="utf-8")
+    ran("build", path, "--cards", cards, "--out", tmp_path / "later.json")
+    found = told("diff", run, tmp_path / "later.json")
+    assert [each["id"] for each in found["cards_added"]] == ["e"]
+    assert [each["source"] for each in found["edges_added"]] == ["d"]
+    assert [each["source"] for each in found["edges_removed"]] == ["b", "c", "c"]
+    (changed,) = found["edges_changed"]
+    assert (changed["before"]["kept"], changed["after"]["kept"]) == (True, False)
+    assert "now not kept" in " ".join(ran("diff", run, tmp_path / "later.json").split())
+
+
+def test_merge_makes_one_node_of_the_same_value_and_keeps_the_contexts(tmp_path: Path, run: Path) -> None:
+    second = tmp_path / "second"
+    second.mkdir()
+    data = json.loads((run / "moral_graph.json").read_text(encoding="utf-8"))
+    for each in data["judgements"]:
+        each["context"] = "work"
+    (second / "moral_graph.json").write_text(json.dumps(data), encoding="utf-8")
+    out = tmp_path / "merged.json"
+    found = told("merge", run, second, "--distance", "0", "--out", out)
+    assert (found["runs"], found["values"], found["judgements"]) == (["first", "second"], 4, 12)
+    assert found["merged"]["second/a"] == "first/a"
+    assert told("show", out)["contexts"] == ["care", "work"]
+    said = ran("merge", run, second, "--distance", "0")
+    assert said.startswith("12 judgements, 4 cards merged into others; 4 values, 8 edges, 4 kept\n")
+    assert refused("merge", run, run).startswith("the runs cannot be merged: two parts have the name 'first'")
+
+
+class BagOfWords:
+    """An embedding of the words that a text has."""
+
+    name = "words"
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one unit row a text."""
+        words = sorted({word for text in texts for word in text.split()})
+        rows = np.array([[word in text.split() for word in words] for text in texts], dtype=np.float32)
+        unit: Vectors = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return unit
+
+
+def test_near_cards_of_two_runs_are_a_group() -> None:
+    def part(name: str, *texts: str) -> Part:
+        cards = [
+            ValuesCard(
+                id=text[0], title="T", description="", policies=(text, "SIGNS y", "WAYS z"), context=""
+            )
+            for text in texts
+        ]
+        return Part(name, cards, [])
+
+    parts = [part("one", "a b c d e", "p q r s t"), part("two", "a b c d f")]
+    assert near_groups(parts, BagOfWords(), distance=0.2) == [["one/a", "two/a"]]
+    assert near_groups(parts, BagOfWords(), distance=0.001) == []
+    assert near_groups([], BagOfWords(), distance=0.1) == []
+
+
+def test_a_run_that_compared_no_values_adds_nothing_to_a_merged_graph(tmp_path: Path, run: Path) -> None:
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "moral_graph.json").write_text("null", encoding="utf-8")
+    found = told("merge", run, tmp_path / "bare", "--distance", "0")
+    assert found["runs"] == ["first"]
+    assert found["warnings"] == [f"{tmp_path / 'bare'}: compared no values, and adds nothing"]
+    assert "nothing to merge" in refused("merge", tmp_path / "bare")
+
+
+def test_runs_with_different_thresholds_are_merged_under_those_of_the_profile(
+    tmp_path: Path, run: Path, cards: Path, judgements: Path
+) -> None:
+    out = tmp_path / "other.json"
+    ran("build", judgements, "--cards", cards, "--profile", "dft", "--out", out)
+    found = told("merge", run, out, "--distance", "0")
+    assert found["warnings"] == [
+        "the runs have different thresholds; those of the profile multiplex are taken"
+    ]
+    assert found["moral_graph"]["thresholds"]["profile"] == "multiplex"
+
+
+def test_what_holds_no_judgements_cannot_be_merged(tmp_path: Path, run: Path) -> None:
+    ran("export", run, "--format", "dft", "--out", tmp_path / "dft.json")
+    assert "holds no judgements" in refused("merge", run, tmp_path / "dft.json")
+
+
+@pytest.mark.parametrize("form", ["dft", "mgg"])
+def test_an_exported_graph_is_read_again(tmp_path: Path, run: Path, form: str) -> None:
+    out = tmp_path / "out.json"
+    assert told("export", run, "--format", form, "--out", out) == {"format": form, "out": [str(out)]}
+    shown = told("show", out)
+    assert shown["shape"] == form
+    kept = [(edge["source"], edge["wiser"]) for edge in shown["edges"] if edge["kept"]]
+    assert kept == [("a", "b"), ("b", "c")]
+    assert "already" in refused("export", run, "--format", form, "--out", out)
+    assert [each["id"] for each in told("winners", out)["values"]] == ["c", "b", "a"]
+    assert graph("check", out).exit_code == (1 if form == "mgg" else 0)  # mgg has no Schwartz values
+
+
+def test_graphml_and_csv_are_what_their_readers_expect(tmp_path: Path, run: Path) -> None:
+    ran("export", run, "--format", "graphml", "--out", tmp_path / "g.graphml")
+    assert sorted(nx.read_graphml(tmp_path / "g.graphml")) == ["a", "b", "c", "d"]
+    said = ran("export", run, "--format", "csv", "--out", tmp_path / "g.csv")
+    assert said == f"wrote {tmp_path / 'g.values.csv'} and {tmp_path / 'g.edges.csv'}\n"
+    with (tmp_path / "g.edges.csv").open(encoding="utf-8", newline="") as stream:
+        assert [row["kept"] for row in csv.DictReader(stream)] == ["true", "true", "false", "false"]
+    assert refused("export", run, "--format", "csv", "--out", "/") == "/: is a folder; name a file"
+    assert "cannot be written" in refused(
+        "export", run, "--format", "csv", "--out", tmp_path / "none" / "g.csv"
+    )
+
+
+def test_an_empty_graph_is_answered_by_every_command(tmp_path: Path) -> None:
+    path = tmp_path / "empty.json"
+    path.write_text('{"values": [], "edges": []}', encoding="utf-8")
+    assert "0 values, 0 edges, 0 kept" in ran("show", path)
+    assert "no transition was judged" in ran("winners", path)
+    assert ran("check", path).startswith("0 cards, 0 complaints")
+    assert ran("diff", path, path) == "no difference\n"
+    assert "there are none" in refused("path", path, "a", "b")
+    for form in ("dft", "mgg", "graphml", "csv"):
+        ran("export", path, "--format", form, "--out", tmp_path / f"out.{form}")
