@@ -24,7 +24,7 @@ setup: .venv/ready
 	@touch $@
 
 test: .venv/dev
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 slow: .venv/dev
 	$(BIN)/python -m pytest -m slow

@@ -170,7 +170,7 @@ class Killed:
 def kill_and_resume(kind: Kind, folder: Path, *, kills: int, seed: int) -> Killed:
     """Kill and resume until there have been so many kills, and compare every run that ends."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["bench.kills", "multiplex.deliberation.run", "multiplex.report.markdown"])
+    context.set_forkserver_preload(["bench.kills", "multiplex.deliberation.run", "bench.warm"])
     dice = random.Random(seed)  # noqa: S311
     found = Killed()
     began = time.perf_counter()

@@ -13,7 +13,11 @@ from hypothesis import settings
 
 from multiplex.embedding import SentenceEmbedder, cache_folder
 
-settings.register_profile("steady", deadline=None)  # machines are noisy, and no test is about time
+# Machines are noisy, and no test is about time; fifty examples a property keep the suite under a minute.
+settings.register_profile("steady", deadline=None, max_examples=50)
+settings.register_profile(
+    "thorough", deadline=None, max_examples=1000
+)  # pytest --hypothesis-profile=thorough
 settings.load_profile("steady")
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}

@@ -144,6 +144,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_cross_encoder_gives_probabilities_of_entailment(tiny: Path) -> None:
     import torch
     import transformers
@@ -165,12 +166,14 @@ def test_a_cross_encoder_gives_probabilities_of_entailment(tiny: Path) -> None:
     assert found[0] == pytest.approx(float(logits.softmax(dim=1)[0, 1]), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_cross_encoder_labels_sentences(tiny: Path) -> None:
     classifier = NliClassifier(PERSPECTIVES, CrossEncoderEntailment(str(tiny)).entails)
     labels = classifier.label(["the river flows", "it rained"])
     assert all(sum(each.probabilities.values()) == pytest.approx(1) for each in labels)
 
 
+@pytest.mark.slow
 def test_a_folder_that_holds_no_such_model_is_named(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot be loaded"):
         CrossEncoderEntailment(str(tmp_path / "nothing")).entails([("a", "b")])
