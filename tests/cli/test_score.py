@@ -1,0 +1,145 @@
+"""Texts and runs scored from the command line: the same numbers again, together, and by other classifiers."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multiplex.cli.score import Judges, print_scores, score_files
+from multiplex.content.panels import seat
+from multiplex.content.personas import load_pack
+from multiplex.deliberation.run import conduct
+from multiplex.errors import ContentError, RunError
+from multiplex.responders.scripted import ScriptedResponder
+from multiplex.runs import Run, save_run
+from tests.endpoint import endpoint
+from tests.table import SCENARIO, Words, answer, protocol
+
+WORDS = Words()
+PANEL = seat(["confucian", "western", "african"])
+STAGES = ("open", "exchange", "articulate", "compare", "synthesise", "ratify", "observe")
+OWN = [persona.commitments[0].statement for persona in PANEL.personas]
+
+
+def kept(folder: Path, *, seed: int = 1) -> Run:
+    names = [*(persona.name for persona in PANEL.personas), "moderator", "observer"]
+    run = conduct(
+        SCENARIO,
+        PANEL,
+        protocol(*STAGES),
+        dict.fromkeys(names, ScriptedResponder(answer)),
+        seed=seed,
+        embedder=WORDS,
+    )
+    return save_run(asyncio.run(run), folder)
+
+
+def scored(*files: Path, **options: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {"pack": None, "wanted": None, "judges": Judges(), "embedder": WORDS}
+    return score_files(files, **{**given, **options})
+
+
+def test_a_run_scored_again_has_the_scores_that_it_was_kept_with(tmp_path: Path) -> None:
+    run = kept(tmp_path)
+    found = scored(tmp_path / run.run)
+    assert found["runs"][run.run] == run.scores
+    assert "over_runs" not in found
+    for name in ("steerability", "choice", "discretion", "inequity"):
+        assert name in run.scores
+
+
+def test_several_runs_come_with_the_mean_of_every_number_and_its_interval(tmp_path: Path) -> None:
+    runs = [kept(tmp_path, seed=seed) for seed in (1, 2, 3)]
+    found = scored(*(tmp_path / run.run for run in runs), wanted=["consensus"])
+    assert set(found["runs"][runs[0].run]) == {"consensus"}
+    endorsed = found["over_runs"]["consensus.endorsement"]
+    given = [run.scores["consensus"]["endorsement"]["value"] for run in runs]
+    assert endorsed["score"]["value"] == pytest.approx(sum(given) / 3, abs=1e-3)
+    assert endorsed["low"] <= endorsed["score"]["value"] <= endorsed["high"]
+    assert (endorsed["n"], endorsed["undefined"]) == (3, 0)
+
+
+def test_texts_are_scored_one_by_one_and_together(tmp_path: Path) -> None:
+    file = tmp_path / "answers.jsonl"
+    lines = [json.dumps({"response": " ".join(OWN)}), json.dumps(OWN[0])]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    found = scored(file)
+    default = found["classifiers"]["default"]
+    assert list(default["perspective_entropy"]) == [f"{file}: line 1", f"{file}: line 2"]
+    for each in default["perspective_entropy"].values():
+        assert "control" not in each
+        assert {"corrected", "noise_floor", "interval"} <= each.keys()
+    assert {"micro", "macro"} == default["over_texts"].keys()
+    assert default["control"]["sentences"] > 100
+    assert default["sentiment"]["reason"] == "the classifier told no sentiment"
+
+
+def test_a_judge_labels_the_same_sentences_and_agreement_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "answer.txt"
+    file.write_text(" ".join(OWN), encoding="utf-8")
+    with endpoint(logprobs={"A": -0.1, "B": -3.0}) as server:
+        judges = Judges(("default", "openai:judge"), base_url=server.base_url, api_key="k")
+        found = scored(file, judges=judges)
+    assert list(found["classifiers"]) == ["default", "openai:judge"]
+    measured = found["classifiers"]["openai:judge"]["control"]
+    assert measured["sentences"] > 100
+    assert {"alpha", "pairs"} & found["agreement"].keys()
+
+
+def test_what_is_printed_says_why_a_number_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "answer.txt"
+    file.write_text("Zzz.", encoding="utf-8")
+    print_scores(scored(file))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "undefined" in said
+    run = kept(tmp_path)
+    print_scores(scored(tmp_path / run.run))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "consensus.endorsement" in said
+    assert "the panel ranked no candidate statements" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"wanted": ["perspective_entrpy"]}, "did you mean 'perspective_entropy'"),
+        ({"pack": "civilisations"}, "did you mean 'civilizations'"),
+        ({"judges": Judges(("nli",))}, "no classifier named 'nli'"),
+        ({"judges": Judges(("gpt-4",))}, "no classifier named 'gpt-4'"),
+    ],
+)
+def test_what_is_not_known_is_said(options: dict[str, Any], problem: str, tmp_path: Path) -> None:
+    file = tmp_path / "answer.txt"
+    file.write_text("Care is owed.", encoding="utf-8")
+    with pytest.raises(ContentError, match=problem):
+        scored(file, **options)
+
+
+def test_runs_and_texts_do_not_mix_and_a_damaged_run_is_named(tmp_path: Path) -> None:
+    run = kept(tmp_path)
+    file = tmp_path / "answer.txt"
+    file.write_text("Care is owed.", encoding="utf-8")
+    with pytest.raises(ContentError, match="score them apart"):
+        scored(tmp_path / run.run, file)
+    with pytest.raises(ContentError, match="for texts"):
+        scored(tmp_path / run.run, judges=Judges(("nli:x",)))
+    graph = json.loads((tmp_path / run.run / "moral_graph.json").read_text(encoding="utf-8"))
+    graph["judgements"][0]["wiser"] = "nobody"
+    (tmp_path / run.run / "moral_graph.json").write_text(json.dumps(graph), encoding="utf-8")
+    with pytest.raises(RunError, match="is damaged"):
+        scored(tmp_path / run.run)
+
+
+def test_a_run_of_another_pack_asks_for_it(tmp_path: Path) -> None:
+    run = kept(tmp_path)
+    manifest = json.loads((tmp_path / run.run / "run.json").read_text(encoding="utf-8"))
+    manifest["content"]["pack"] = "valley"
+    (tmp_path / run.run / "run.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(ContentError, match="name its folder with --pack"):
+        scored(tmp_path / run.run)
+    assert scored(tmp_path / run.run, pack="civilizations")["runs"][run.run] == run.scores
+    assert load_pack("civilizations").name == "civilizations"
