@@ -11,6 +11,7 @@ from multiplex.acts.replies import Answered, Merger, Proposal, References, Synth
 from multiplex.acts.shown import Objection, Turn
 from multiplex.content.personas import Persona
 from multiplex.moral_graph.cards import ValuesCard
+from multiplex.sentences import folded
 
 __all__ = [
     "AnswerAlone",
@@ -132,13 +133,8 @@ class ClassifyPerspectives(Act[References]):
     def check(self, reply: BaseModel) -> None:
         """Check that perspectives are on the list and that spans stand in the text."""
         assert isinstance(reply, References)  # noqa: S101
-        folded = _folded(self.text)
+        whole = folded(self.text)
         for reference in reply.references:
             among(reference.perspective, self.perspectives, "references: perspective")
-            if _folded(reference.span) not in folded:
+            if folded(reference.span) not in whole:
                 raise ValueError(f"references: the span {reference.span!r} does not stand in the text")
-
-
-def _folded(text: str) -> str:
-    """Return a text as spans are compared: roles show angle brackets as single guillemets."""
-    return " ".join(text.replace("‹", "<").replace("›", ">").split()).casefold()

@@ -12,6 +12,7 @@ from multiplex.acts.act import Act, Agent, among
 from multiplex.acts.performing import Failure, Responder
 from multiplex.acts.replies import Choice
 from multiplex.content.scenarios import Scenario
+from multiplex.sentences import folded
 
 __all__ = ["ClassifySentence", "ExtractValues", "Observer", "ShownValue", "ShownValues"]
 
@@ -84,9 +85,9 @@ class ExtractValues(Act[ShownValues]):
     def check(self, reply: BaseModel) -> None:
         """Check that the spans stand in the text."""
         assert isinstance(reply, ShownValues)  # noqa: S101
-        folded = _folded(self.text)
+        whole = folded(self.text)
         for each in reply.values:
-            if _folded(each.span) not in folded:
+            if folded(each.span) not in whole:
                 raise ValueError(f"values: the span {each.span!r} does not stand in the text")
 
 
@@ -119,8 +120,3 @@ class Observer:
 
 def _reason(failure: Failure | None) -> str:
     return failure.reason if failure else "there was no reply"
-
-
-def _folded(text: str) -> str:
-    """Return a text as spans are compared: roles show angle brackets as single guillemets."""
-    return " ".join(text.replace("‹", "<").replace("›", ">").split()).casefold()

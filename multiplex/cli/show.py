@@ -172,6 +172,8 @@ def _print_values(console: Console, run: Run) -> None:
             said = f"{counts['markedWiser']} wiser, {counts['markedNotWiser']} not, {counts['markedUnsure']} unsure"
             branch.add(safe(f"{card[edge['sourceValueId']]['title']}  ({said})", style="dim"))
     console.print(tree)
+    if graph["winners"].get("warning"):
+        console.print(safe(graph["winners"]["warning"], style="dim"))
 
 
 def _print_scores(console: Console, run: Run) -> None:

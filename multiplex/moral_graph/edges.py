@@ -28,6 +28,17 @@ class Thresholds(_Frozen):
     min_likelihood: Annotated[float, Field(gt=0, le=1)] = 0.33
     max_entropy: Annotated[float, Field(ge=0, le=math.log2(5))] = 1.5
 
+    def keep(self, counts: "Counts") -> bool:
+        """Tell whether an edge with these counts is kept."""
+        likelihood, entropy = counts.likelihood, counts.entropy(self.profile)
+        return (
+            likelihood is not None
+            and entropy is not None
+            and counts.wiser >= self.min_wiser
+            and likelihood >= self.min_likelihood
+            and entropy <= self.max_entropy
+        )
+
 
 PROFILES: dict[Profile, Thresholds] = {
     "multiplex": Thresholds(),

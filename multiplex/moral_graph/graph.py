@@ -116,20 +116,15 @@ def _edge(
         abstained=tally.verdicts["abstained"],
         impressions=asked,
     )
-    likelihood, entropy = counts.likelihood, counts.entropy(thresholds.profile)
     return Edge(
         source=key[0],
         wiser=key[1],
         contexts=tuple(sorted(tally.contexts)),
         counts=counts,
-        likelihood=likelihood,
+        likelihood=counts.likelihood,
         interval=counts.interval(level),
-        entropy=entropy,
-        kept=likelihood is not None
-        and entropy is not None
-        and counts.wiser >= thresholds.min_wiser
-        and likelihood >= thresholds.min_likelihood
-        and entropy <= thresholds.max_entropy,
+        entropy=counts.entropy(thresholds.profile),
+        kept=thresholds.keep(counts),
         supporters=tuple(sorted(tally.supporters)),
         transitions=tuple(sorted(tally.transitions)),
     )

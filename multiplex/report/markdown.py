@@ -125,6 +125,7 @@ def _values(run: Run) -> list[str]:
     return [
         f"{len(graph['values'])} values, {len(graph['edges'])} moves judged, {kept} kept.",
         "\n".join(lines),
+        *([f"*{graph['winners']['warning']}*"] if graph["winners"].get("warning") else []),
     ]
 
 
@@ -166,6 +167,12 @@ def score_rows(run: Run) -> list[tuple[str, str, str]]:
         _row("Group-aware consensus", grouped, f"at unanimity {grouped.get('ceiling') or 0:.2f}"),
         _row("Agreement on values", alpha, "Krippendorff's alpha"),
     ]
+    if "steerability" in scores:  # runs that an earlier version kept have none
+        accuracy = scores["steerability"].get("accuracy") or scores["steerability"]
+        rows.append(_row("In character", accuracy, "share of steered answers"))
+        rows.append(
+            _row("Against unanimity", scores["discretion"]["arbitrariness"], "of the moderator; 0 is sound")
+        )
     if last is not None:
         rows.append(_row("Disagreement", last["disagreement"], "over the options, at the end"))
         rows.append(_row("Change in diversity", scores["dynamics"]["erosion"], "last round minus first"))

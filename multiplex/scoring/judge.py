@@ -12,6 +12,7 @@ import numpy as np
 
 from multiplex.errors import near_miss
 from multiplex.scoring.classifiers import NONE, Recorded, SentenceLabel, Sentiment
+from multiplex.sentences import folded
 
 __all__ = ["Weigh", "judge", "labels_from_references"]
 
@@ -89,11 +90,11 @@ def labels_from_references(
             raise ValueError(
                 f"references: {perspective!r} is not on the list; {near_miss(perspective, perspectives)}"
             )
-    folded = [_folded(sentence) for sentence in sentences]
+    texts = [folded(sentence) for sentence in sentences]
     marked: list[dict[str, Sentiment]] = [{} for _ in sentences]
     for perspective, span, sentiment in references:
-        place = _folded(span)
-        inside = [i for i, text in enumerate(folded) if place and (place in text or text in place)]
+        place = folded(span)
+        inside = [i for i, text in enumerate(texts) if place and (place in text or text in place)]
         if not inside:
             raise ValueError(f"references: the span {span!r} stands in no sentence")
         for i in inside:
@@ -119,8 +120,3 @@ def _shares(weights: Mapping[str, float], labels: Sequence[str]) -> dict[str, fl
     if not whole:
         raise ValueError("weights: all are zero")
     return {name: weights.get(name, 0.0) / whole for name in labels}
-
-
-def _folded(text: str) -> str:
-    """Return a text as spans are compared: roles show angle brackets as single guillemets."""
-    return " ".join(text.replace("‹", "<").replace("›", ">").split()).casefold()

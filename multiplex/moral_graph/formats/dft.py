@@ -101,11 +101,7 @@ def _read_edge(published: _PublishedEdge, where: str, level: float) -> Edge:
             # A comparison with NaN is false, so that NaN and infinity are refused here as well.
             if theirs is not None and not abs(theirs - ours) <= _NEAR:
                 raise ValueError(f"{where}: summary.{name} is {theirs}, and its counts give {ours:.9g}")
-        kept = (
-            counts.wiser >= thresholds.min_wiser
-            and likelihood >= thresholds.min_likelihood
-            and entropy <= thresholds.max_entropy
-        )
+        kept = thresholds.keep(counts)
     else:
         for name, theirs in said.items():
             if theirs is not None and math.isfinite(theirs) and theirs != 0:
