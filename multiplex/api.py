@@ -237,7 +237,7 @@ class Session:
             raise RunError(
                 f"{folder}: began with the model {request.model!r}, not {self.model!r}; give that one"
             )
-        compares = any(stage.name == "compare" for stage in request.protocol.stages)
+        compares = any("compare" in stage for stage in request.protocol["stages"])
         if (request.scores or compares) and self._embedder.name != request.embedding:
             raise RunError(
                 f"{folder}: began with the embeddings {request.embedding!r}, not {self._embedder.name!r}; give those"
