@@ -3,7 +3,9 @@
 `app` holds the commands, `outcome` how each ends, `run` what `multiplex run` and `resume` do, `live`
 and `progress` what is seen meanwhile, `estimate` what a dry run prints, `show` how results are
 printed, `checks` what validate looks at, `doctor` what doctor does, `cache` the commands on the
-response cache, `starter` what init writes.
+response cache, `starter` what init writes. `graph` holds the commands on moral graphs (`graph_made`,
+`graph_files` and `graph_shown` its parts), `score` and `values` what is found in texts and runs, which
+`texts` reads.
 """
 
 import os
