@@ -2,6 +2,8 @@
 
 import re
 import shlex
+from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ from multiplex.cli.app import app
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PART = "\n## Scores and moral graphs of your own\n"
+"""The part of the README whose commands run after those of docs/scores.md."""
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -53,7 +57,7 @@ def _latest(folder: Path) -> str:
     return runs[-1] if runs else "none"
 
 
-def session(page: Path) -> list[tuple[str, str, str]]:
+def session(text: str) -> list[tuple[str, str, str]]:
     """Return what a page does, in order: (language, code, what it is said to print).
 
     A block of Python prints the block of text right after it, or nothing; a command of a console block
@@ -61,9 +65,7 @@ def session(page: Path) -> list[tuple[str, str, str]]:
     """
     steps: list[tuple[str, str, str]] = []
     after = ""
-    for found in re.finditer(
-        r"^```(\w*)\n(.*?)^```\n", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-    ):
+    for found in re.finditer(r"^```(\w*)[^\n]*\n(.*?)^```\n", text, re.MULTILINE | re.DOTALL):
         language, code = found.groups()
         if language == "python":
             steps.append(("python", code, ""))
@@ -114,17 +116,37 @@ def reads(shown: str, said: str) -> bool:
     )
 
 
-@pytest.mark.parametrize("name", ["scores", "moral-graph"])
-def test_the_examples_of_a_page_run_in_order_and_print_what_stands_there(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("pages", [["docs/scores.md", "README.md"], ["docs/moral-graph.md"]], ids=" ".join)
+def test_the_examples_of_these_pages_run_in_order_and_print_what_stands_there(
+    pages: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
-    steps = session(ROOT / "docs" / f"{name}.md")
-    assert len(steps) >= 10
-    for language, code, shown in steps:
-        said = said_by(language, code, capsys)
-        assert reads(shown, said), f"{code}\nprinted\n\n{said}\nand not\n\n{shown}"
+    for page in pages:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        if page == "README.md":  # of which the rest has tests of its own; this part goes on with the same run
+            text = text.partition(PART)[2].partition("\n## ")[0]
+        steps = session(text)
+        assert len(steps) >= 3
+        for language, code, shown in steps:
+            said = said_by(language, code, capsys)
+            assert reads(shown, said), f"{page}: {code}\nprinted\n\n{said}\nand not\n\n{shown}"
+
+
+def test_every_score_in_the_tables_of_scores_is_in_the_module_that_they_name() -> None:
+    rows = re.findall(
+        r"^\| function in `([\w.]+)` .*\n\|[-|]+\n((?:\|.*\n)+)",
+        (ROOT / "docs" / "scores.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    assert len(rows) >= 10
+    for package, table in rows:
+        for named in re.findall(r"^\| `([\w.]+)`", table, re.MULTILINE):
+            module, _, name = f"{package}.{named}".rpartition(".")
+            if module.rpartition(".")[2][0].isupper():  # of a class
+                module, _, owner = module.rpartition(".")
+                name = f"{owner}.{name}"
+            attrgetter(name)(import_module(module))  # raises, and names it, where there is no such thing
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
