@@ -9,8 +9,9 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from multiplex.acts.act import Act, Agent, among
+from multiplex.acts.moderator import ClassifyPerspectives
 from multiplex.acts.performing import Failure, Responder
-from multiplex.acts.replies import Choice
+from multiplex.acts.replies import Choice, Reference
 from multiplex.content.scenarios import Scenario
 from multiplex.sentences import folded
 
@@ -110,6 +111,14 @@ class Observer:
             return _reason(performed.failure)
         weights = {name: math.exp(value) for name, value in (performed.logprobs or {}).items()}
         return weights if sum(weights.values()) > 0 else {performed.reply.option: 1.0}
+
+    async def references(
+        self, text: str, perspectives: tuple[str, ...], seed: int
+    ) -> tuple[Reference, ...] | str:
+        """Return which perspectives a text references and how it speaks of them, or why nobody knows."""
+        act = ClassifyPerspectives(scenario=self._scenario, text=text, perspectives=perspectives)
+        performed = await self._responder.perform(act, seed=seed)
+        return _reason(performed.failure) if performed.reply is None else performed.reply.references
 
     async def values(self, text: str, seed: int) -> tuple[ShownValue, ...] | str:
         """Return the values that a text shows, or why nobody knows."""

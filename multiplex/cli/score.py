@@ -1,15 +1,16 @@
 """What `multiplex score` does: texts and runs scored again, and several runs taken together."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.table import Table
 
 from multiplex.acts.observer import Observer
+from multiplex.acts.replies import Reference
 from multiplex.cli.text import safe
 from multiplex.cli.texts import read_passages
 from multiplex.content.passages import Passage, neutral_sentences, passages
@@ -22,15 +23,17 @@ from multiplex.errors import ContentError, RunError, near_miss
 from multiplex.models.pool import ModelPool
 from multiplex.responders.language_model import LanguageModelResponder
 from multiplex.runs import Run, load_run
-from multiplex.scoring.classifiers import Controlled, classifier_agreement
+from multiplex.scoring.classifiers import Controlled, Recorded, SentenceLabel, classifier_agreement
 from multiplex.scoring.corpus import corpus_entropy, perspective_sentiment
 from multiplex.scoring.intervals import interval_of
-from multiplex.scoring.judge import judge
+from multiplex.scoring.judge import judge, labels_from_references
 from multiplex.scoring.measured import measure
 from multiplex.scoring.nli import NliClassifier
 from multiplex.scoring.perspectives import perspective_entropy
-from multiplex.scoring.score import plain
+from multiplex.scoring.score import Score, plain
 from multiplex.sentences import sentences
+
+T = TypeVar("T")
 
 __all__ = ["TEXT_SCORES", "Judges", "print_scores", "score_files"]
 
@@ -164,8 +167,7 @@ def _texts(
                     "macro": _without_control(pooled.macro),
                 }
         if "sentiment" in wanted:
-            labels = classifier.label(everything)
-            each["sentiment"] = perspective_sentiment(labels, classifier.perspectives).as_dict()
+            each["sentiment"] = _sentiment(name, given, pack, judges)
     if "agreement" in wanted and len(classifiers) > 1:
         labelled = {
             name: {each.sentence: each.label for each in classifier.label(everything)}
@@ -174,6 +176,29 @@ def _texts(
         found["agreement"] = plain(classifier_agreement(labelled))
     result: dict[str, Any] = rounded(found)
     return result
+
+
+def _sentiment(name: str, given: Sequence[tuple[str, str]], pack: Pack, judges: Judges) -> dict[str, Any]:
+    """Return how texts speak of perspectives, which only a language model tells: one request a text."""
+    if name.partition(":")[0] not in {"openai", "vllm"}:
+        reason = "this classifier tells no sentiment; a language model does: --classifier openai:NAME"
+        return Score.undefined(reason).as_dict()
+
+    async def asked(observer: Observer) -> list[tuple[Reference, ...] | str]:
+        texts = (observer.references(text, pack.perspectives, judges.seed) for _, text in given)
+        return list(await asyncio.gather(*texts))
+
+    labels: list[SentenceLabel] = []
+    failed: dict[str, str] = {}
+    answers = asyncio.run(_with_observer(name, judges, asked))
+    for (where, text), answer in zip(given, answers, strict=True):
+        if isinstance(answer, str):
+            failed[where] = answer
+            continue
+        references = [(each.perspective, each.span, each.sentiment) for each in answer]
+        labels += labels_from_references(sentences(text), references, pack.perspectives)
+    found = perspective_sentiment(labels, pack.perspectives)
+    return {**found.as_dict(), "failed": failed}
 
 
 def _without_control(score: Any) -> dict[str, Any]:
@@ -198,16 +223,20 @@ def _classifier(
             f"no classifier named {name!r}; it is default, nli:MODEL, openai:NAME or vllm:NAME"
         )
     asked = [*given, *(text for _, text, _, _ in known), *neutral]
-    return measure(asyncio.run(_judged(name, asked, pack, judges)), known, neutral, lexicon=pack.lexicon)
+
+    def judged(observer: Observer) -> Awaitable[Recorded]:
+        return judge(asked, pack.perspectives, observer.weigh, seed=judges.seed)
+
+    return measure(asyncio.run(_with_observer(name, judges, judged)), known, neutral, lexicon=pack.lexicon)
 
 
-async def _judged(name: str, asked: Sequence[str], pack: Pack, judges: Judges) -> Any:
+async def _with_observer(name: str, judges: Judges, ask: Callable[[Observer], Awaitable[T]]) -> T:
+    """Return what is asked of a model that is closed afterwards."""
     pool = ModelPool(base_url=judges.base_url, api_key=judges.api_key)
     try:
         model = pool.named(name)
         assert model is not None  # noqa: S101 (the kind was checked)
-        observer = Observer(LanguageModelResponder(model))
-        return await judge(asked, pack.perspectives, observer.weigh, seed=judges.seed)
+        return await ask(Observer(LanguageModelResponder(model)))
     finally:
         await pool.aclose()
 

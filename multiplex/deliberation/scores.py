@@ -20,7 +20,9 @@ from multiplex.runs import Answers
 from multiplex.scoring.agreement import krippendorff_alpha
 from multiplex.scoring.classifiers import Controlled
 from multiplex.scoring.consensus import endorsement, group_aware_consensus
+from multiplex.scoring.corpus import perspective_sentiment
 from multiplex.scoring.dynamics import dynamics
+from multiplex.scoring.judge import labels_from_references
 from multiplex.scoring.perspectives import PerspectiveClassifier, perspective_entropy
 from multiplex.scoring.pluralism import representation
 from multiplex.scoring.score import Score, plain
@@ -99,9 +101,21 @@ def scores_of(
         "inequity": inequity_of(record, answers, represented),
     }
     if record.references is not None:
-        scores["observed"] = {"classifier": "observer", "references": list(record.references)}
+        scores["observed"] = _observed(record, answers, classifier.perspectives)
     found: Plain = rounded(scores)
     return found
+
+
+def _observed(record: Record, answers: Answers, perspectives: Sequence[str]) -> Plain:
+    """Return what the observer marked in the answer, and how the answer speaks of the perspectives."""
+    marked = list(record.references or ())
+    references = [(each["perspective"], each["span"], each["sentiment"]) for each in marked]
+    try:
+        labels = labels_from_references(sentences(answers.overton or ""), references, perspectives)
+        sentiment = perspective_sentiment(labels, perspectives)
+    except ValueError as error:  # a span may reach over the end of a sentence
+        sentiment = Score.undefined(str(error))
+    return {"classifier": "observer", "references": marked, "sentiment": sentiment.as_dict()}
 
 
 def judgements_of(state: Mapping[str, Any]) -> list[Judgement]:

@@ -73,7 +73,7 @@ def test_texts_are_scored_one_by_one_and_together(tmp_path: Path) -> None:
         assert {"corrected", "noise_floor", "interval"} <= each.keys()
     assert {"micro", "macro"} == default["over_texts"].keys()
     assert default["control"]["sentences"] > 100
-    assert default["sentiment"]["reason"] == "the classifier told no sentiment"
+    assert default["sentiment"]["reason"].startswith("this classifier tells no sentiment")
 
 
 def test_a_judge_labels_the_same_sentences_and_agreement_is_told(tmp_path: Path) -> None:
@@ -86,6 +86,9 @@ def test_a_judge_labels_the_same_sentences_and_agreement_is_told(tmp_path: Path)
     measured = found["classifiers"]["openai:judge"]["control"]
     assert measured["sentences"] > 100
     assert {"alpha", "pairs"} & found["agreement"].keys()
+    sentiment = found["classifiers"]["openai:judge"]["sentiment"]
+    assert -1 <= sentiment["value"] <= 1
+    assert sentiment["failed"] == {}
 
 
 def test_what_is_printed_says_why_a_number_is_not_there(
