@@ -78,6 +78,8 @@ class SentenceEmbedder:
         Raises:
             ModelError: the embedding model cannot be loaded.
         """
+        # A model may say half a character, which no tokenizer takes.
+        texts = [text.encode("utf-8", "replace").decode() for text in texts]
         wanted = list(dict.fromkeys(texts))
         self._recall([text for text in wanted if text not in self._known])
         if new := [text for text in wanted if text not in self._known]:

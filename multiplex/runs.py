@@ -158,6 +158,8 @@ def load_run(folder: str | Path) -> Run:
     folder = Path(folder)
     if not (folder / "run.json").is_file():
         siblings = [entry.name for entry in list_runs(folder.parent)] if folder.parent.is_dir() else []
+        if (folder.parent / ".unfinished" / folder.name).is_dir():
+            raise RunError(f"{folder}: was cut off; go on with it: multiplex resume {folder}")
         hint = f"; {near_miss(folder.name, siblings)}" if siblings else ""
         raise RunError(f"{folder}: is no run (it holds no run.json){hint}")
     try:
@@ -179,8 +181,12 @@ def load_run(folder: str | Path) -> Run:
         )
         _check_parts(run)
         return run
-    except (OSError, KeyError, TypeError, ValueError, ValidationError) as error:
-        raise RunError(f"{folder}: is damaged: {type(error).__name__}: {_first_line(error)}") from error
+    except FileNotFoundError as error:
+        raise RunError(f"{folder}: is damaged: {Path(error.filename or '').name} is missing") from error
+    except KeyError as error:
+        raise RunError(f"{folder}: is damaged: run.json: {error.args[0]} is missing") from error
+    except (OSError, TypeError, ValueError, ValidationError) as error:
+        raise RunError(f"{folder}: is damaged: {_first_line(error)}") from error
 
 
 _PARTS = {
@@ -237,7 +243,10 @@ def _json(data: Any) -> str:
 
 
 def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -140,10 +140,12 @@ def show_command(file: GraphFile, context: _Context = None, as_json: Json = Fals
         )
         rules = graph.thresholds
         asserted = sum(edge.likelihood is None for edge in kept)
-        say(
-            f"{summary(graph, edges)}; profile {rules.profile}: wiser at least {rules.min_wiser}, likelihood at"
-            f" least {rules.min_likelihood}, entropy at most {rules.max_entropy}"
+        # Edges that were only asserted are kept by no threshold.
+        said = (
+            f"; profile {rules.profile}: wiser at least {rules.min_wiser}, likelihood at least"
+            f" {rules.min_likelihood}, entropy at most {rules.max_entropy}"
         )
+        say(f"{summary(graph, edges)}{said if len(edges) > asserted else ''}")
         if asserted:
             say(f"{counted(asserted, 'edge')} asserted, and judged by nobody")
 
@@ -202,7 +204,12 @@ def winners_command(file: GraphFile, context: _Context = None, as_json: Json = F
             return
         parts = len({each.component for each in found.values}) > 1
         print_rows(
-            ("value", *(f"by {name}" for name in METHODS.values()), *(["component"] if parts else [])),
+            # "PageRank as in dft" stands beside PageRank, and is "as in dft": a table has 100 columns.
+            (
+                "value",
+                *(name.removeprefix("PageRank ") for name in METHODS.values()),
+                *(["component"] if parts else []),
+            ),
             [
                 (
                     each.title,

@@ -3,7 +3,8 @@
 import json
 import os
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,7 +13,8 @@ from pydantic import ValidationError
 
 from multiplex.errors import ContentError, near_miss
 from multiplex.moral_graph.cards import ValuesCard
-from multiplex.moral_graph.formats.cards import read_cards
+from multiplex.moral_graph.formats.cards import not_finite, read_cards
+from multiplex.moral_graph.formats.dft import UNDEFINED
 from multiplex.moral_graph.formats.reading import GraphData, read_graph
 from multiplex.moral_graph.formats.tables import Rows, read_judgements
 from multiplex.moral_graph.graph import MoralGraph
@@ -24,7 +26,7 @@ __all__ = [
     "load_graph",
     "load_graph_if_any",
     "load_judgements",
-    "run_name",
+    "run_names",
     "value_named",
     "write_files",
 ]
@@ -65,6 +67,11 @@ def load_graph_if_any(path: Path) -> GraphData | None:
         ContentError: it cannot be read, or is none of these.
     """
     file = _file(path)
+    if file.suffix.lower() in {".graphml", ".csv"}:
+        raise ContentError(
+            f"{file}: GraphML and CSV are written and not read back; take the JSON that the graph was made from, "
+            "or export it as dft or mgg"
+        )
     data = _json(file)
     if data is None:
         return None
@@ -99,12 +106,28 @@ def load_judgements(path: Path, known: Collection[str]) -> Rows:
         return read_judgements(stream, form="jsonl" if first == b"{" else "csv", known=known)
 
 
-def run_name(path: Path) -> str:
-    """Return what a run is called in a merged graph: its folder's name, or that of a file elsewhere."""
-    whole = path.resolve()
-    if whole.is_dir():
-        return whole.name
-    return whole.parent.name if whole.name == _NAME else whole.stem
+def run_names(paths: Sequence[Path]) -> list[str]:
+    """Return what runs are called in a merged graph: their folders' names, or those of files elsewhere.
+
+    Those that would share a name are told apart by the folders that they lie in ("x/g1" and "y/g1").
+
+    Raises:
+        ContentError: a run is named twice.
+    """
+    whole = [path.resolve() for path in paths]
+    whole = [path.parent if path.name == _NAME and not path.is_dir() else path for path in whole]
+    for index, path in enumerate(whole):
+        if path in whole[:index]:
+            raise ContentError(f"{paths[index]}: is named twice; name every run once")
+    names = [path.name if path.is_dir() else path.stem for path in whole]
+    depth = 1
+    while shared := {name for name, count in Counter(names).items() if count > 1}:
+        depth += 1
+        names = [
+            "/".join(path.parts[1:][-depth:]) if name in shared else name
+            for name, path in zip(names, whole, strict=True)
+        ]
+    return names
 
 
 def value_named(graph: MoralGraph, name: str) -> str:
@@ -129,13 +152,18 @@ def json_text(data: Any) -> str:
     return json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
-def write_files(texts: dict[Path, str], *, force: bool) -> None:
+def write_files(texts: dict[Path, str], *, force: bool, read: Sequence[Path] = ()) -> None:
     """Write texts, each whole or not at all, over nothing that is there unless `force`.
 
     Raises:
-        ContentError: a file is there already, or cannot be written.
+        ContentError: a file is there already, is one of those that were `read`, or cannot be written.
     """
+    sources = {path.resolve() for path in read}
     for path in texts:
+        if path.resolve() in sources:
+            raise ContentError(f"{path}: is what was read; name another file")
+        if path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir()):
+            raise ContentError(f"{path}: is no plain file; name another one")
         if path.is_dir() or not path.name:
             raise ContentError(f"{path}: is a folder; name a file")
         if not force and (path.exists() or path.is_symlink()):
@@ -150,6 +178,10 @@ def write_files(texts: dict[Path, str], *, force: bool) -> None:
             Path(partial).chmod(0o644)
             os.replace(partial, path)  # noqa: PTH105 (the rename is what makes it whole)
         except OSError as error:
+            if not path.parent.exists():
+                raise ContentError(
+                    f"{path}: cannot be written: there is no folder {str(path.parent)!r}; make it first"
+                ) from error
             with suppress(OSError):
                 Path(partial).unlink()
             raise ContentError(f"{path}: cannot be written: {error.strerror or error}") from error
@@ -191,26 +223,40 @@ def _json(path: Path) -> Any:
         raise ContentError(f"{path}: line {line}: is not UTF-8 text; save it as UTF-8") from error
     if not text.strip():
         raise ContentError(f"{path}: is empty")
+    constants: list[str] = []
+
+    def constant(name: str) -> float:
+        constants.append(name)
+        return float(name)
+
+    found = _parsed(text, path, constant)
+    places = not_finite(found) if constants else iter(())
+    if place := next((each for each in places if not UNDEFINED.fullmatch(each)), None):
+        raise ContentError(f"{path}: {place} is NaN or infinite, which JSON does not have; null is undefined")
+    return found
+
+
+def _parsed(text: str, path: Path, constant: Callable[[str], float]) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=constant)
     except RecursionError as error:
-        raise ContentError(f"{path}: broken JSON: nested too deeply") from error
+        raise ContentError(f"{path}: broken JSON: {_said(error)}") from error
     except ValueError as error:
         whole = error
-    lines = _json_lines(text.split("\n"))
-    if lines is None:
-        place = f"line {whole.lineno}: " if isinstance(whole, json.JSONDecodeError) else ""
-        said = whole.msg if isinstance(whole, json.JSONDecodeError) else str(whole)
-        raise ContentError(f"{path}: {place}broken JSON: {said}") from whole
-    return lines
-
-
-def _json_lines(lines: Iterable[str]) -> list[Any] | None:
-    found = []
-    for line in lines:
-        if line.strip():
-            try:
-                found.append(json.loads(line))
-            except (ValueError, RecursionError):
-                return None
+    found: list[Any] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        try:
+            if line.strip():
+                found.append(json.loads(line, parse_constant=constant))
+        except (ValueError, RecursionError) as error:
+            if found:  # these are JSON Lines, of which this one is broken
+                raise ContentError(f"{path}: line {number}: broken JSON: {_said(error)}") from error
+            place = f"line {whole.lineno}: " if isinstance(whole, json.JSONDecodeError) else ""
+            raise ContentError(f"{path}: {place}broken JSON: {_said(whole)}") from whole
     return found
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return error.msg if isinstance(error, json.JSONDecodeError) else str(error)

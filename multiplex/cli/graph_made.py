@@ -81,7 +81,16 @@ def build_command(
             times = "1 judgement repeats" if rows.repeats == 1 else f"{rows.repeats:,} judgements repeat"
             warnings.append(f"{times} an earlier judge, move and context, and counted like any other")
         told = {"judgements": len(rows.judgements), "repeats": rows.repeats}
-        _finish(graph, to_json(graph, rows.judgements, level=level), told, warnings, out, force, as_json)
+        _finish(
+            graph,
+            to_json(graph, rows.judgements, level=level),
+            told,
+            warnings,
+            out,
+            force,
+            as_json,
+            read=[judgements, cards],
+        )
 
 
 def merge_command(
@@ -101,14 +110,14 @@ def merge_command(
 ) -> None:
     """Make one graph of many runs: the same value in several becomes one node, and contexts are kept."""
     with plain_errors():
-        from multiplex.cli.graph_files import explained, load_graph_if_any, run_name
+        from multiplex.cli.graph_files import explained, load_graph_if_any, run_names
         from multiplex.embedding import SentenceEmbedder
         from multiplex.moral_graph.combining import Part, merge_graphs
         from multiplex.moral_graph.edges import PROFILES
         from multiplex.moral_graph.formats.reading import to_json
 
         parts, rules, levels, warnings = [], [], [], []
-        for path in runs:
+        for path, name in zip(runs, run_names(runs), strict=True):
             data = load_graph_if_any(path)
             if data is None:
                 warnings.append(f"{path}: compared no values, and adds nothing")
@@ -117,7 +126,7 @@ def merge_command(
                 raise ContentError(
                     f"{path}: holds no judgements, only what was made of them; graphs of runs can be merged"
                 )
-            parts.append(Part(run_name(path), data.graph.values, data.judgements, data.transitions))
+            parts.append(Part(name, data.graph.values, data.judgements, data.transitions))
             rules.append(data.graph.thresholds)
             levels.append(data.level)
         if not parts:
@@ -143,29 +152,43 @@ def merge_command(
         data_out = to_json(
             merged.graph, merged.judgements, transitions=merged.transitions, level=level, merged=gone
         )
-        _finish(merged.graph, data_out, told, warnings, out, force, as_json)
+        _finish(merged.graph, data_out, told, warnings, out, force, as_json, read=runs)
 
 
 def near_groups(parts: "Sequence[Part]", embedder: "Embedder", *, distance: float) -> list[list[str]]:
-    """Return the groups of qualified ids whose policies are near, no two of them of one run.
+    """Return groups of cards whose policies are near, no two of them of one run, by their qualified ids.
+
+    Cards with the same title and policies, which `merge_graphs` makes one, are named by the first id of them, and
+    are of all runs that they are of. A card without policies is near to none. The groups do not depend on the
+    order of the parts.
 
     Raises:
         ModelError: the embedding model cannot be loaded.
     """
-    from multiplex.moral_graph.combining import near_across, qualified
+    from multiplex.moral_graph.across import near_across, same_words
+    from multiplex.moral_graph.combining import qualified
     from multiplex.moral_graph.merging import card_text
 
-    cards = [(part.name, card) for part in parts for card in part.cards]
-    if not cards:
+    words = same_words(
+        (part.name, card.model_copy(update={"id": qualified(part.name, card.id)}))
+        for part in parts
+        for card in part.cards
+        if card.policies
+    )
+    if not words:
         return []
+    texts = [card_text(each.card) for each in words]
+    # Each text once: the rows of equal policies are then equal, whatever batch they were embedded in.
+    row_of = {text: row for row, text in enumerate(dict.fromkeys(texts))}
     try:
-        vectors = embedder.embed([card_text(card) for _, card in cards])
+        vectors = embedder.embed(list(row_of))
     except ModelError as error:
         raise ModelError(
             f"{error}; --distance 0 merges cards with the same words and needs no model"
         ) from error
-    groups = near_across([name for name, _ in cards], vectors, distance=distance)
-    return [[qualified(cards[index][0], cards[index][1].id) for index in group] for group in groups]
+    rows = vectors[[row_of[text] for text in texts]]
+    groups = near_across([each.owners for each in words], rows, distance=distance)
+    return [[words[row].ids[0] for row in group] for group in groups]
 
 
 def export_command(
@@ -183,7 +206,7 @@ def export_command(
 
         data = load_graph(file)
         texts = _exported(data, form, out)
-        write_files(texts, force=force)
+        write_files(texts, force=force, read=[file])
         if as_json:
             print_json({"format": form, "out": [str(path) for path in texts]})
         else:
@@ -224,6 +247,7 @@ def _finish(
     out: Path | None,
     force: bool,
     as_json: bool,
+    read: Sequence[Path],
 ) -> None:
     """Write a graph that was made, and say what it is."""
     from multiplex.cli.graph_files import json_text, write_files
@@ -232,7 +256,7 @@ def _finish(
 
     data = {**data, "winners": plain(winning_values(graph))}
     if out:
-        write_files({out: json_text(data)}, force=force)
+        write_files({out: json_text(data)}, force=force, read=read)
     warn(warnings)
     if as_json:
         kept = sum(edge.kept for edge in graph.edges)

@@ -19,7 +19,7 @@ from multiplex.deliberation.record import Record
 from multiplex.deliberation.scores import classifier_for, read_moral_graph, rounded, scores_of
 from multiplex.embedding import Embedder
 from multiplex.entailment import CrossEncoderEntailment
-from multiplex.errors import ContentError, RunError, near_miss
+from multiplex.errors import ContentError, ModelError, RunError
 from multiplex.models.pool import ModelPool
 from multiplex.responders.language_model import LanguageModelResponder
 from multiplex.runs import Run, load_run
@@ -30,6 +30,7 @@ from multiplex.scoring.judge import judge, labels_from_references
 from multiplex.scoring.measured import measure
 from multiplex.scoring.nli import NliClassifier
 from multiplex.scoring.perspectives import perspective_entropy
+from multiplex.scoring.pluralism import overton_entailment
 from multiplex.scoring.score import Score, plain
 from multiplex.sentences import sentences
 
@@ -45,6 +46,10 @@ _RESAMPLES = 100
 
 _SAMPLE = 20
 """On how many of each perspective's passages a classifier is measured that was not trained here."""
+
+
+_MOST_LOST = 0.1
+"""The largest share of sentences that a judge may fail on before its labels are no basis for a score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +84,13 @@ def score_files(
     if runs and len(runs) < len(files):
         raise ContentError("runs and texts were named together; score them apart")
     if runs:
-        if judges.names != ("default",):
-            raise ContentError("--classifier is for texts; a run is scored with the default classifier")
-        return _runs([load_run(run) for run in runs], pack, wanted, embedder)
+        for name in judges.names:
+            if name != "default" and not name.startswith("nli:"):
+                raise ContentError(
+                    f"--classifier {name} is for texts; a run is scored with default, and with nli:MODEL also "
+                    "which of the opening claims its answer entails"
+                )
+        return _runs([load_run(run) for run in runs], pack, wanted, judges, embedder)
     _known(wanted, TEXT_SCORES)
     given = [passage for file in files for passage in read_passages(file)]
     return _texts(given, load_pack(pack or "civilizations"), wanted or TEXT_SCORES, judges, embedder)
@@ -90,18 +99,31 @@ def score_files(
 def _known(wanted: Sequence[str] | None, known: Sequence[str]) -> None:
     for name in wanted or ():
         if name not in known:
-            raise ContentError(f"no score named {name!r} here; {near_miss(name, known)}")
+            raise ContentError(f"no score named {name!r} here; there are {', '.join(known)}")
 
 
 def _runs(
-    runs: Sequence[Run], pack: str | None, wanted: Sequence[str] | None, embedder: Embedder
+    runs: Sequence[Run],
+    pack: str | None,
+    wanted: Sequence[str] | None,
+    judges: Judges,
+    embedder: Embedder,
 ) -> dict[str, Any]:
     found: dict[str, Any] = {"kind": "runs", "runs": {}}
+    models = [name.removeprefix("nli:") for name in judges.names if name != "default"]
+    entailments = {name: CrossEncoderEntailment(name) for name in models}
     for run in runs:
         scores = _run(run, pack, embedder)
+        if entailments:
+            scores["entailment"] = {name: _entailed(run, each) for name, each in entailments.items()}
         _known(wanted, tuple(scores))
         found["runs"][run.run] = {name: scores[name] for name in wanted or scores}
-    if len(runs) > 1:
+    scenarios = sorted({run.scenario for run in runs})
+    if len(scenarios) > 1:
+        found["over_runs_reason"] = (
+            f"runs of different scenarios ({', '.join(scenarios)}) have no common mean"
+        )
+    elif len(found["runs"]) > 1:
         numbers = [dict(_numbers(scores)) for scores in found["runs"].values()]
         places = dict.fromkeys(place for each in numbers for place in each)
         found["over_runs"] = {
@@ -126,10 +148,16 @@ def _run(run: Run, pack: str | None, embedder: Embedder) -> dict[str, Any]:
     try:
         record = Record.of_run(run)
         graph = read_moral_graph(run.moral_graph) if run.moral_graph else None
-    except (ValueError, KeyError, TypeError) as error:
+        classifier = classifier_for(chosen, embedder)
+        return scores_of(record, run.answers, graph, embed=embedder.embed, classifier=classifier)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{run.path}: is damaged: {error}") from error
-    classifier = classifier_for(chosen, embedder)
-    return scores_of(record, run.answers, graph, embed=embedder.embed, classifier=classifier)
+
+
+def _entailed(run: Run, model: CrossEncoderEntailment) -> dict[str, Any]:
+    """Return how far the opening claims entail the Overton answer's sentences, as Modular Pluralism measures it."""
+    claims = {name: [each["text"] for each in told.claims] for name, told in run.answers.steered.items()}
+    return overton_entailment(claims, sentences(run.answers.overton or ""), model.entails).as_dict()
 
 
 def _numbers(scores: Mapping[str, Any]) -> list[tuple[str, float | None]]:
@@ -149,10 +177,15 @@ def _texts(
 ) -> dict[str, Any]:
     split = {where: sentences(text) for where, text in given}
     everything = list(dict.fromkeys(one for each in split.values() for one in each))
-    classifiers = {name: _classifier(name, everything, pack, judges, embedder) for name in judges.names}
+    failed: dict[str, dict[str, Any]] = {}
+    classifiers = {
+        name: _classifier(name, everything, pack, judges, embedder, failed) for name in judges.names
+    }
     found: dict[str, Any] = {"kind": "texts", "pack": pack.name, "texts": len(given), "classifiers": {}}
     for name, classifier in classifiers.items():
         each = found["classifiers"][name] = {"control": plain(classifier.control())}
+        if name in failed:
+            each["failed"] = failed[name]
         if "perspective_entropy" in wanted:
             each["perspective_entropy"] = {
                 where: _without_control(
@@ -168,12 +201,16 @@ def _texts(
                 }
         if "sentiment" in wanted:
             each["sentiment"] = _sentiment(name, given, pack, judges)
-    if "agreement" in wanted and len(classifiers) > 1:
+    if "agreement" in wanted and len(classifiers) < 2 and wanted is not TEXT_SCORES:
+        found["agreement"] = Score.undefined("agreement needs two classifiers: --classifier twice").as_dict()
+    elif "agreement" in wanted and len(classifiers) > 1:
         labelled = {
             name: {each.sentence: each.label for each in classifier.label(everything)}
             for name, classifier in classifiers.items()
         }
-        found["agreement"] = plain(classifier_agreement(labelled))
+        agreed = classifier_agreement(labelled)
+        pairs = {" and ".join(pair): score.as_dict() for pair, score in agreed.kappa.items()}
+        found["agreement"] = {"alpha": agreed.alpha.as_dict(), "kappa": pairs}
     result: dict[str, Any] = rounded(found)
     return result
 
@@ -181,7 +218,7 @@ def _texts(
 def _sentiment(name: str, given: Sequence[tuple[str, str]], pack: Pack, judges: Judges) -> dict[str, Any]:
     """Return how texts speak of perspectives, which only a language model tells: one request a text."""
     if name.partition(":")[0] not in {"openai", "vllm"}:
-        reason = "this classifier tells no sentiment; a language model does: --classifier openai:NAME"
+        reason = "only a language model tells: --classifier openai:NAME"
         return Score.undefined(reason).as_dict()
 
     async def asked(observer: Observer) -> list[tuple[Reference, ...] | str]:
@@ -208,7 +245,12 @@ def _without_control(score: Any) -> dict[str, Any]:
 
 
 def _classifier(
-    name: str, given: Sequence[str], pack: Pack, judges: Judges, embedder: Embedder
+    name: str,
+    given: Sequence[str],
+    pack: Pack,
+    judges: Judges,
+    embedder: Embedder,
+    failed: dict[str, dict[str, Any]],
 ) -> Controlled:
     if name == "default":
         return classifier_for(pack, embedder)
@@ -227,7 +269,17 @@ def _classifier(
     def judged(observer: Observer) -> Awaitable[Recorded]:
         return judge(asked, pack.perspectives, observer.weigh, seed=judges.seed)
 
-    return measure(asyncio.run(_with_observer(name, judges, judged)), known, neutral, lexicon=pack.lexicon)
+    found = asyncio.run(_with_observer(name, judges, judged))
+    if found.failed:
+        reason = next(iter(found.failed.values()))
+        lost = len(found.failed) / len(dict.fromkeys(asked))
+        failed[name] = {"sentences": len(found.failed), "of": len(dict.fromkeys(asked)), "reason": reason}
+        if lost > _MOST_LOST:  # what is left would not be what was asked for
+            raise ModelError(
+                f"{name} could not label {len(found.failed)} of {len(dict.fromkeys(asked))} sentences: {reason}",
+                kind="judge",
+            )
+    return measure(found, known, neutral, lexicon=pack.lexicon)
 
 
 async def _with_observer(name: str, judges: Judges, ask: Callable[[Observer], Awaitable[T]]) -> T:
@@ -257,6 +309,8 @@ def print_scores(found: Mapping[str, Any]) -> None:
         for name, scores in found["runs"].items():
             rows = [(place, each) for place, each in _scores(scores) if "steered." not in place]
             _table(console, name, rows)
+        if "over_runs_reason" in found:
+            console.print(safe(f"not taken together: {found['over_runs_reason']}", style="dim"))
         if "over_runs" in found:
             rows = [(place, _estimate(each)) for place, each in found["over_runs"].items()]
             _table(console, f"over {len(found['runs'])} runs", rows)
@@ -271,6 +325,11 @@ def print_scores(found: Mapping[str, Any]) -> None:
         if "sentiment" in each:
             rows.append(("sentiment", each["sentiment"]))
         _table(console, f"perspectives by the classifier {name}, against {found['pack']}", rows)
+        if "failed" in each:
+            lost = each["failed"]
+            console.print(
+                safe(f"{lost['sentences']} of {lost['of']} sentences were not labelled: {lost['reason']}")
+            )
     if "agreement" in found:
         _table(console, "agreement between classifiers", _scores({"agreement": found["agreement"]}))
 

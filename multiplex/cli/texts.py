@@ -42,12 +42,19 @@ def read_passages(path: Path) -> list[Passage]:
     except OSError as error:  # a name that is too long, a folder that may not be looked into
         raise ContentError(f"{str(path)[:200]!r}: cannot be read: {error}") from error
     if folder:
-        return _of_run(path)
+        return [(where, _whole(said)) for where, said in _of_run(path)]
+    if path.name in _RUN_FILES and (path.parent / "run.json").is_file() and path.suffix != ".jsonl":
+        raise ContentError(f"{path}: is a file of a run; name the run's folder, {path.parent}")
     text = _read(path, _MOST_BYTES)
     found = _of_lines(path, text) if path.suffix == ".jsonl" else [(str(path), text)]
     if not any(said.strip() for _, said in found):
         raise ContentError(f"{path}: holds no text")
-    return found
+    return [(where, _whole(said)) for where, said in found]
+
+
+def _whole(text: str) -> str:
+    """Return a text without half characters, which JSON can hold and nothing can encode."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _of_run(folder: Path) -> list[Passage]:

@@ -188,7 +188,9 @@ def _print(found: ValuesInText, cards: Mapping[str, ValuesCard], failed: Sequenc
         if each.card is not None and (each.card not in best or each.nearness > best[each.card].nearness):
             best[each.card] = each
     if found.cards.counts:
-        table = Table("value", "held by", "Schwartz", "count", "share", "for example")
+        table = Table(
+            *("value", "held by", "Schwartz", "count", "share", "for example"), box=None, pad_edge=False
+        )
         for card, count in list(found.cards.counts.items())[:_SHOWN]:
             table.add_row(
                 safe(cards[card].title),

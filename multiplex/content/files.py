@@ -279,9 +279,13 @@ def _place_of(character: int, text: str) -> str:
     return f"line {line}, column {index - text.rfind(chr(10), 0, index)}: "
 
 
+_READ_OTHERWISE = re.compile(r"[\t\ufeff\u2028\u2029\x85]|[|>]#|\?[\]},:]|(?:^|[\s\[{,])!", re.MULTILINE)
+"""What libyaml takes that PyYAML's own parser refuses or reads as something else."""
+
+
 def _loaded(text: str) -> Any:
     """Parse YAML with libyaml where it is there, ten times as fast; what is wrong is told by PyYAML's own parser."""
-    if yaml.__with_libyaml__:
+    if yaml.__with_libyaml__ and not _READ_OTHERWISE.search(text):
         try:
             return yaml.load(text, Loader=_quick_loader())  # noqa: S506 (a safe one)
         except (yaml.YAMLError, ValueError, RecursionError):

@@ -62,6 +62,8 @@ def steerability_of(
     seated = list(dict.fromkeys(perspectives[name] for name in answers.steered if name in perspectives))
     if len(seated) < len(answers.steered):
         return Score.undefined("two personas share a perspective, or one has none that is known").as_dict()
+    if not set(seated) <= set(classifier.perspectives):
+        return Score.undefined("the pack it was scored against has other perspectives").as_dict()
     table: dict[str, dict[str, float]] = {}
     for name, steered in answers.steered.items():
         labels = classifier.label(sentences(steered.answer))

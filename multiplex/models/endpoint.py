@@ -53,15 +53,16 @@ class Endpoint:
 
     Any number of requests may be under way. What fails to connect, takes longer than `timeout` seconds, or
     answers with 408, 409, 425, 429 or 5xx is tried `retries` more times, after pauses that double (0.5 to
-    8 s, with jitter) or as long as `Retry-After` asks, up to a minute. The proxies of the environment
+    8 s, with jitter) or as long as `Retry-After` asks, up to a minute. The HTTP proxies of the environment
     (`HTTPS_PROXY`, `NO_PROXY` and their like) are used.
 
     Raises:
-        ContentError: the base URL is none.
+        ContentError: the base URL is none, or the environment names a proxy of another kind.
     """
 
     def __init__(self, base_url: str, *, api_key: str | None, timeout: float, retries: int) -> None:
         _check_url(base_url)
+        self._proxy = _proxy(base_url)  # found once: aiohttp's own `trust_env` looks for every request
         self.base_url = base_url.rstrip("/")
         self._api_key = api_key
         self._timeout = timeout
@@ -117,7 +118,7 @@ class Endpoint:
                     raise RefusedError(response.status, _complaint(raw), pause=_pause(response))
         except TimeoutError as error:
             raise ModelError(f"no answer within {self._timeout:g} s", kind="timeout") from error
-        except aiohttp.ClientConnectionError as error:
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
             reason = short(error) or type(error).__name__
             raise ModelError(f"cannot be reached: {reason}", kind="refused") from error
         except (aiohttp.ClientError, ValueError) as error:
@@ -143,7 +144,7 @@ class Endpoint:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"Content-Type": "application/json", **key},
                 timeout=aiohttp.ClientTimeout(total=self._timeout),
-                proxy=_proxy(self.base_url),  # found once: aiohttp's own `trust_env` looks for every request
+                proxy=self._proxy,
             )
             self._opened = _Opened(session, loop)
         return self._opened.session
@@ -190,14 +191,22 @@ def _pause(response: "ClientResponse") -> float | None:
         seconds = float(response.headers.get("Retry-After", ""))
     except ValueError:
         return None
-    return seconds if 0 < seconds <= _LONGEST_ASKED else None
+    return min(seconds, _LONGEST_ASKED) if seconds > 0 else None
 
 
 def _proxy(url: str) -> str | None:
     parts = urlsplit(url)
     proxies = getproxies()
     found = proxies.get(parts.scheme) or proxies.get("all")
-    return None if not found or proxy_bypass(parts.hostname or "") else found
+    if not found or proxy_bypass(parts.hostname or ""):
+        return None
+    found = found if "://" in found else f"http://{found}"
+    if urlsplit(found).scheme not in {"http", "https"}:
+        raise ContentError(
+            f"the proxy {found!r} of the environment: needs to be an HTTP proxy; name one in HTTPS_PROXY, or the "
+            "endpoint's host in NO_PROXY"
+        )
+    return found
 
 
 def _check_url(base_url: str) -> None:

@@ -179,8 +179,12 @@ def _logprobs(choice: Any, text: str, reasoned: bool, choices: Sequence[str]) ->
         begun = [one for one in choices if (token := top["token"].strip(" \n▁Ġ")) and one.startswith(token)]
         if len(begun) == 1 and top["logprob"] > _NEVER:
             found.setdefault(begun[0], []).append(top["logprob"])
-    summed = {one: math.log(math.fsum(map(math.exp, found[one]))) for one in choices if one in found}
-    return {one: min(0.0, value) for one, value in summed.items()} or None
+    return {one: min(0.0, _log_of_sum(found[one])) for one in choices if one in found} or None
+
+
+def _log_of_sum(logs: Sequence[float]) -> float:
+    most = max(logs)  # taken out first: the exponential of a small one is 0
+    return most + math.log(math.fsum(math.exp(each - most) for each in logs))
 
 
 def _chosen(completion: Completion, sampling: Sampling) -> str | None:

@@ -1,7 +1,8 @@
 """The values behind a deliberation: cards as nodes, "wiser than" judgements as edges.
 
 Read in this order: cards, criteria, merging (what is one value), candidates (what is compared),
-judgements, edges, graph, bradley_terry, ranking, contradictions, combining, formats, in_text.
+judgements, edges, graph, bradley_terry, ranking, contradictions, across (what is one
+value in several runs), combining, formats, in_text.
 Everything here is a pure function over plain data and knows nothing of models, files or LangGraph.
 The method is Moral Graph Elicitation (Klingefjord, Lowe and Edelman 2024, arXiv 2404.10636); where this
 project departs from the published code, the docstring says so.

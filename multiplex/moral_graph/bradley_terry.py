@@ -20,6 +20,9 @@ __all__ = ["BradleyTerry", "Outlier", "bradley_terry"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+_FEWEST = 5
+"""From how many comparisons on a pair can be taken for corrupted; fewer cannot be told from chance."""
+
 _CONSPICUOUS = 2.0
 """How many standard deviations of even comparisons a pair has to lie off to be reported."""
 
@@ -78,14 +81,16 @@ def bradley_terry(
     maximum likelihood, which exists only where every item of a component has both won and lost along a chain
     to every other (Ford 1957).
 
-    Without `outlier_penalty`, s is 0: the plain fit. With it, a pair may lie off by s_ij at a price, so that
-    a pair draws on the scores with at most k_ij wins, however much it contradicts the others: sqrt(n_ij) / 2
-    is the standard deviation of the wins in n_ij even comparisons, and the penalty says how many of
-    these are believed. Smaller values withstand more corruption and use sound data less well. Minimised
-    over s the problem is convex in t (a Huber loss on the wins), so there is one solution and no seed. Many
-    s_ij are other than 0 by chance; outliers are the pairs whose wins are off by sqrt(n_ij) or more, two such
-    standard deviations, which a single comparison never is. This follows CURATRON, which splits the matrix
-    of log odds into low rank and sparse; under Bradley-Terry the low-rank part is t_i - t_j, and is fitted
+    Without `outlier_penalty`, s is 0: the plain fit. With it, a pair may lie off by s_ij at a price, so
+    that a pair draws on the scores with at most k_ij wins, however much it contradicts the others:
+    sqrt(n_ij) / 2 is the standard deviation of the wins in n_ij even comparisons, and the penalty says
+    how many of these are believed. A pair of fewer than five comparisons is taken at its word (k_ij is
+    infinite): so few cannot be told from chance, and unanimous ones are not to be explained away.
+    Smaller values withstand more corruption and use sound data less well. Minimised over s the problem
+    is convex in t (a Huber loss on the wins), so there is one solution and no seed. Many s_ij are other
+    than 0 by chance; outliers are the pairs whose wins are off by sqrt(n_ij) or more, two such standard
+    deviations, which a single comparison never is. This follows CURATRON, which splits the matrix of
+    log odds into low rank and sparse; under Bradley-Terry the low-rank part is t_i - t_j, and is fitted
     here as such, by likelihood, on the pairs that were compared.
 
     What it withstands (bench/moral_graph.py: 40 items, penalty 0.5, Kendall's tau to the true order, plain
@@ -119,7 +124,8 @@ def bradley_terry(
         )
     reach = np.full(len(pairs.total), np.inf)
     if outlier_penalty is not None:
-        reach = outlier_penalty * np.sqrt(pairs.total) / 2
+        believed = outlier_penalty * np.sqrt(pairs.total) / 2
+        reach = np.where(pairs.total < _FEWEST, np.inf, believed)
     fitted, shifts = _fit(pairs, len(names), prior, reach)
 
     sizes = np.bincount(component, minlength=1)

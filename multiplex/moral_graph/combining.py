@@ -7,15 +7,13 @@ from itertools import pairwise
 from typing import Generic, NamedTuple, TypeVar
 
 import networkx as nx
-import numpy as np
-from numpy.typing import ArrayLike
 
 from multiplex.errors import near_miss
+from multiplex.moral_graph.across import Unions, same_words
 from multiplex.moral_graph.cards import ValuesCard, merge_cards
 from multiplex.moral_graph.edges import Edge, Thresholds
 from multiplex.moral_graph.graph import MoralGraph, aggregate
 from multiplex.moral_graph.judgements import Judgement, Transition
-from multiplex.moral_graph.merging import clusters, unit_rows
 
 __all__ = [
     "Changed",
@@ -26,7 +24,6 @@ __all__ = [
     "ValuePath",
     "difference",
     "merge_graphs",
-    "near_across",
     "paths",
     "qualified",
 ]
@@ -112,38 +109,6 @@ def qualified(name: str, id_: str) -> str:
     return f"{name}/{id_}"
 
 
-def near_across(owners: Sequence[str], vectors: ArrayLike, *, distance: float) -> list[list[int]]:
-    """Return groups of near rows, two or more, of which no two have the same owner.
-
-    Each of the `clusters` (DBSCAN, cosine distance, at least 2) is divided: its pairs within `distance`, the
-    nearest first, join their groups unless both hold a row of one owner. So cards that a run kept apart are not
-    merged because cards of others lie between them. `owners` names the run of every row of `vectors`, shape
-    (n, d). Rows and groups are sorted. Time and memory grow with the square of the largest cluster, beyond
-    those of `clusters`.
-
-    Raises ValueError for what `clusters` refuses, and where there is not one owner a row.
-    """
-    rows = unit_rows(vectors)
-    if len(rows) != len(owners):
-        raise ValueError(f"{len(rows)} vectors have {len(owners)} owners; every row needs one")
-    found = []
-    for cluster in clusters(rows, distance=distance):
-        cosines = rows[cluster] @ rows[cluster].T
-        one, other = np.nonzero(np.triu(cosines >= np.float32(1 - distance - 1e-6), 1))
-        nearest = np.argsort(-cosines[one, other], kind="stable")
-        group_of = {index: [index] for index in range(len(cluster))}
-        for first, second in zip(one[nearest].tolist(), other[nearest].tolist(), strict=True):
-            here, there = group_of[first], group_of[second]
-            held = {owners[cluster[index]] for index in here}
-            if here is not there and held.isdisjoint(owners[cluster[index]] for index in there):
-                here += there
-                group_of |= dict.fromkeys(there, here)
-        for index, group in group_of.items():
-            if len(group) > 1 and index == min(group):
-                found.append(sorted(cluster[each] for each in group))
-    return sorted(found)
-
-
 def merge_graphs(
     parts: Sequence[Part],
     groups: Iterable[Iterable[str]] = (),
@@ -154,14 +119,15 @@ def merge_graphs(
     """Make one graph of the cards and judgements of many runs.
 
     Every id becomes `qualified` by its part's name. Cards with the same title and policies, in the same order,
-    are one value, whatever their contexts; beyond that those of each of `groups` (qualified ids) are, and
-    groups that share a card are one group. The first card survives (`merge_cards`). Judgements follow their
-    cards, keep judge and context, and are aggregated anew under `thresholds` (the default is that of the
-    profile `multiplex`); a judgement between cards that became one is left out and counted. In which order
-    the parts come decides which card survives, and nothing else.
+    are one value, whatever their contexts and parts; beyond that those of each of `groups` (qualified ids) are,
+    and groups that share a card are one group. A group makes no two cards of one part one: it kept them apart.
+    The first card survives (`merge_cards`). Judgements follow their cards, keep judge and context, and are
+    aggregated anew under `thresholds` (the default is that of the profile `multiplex`); a judgement between
+    cards that became one is left out and counted. In which order the parts come decides which card survives,
+    and nothing else.
 
-    Raises ValueError where two parts share a name, two cards of a part an id, a group names an unknown id, or a
-    judgement an unknown card.
+    Raises ValueError where two parts share a name, two cards of a part an id, a group names an unknown id or
+    makes two cards of a part one, or a judgement names an unknown card.
     """
     names = [part.name for part in parts]
     if len(set(names)) != len(names):
@@ -169,18 +135,21 @@ def merge_graphs(
     cards = [
         card.model_copy(update={"id": qualified(part.name, card.id)}) for part in parts for card in part.cards
     ]
-    known = {card.id for card in cards}
-    same: nx.Graph[str] = nx.Graph()
-    first: dict[tuple[str, tuple[str, ...]], str] = {}
-    for card in cards:
-        same.add_edge(first.setdefault((card.title, card.policies), card.id), card.id)
+    words = same_words(zip((part.name for part in parts for _ in part.cards), cards, strict=True))
+    row_of = {id_: row for row, each in enumerate(words) for id_ in each.ids}
+    joined = Unions(each.owners for each in words)
     for group in groups:
         ids = list(group)
         for id_ in ids:
-            if id_ not in known:
-                raise ValueError(f"no card has the id {id_!r}; {near_miss(id_, known)}")
-        nx.add_path(same, ids)
-    left, aliases = merge_cards(cards, nx.connected_components(same))
+            if id_ not in row_of:
+                raise ValueError(f"no card has the id {id_!r}; {near_miss(id_, row_of)}")
+        for one, other in pairwise(ids):
+            if not joined.join(row_of[one], row_of[other]):
+                raise ValueError(
+                    f"{one!r} and {other!r} cannot be one value: two cards that one part kept apart would be"
+                )
+    groups_of_ids = ([id_ for row in rows for id_ in words[row].ids] for rows in joined.members.values())
+    left, aliases = merge_cards(cards, groups_of_ids)
 
     judgements, transitions, inner = [], [], 0
     for part in parts:
@@ -251,7 +220,8 @@ def difference(one: MoralGraph, other: MoralGraph) -> Difference:
 def _differ(one: Edge, other: Edge) -> bool:
     if one.kept != other.kept or (one.likelihood is None) != (other.likelihood is None):
         return True
-    return abs((one.likelihood or 0.0) - (other.likelihood or 0.0)) > 1e-9
+    # A comparison with NaN is false: what is no number is never the same.
+    return not abs((one.likelihood or 0.0) - (other.likelihood or 0.0)) <= 1e-9
 
 
 def paths(graph: MoralGraph, start: str, end: str) -> ValuePath:
@@ -260,8 +230,9 @@ def paths(graph: MoralGraph, start: str, end: str) -> ValuePath:
     A hop costs -log(likelihood), so that the path is the one whose product of likelihoods, in (0, 1], is
     greatest; of equal ones the one with fewer hops. That product orders paths and is no probability: a chain
     of "wiser than" was judged hop by hop, and nobody said that its ends are. Where a pair is kept in several
-    contexts its greatest likelihood counts. An asserted edge that nobody judged counts 1 and has no
-    likelihood. From a value to itself there are no hops, and the strength is 1. Cycles do no harm.
+    contexts its greatest likelihood counts; a pair whose greatest is 0 or below, which no threshold keeps, is no
+    hop. An asserted edge that nobody judged counts 1 and has no likelihood. From a value to itself there are no
+    hops, and the strength is 1. Cycles do no harm.
 
     Raises ValueError where no value has the id.
     """
@@ -276,13 +247,16 @@ def paths(graph: MoralGraph, start: str, end: str) -> ValuePath:
         if edge.kept:
             kept.setdefault((edge.source, edge.wiser), []).append(edge)
     for (source, wiser), edges in kept.items():
-        # A little for every hop, so that a detour over certain edges is no tie.
-        digraph.add_edge(source, wiser, cost=1e-9 - math.log(max(map(_weight, edges))))
+        if (weight := max(map(_weight, edges))) > 0:
+            # A little for every hop, so that a detour over certain edges is no tie.
+            digraph.add_edge(source, wiser, cost=1e-9 - math.log(weight))
     try:
         nodes = nx.dijkstra_path(digraph, start, end, weight="cost")
     except nx.NetworkXNoPath:
         back = ", but there is one the other way" if nx.has_path(digraph, end, start) else ""
-        return ValuePath((), None, f"no chain of kept edges leads from {start!r} to {end!r}{back}")
+        flat = len(kept) - digraph.number_of_edges()
+        no_hop = f"; {flat} kept at a likelihood of 0 or below are no hops" if flat else ""
+        return ValuePath((), None, f"no chain of kept edges leads from {start!r} to {end!r}{back}{no_hop}")
     hops = tuple(_hop(kept[pair]) for pair in pairwise(nodes))
     strength = math.prod(1.0 if hop.likelihood is None else hop.likelihood for hop in hops)
     return ValuePath(hops, strength)

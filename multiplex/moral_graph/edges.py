@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["PROFILES", "Counts", "Edge", "Interval", "Profile", "Thresholds", "entropy_bits"]
+__all__ = ["MOST_COUNTED", "PROFILES", "Counts", "Edge", "Interval", "Profile", "Thresholds", "entropy_bits"]
 
 Profile = Literal["multiplex", "dft"]
 
@@ -47,27 +47,36 @@ PROFILES: dict[Profile, Thresholds] = {
 """The thresholds of each profile; those of `dft` are the published ones."""
 
 
-class Interval(NamedTuple):
-    """Where a number lies with the stated confidence; `level` lies in (0, 1)."""
+_Likelihood = Annotated[float, Field(ge=-1, le=1)]
 
-    low: float
-    high: float
-    level: float
+
+class Interval(NamedTuple):
+    """Where a likelihood lies with the stated confidence; `level` lies in (0, 1)."""
+
+    low: _Likelihood
+    high: _Likelihood
+    level: Annotated[float, Field(gt=0, lt=1)]
+
+
+MOST_COUNTED = 10**9
+"""The greatest count there can be: more than all people, and numbers that arithmetic takes without loss."""
+
+_Count = Annotated[int, Field(ge=0, le=MOST_COUNTED)]
 
 
 class Counts(_Frozen):
-    """How often a move was judged what; `less_wise` counts the reversed move judged wiser.
+    """How often a move was judged what, 10^9 at most; `less_wise` counts the reversed move judged wiser.
 
     `impressions` is how often this very move was asked about (wiser + not_wiser + unsure + abstained); under
     the profile `dft` it is how often either direction got a verdict, as published.
     """
 
-    wiser: Annotated[int, Field(ge=0)] = 0
-    not_wiser: Annotated[int, Field(ge=0)] = 0
-    less_wise: Annotated[int, Field(ge=0)] = 0
-    unsure: Annotated[int, Field(ge=0)] = 0
-    abstained: Annotated[int, Field(ge=0)] = 0
-    impressions: Annotated[int, Field(ge=0)] = 0
+    wiser: _Count = 0
+    not_wiser: _Count = 0
+    less_wise: _Count = 0
+    unsure: _Count = 0
+    abstained: _Count = 0
+    impressions: _Count = 0
 
     @property
     def total(self) -> int:
@@ -112,17 +121,17 @@ class Counts(_Frozen):
 class Edge(_Frozen):
     """One ordered pair of cards: in one context, or in all that it was judged in (profile `dft`).
 
-    `likelihood`, `interval` and `entropy` are those of the counts. `supporters` are the judges that said
-    wiser, `transitions` the ids of the cases they were given.
+    `likelihood` and `interval` (within [-1, 1]) and `entropy` are those of the counts. `supporters` are the
+    judges that said wiser, `transitions` the ids of the cases they were given.
     """
 
     source: str
     wiser: str
     contexts: tuple[str, ...]
     counts: Counts
-    likelihood: float | None
+    likelihood: _Likelihood | None
     interval: Interval | None
-    entropy: float | None
+    entropy: Annotated[float, Field(ge=0, le=math.log2(5))] | None
     kept: bool
     supporters: tuple[str, ...] = ()
     transitions: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import networkx as nx
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from multiplex.errors import near_miss
 from multiplex.moral_graph.cards import ValuesCard
@@ -16,13 +16,25 @@ __all__ = ["MoralGraph", "aggregate", "to_networkx"]
 
 
 class MoralGraph(BaseModel):
-    """Values sorted by id, every judged edge sorted by source, wiser and contexts, and the thresholds."""
+    """Values sorted by id, every judged edge sorted by source, wiser and contexts, and the thresholds.
+
+    Raises ValueError where an edge names a card that is not among the values.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     values: tuple[ValuesCard, ...]
     edges: tuple[Edge, ...]
     thresholds: Thresholds
+
+    @model_validator(mode="after")
+    def _edges_join_values(self) -> "MoralGraph":
+        known = {card.id for card in self.values}
+        for edge in self.edges:
+            for id_ in (edge.source, edge.wiser):
+                if id_ not in known:
+                    raise ValueError(f"an edge names the card {id_!r}; {near_miss(id_, known)}")
+        return self
 
 
 @dataclass(slots=True)
@@ -133,29 +145,30 @@ def _edge(
 def to_networkx(graph: MoralGraph, *, kept_only: bool = True) -> "nx.DiGraph[str]":
     """Return the graph with one edge a pair, from source to wiser: `weight`, `contexts` and `kept`.
 
-    The weight is the sum of the likelihoods over contexts: a value found wiser in two contexts counts
-    twice. With `kept_only`, the nodes are the endpoints of kept edges, as in the published code, and
-    weights are positive; otherwise all values are nodes, weights may be negative, and an edge on which
-    nobody gave a verdict is left out. An edge that was asserted and never judged, as in graphs that others
-    published, weighs 1. Nodes carry `title`.
+    The weight is the sum of the likelihoods over the contexts in which the pair is kept: a value found
+    wiser in two contexts counts twice. With `kept_only`, the nodes are the endpoints of kept edges, as in
+    the published code, and weights are positive. Otherwise all values are nodes, and a pair that is kept
+    nowhere weighs the sum over all contexts, which may be negative; one on which nobody gave a verdict is
+    left out. An edge that was asserted and never judged, as in graphs that others published, weighs 1.
+    Nodes carry `title`.
     """
     titles = {card.id: card.title for card in graph.values}
+    pairs: dict[tuple[str, str], list[Edge]] = {}
+    for edge in graph.edges:
+        if edge.kept or (not kept_only and edge.likelihood is not None):
+            pairs.setdefault((edge.source, edge.wiser), []).append(edge)
     digraph: nx.DiGraph[str] = nx.DiGraph()
     if not kept_only:
         digraph.add_nodes_from((id_, {"title": title}) for id_, title in titles.items())
-    for edge in graph.edges:
-        if not edge.kept and (kept_only or edge.likelihood is None):
-            continue
-        for id_ in (edge.source, edge.wiser):
+    for (source, wiser), edges in pairs.items():
+        for id_ in (source, wiser):
             digraph.add_node(id_, title=titles[id_])
-        before = digraph.get_edge_data(
-            edge.source, edge.wiser, {"weight": 0.0, "contexts": (), "kept": False}
-        )
+        counted = [edge for edge in edges if edge.kept] or edges
         digraph.add_edge(
-            edge.source,
-            edge.wiser,
-            weight=before["weight"] + (1.0 if edge.likelihood is None else edge.likelihood),
-            contexts=(*before["contexts"], *edge.contexts),
-            kept=before["kept"] or edge.kept,
+            source,
+            wiser,
+            weight=sum(1.0 if edge.likelihood is None else edge.likelihood for edge in counted),
+            contexts=tuple(context for edge in counted for context in edge.contexts),
+            kept=any(edge.kept for edge in edges),
         )
     return digraph

@@ -123,7 +123,7 @@ def values_in_text(
     tagged = [card for card in found if card.schwartz]
     reason = None
     if not found:
-        reason = "no card is near to anything in the text" if shown else "the text holds no sentence"
+        reason = "no card is near to anything in the text" if shown else "no span was found in the text"
     return ValuesInText(
         shown=shown,
         spans=len(shown),

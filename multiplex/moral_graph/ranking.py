@@ -21,9 +21,9 @@ Method = Literal["pagerank", "dft_pagerank", "likelihood_sum", "bradley_terry"]
 
 METHODS: dict[Method, str] = {
     "pagerank": "PageRank",
-    "dft_pagerank": "the leaking PageRank of dft",
+    "dft_pagerank": "PageRank as in dft",
     "likelihood_sum": "summed likelihood",
-    "bradley_terry": "Bradley-Terry",
+    "bradley_terry": "robust Bradley-Terry",
 }
 """The four rankings, and what they are called in a sentence."""
 

@@ -1,11 +1,12 @@
 """Agreement between raters: Krippendorff's alpha on verdicts, Kendall's W on rankings."""
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import krippendorff
+import numpy as np
+from scipy.stats import rankdata
 
 from multiplex.scoring.score import Score
 
@@ -30,24 +31,28 @@ def krippendorff_alpha(
 
     Computed by the library krippendorff. Source: Krippendorff, Content Analysis, chapter on reliability.
 
-    Raises ValueError where values do not fit the level.
+    Raises ValueError for an unknown level, and where values do not fit the level.
     """
     rated = [{rater: value for rater, value in unit.items() if value is not None} for unit in units]
-    domain = _domain({value for unit in rated for value in unit.values()}, level, order)
+    domain = _domain(set[str | float]().union(*(unit.values() for unit in rated)), level, order)
     paired = [unit for unit in rated if len(unit) > 1]
-    tally = Counter(value for unit in paired for value in unit.values())
+    place = {value: column for column, value in enumerate(domain)}
+    columns = np.array([place[value] for unit in paired for value in unit.values()], dtype=np.int64)
+    rows = np.repeat(np.arange(len(paired)), np.array([len(unit) for unit in paired], dtype=np.int64))
+    shape = len(paired), len(domain)
+    counts = np.bincount(rows * len(domain) + columns, minlength=math.prod(shape)).reshape(shape)
+    tally = dict(zip(domain, counts.sum(axis=0).tolist(), strict=True))
     detail = {
         "units": len(paired),
-        "raters": len({rater for unit in paired for rater in unit}),
-        "ratings": tally.total(),
+        "raters": len(set[str]().union(*paired)),
+        "ratings": len(columns),
         "values": {str(value): tally[value] for value in domain if tally[value]},
         "level": level,
     }
     if not paired:
         return Score.undefined("no unit was rated by two raters", **detail)
-    if len(tally) < 2:
+    if sum(map(bool, tally.values())) < 2:
         return Score.undefined("all ratings are the same, so no disagreement could be expected", **detail)
-    counts = [[list(unit.values()).count(value) for value in domain] for unit in paired]
     # Distances between words depend on their places alone.
     places = range(len(domain)) if isinstance(domain[0], str) else domain
     alpha = krippendorff.alpha(value_counts=counts, value_domain=list(places), level_of_measurement=level)
@@ -55,6 +60,8 @@ def krippendorff_alpha(
 
 
 def _domain(values: set[str | float], level: Level, order: Sequence[str] | None) -> list[str | float]:
+    if level not in get_args(Level):
+        raise ValueError(f"no level named {level!r}; the levels are {', '.join(get_args(Level))}")
     words = [value for value in values if isinstance(value, str)]
     numbers = [value for value in values if not isinstance(value, str)]
     if words and numbers:
@@ -90,16 +97,16 @@ def kendall_w(rankings: Iterable[Sequence[float] | None]) -> Score:
     detail = {"rankings": m, "items": n, "abstained": len(asked) - m}
     if any(len(row) != n for row in rows):
         raise ValueError("rankings have different lengths")
-    if not all(math.isfinite(rank) for row in rows for rank in row):
+    given = np.array(rows)
+    if given.dtype.kind not in "biuf" or not np.isfinite(given).all():
         raise ValueError("rankings need finite numbers")
     if m < 2 or n < 2:
         return Score.undefined(f"{m} rankings of {n} items: agreement needs two of each", **detail)
-    # Doubled mid-ranks are whole numbers, so everything up to the quotient is exact.
-    doubled = [[2 * sum(x < rank for x in row) + row.count(rank) + 1 for rank in row] for row in rows]
-    sums = [sum(column) for column in zip(*doubled, strict=True)]
-    spread = sum((n * each - sum(sums)) ** 2 for each in sums)  # 4 n^2 S
-    ties = sum(t**3 - t for row in rows for t in Counter(row).values())
-    most = m * m * (n**3 - n) - m * ties
+    # Twice a mid-rank's deviation from the mean (n + 1) / 2 is a whole number, and its squares add up to
+    # (n^3 - n - T) / 3 in a ranking, so everything up to the quotient is exact.
+    deviations = (2 * rankdata(given, axis=1)).astype(np.int64) - (n + 1)
+    spread = sum(total**2 for total in deviations.sum(axis=0).tolist())  # 4 S
+    most = m * int((deviations**2).sum())
     if not most:
         return Score.undefined("every ranking ties every item", **detail)
-    return Score(3 * spread / (n * n * most), detail=detail)
+    return Score(spread / most, detail=detail)

@@ -19,6 +19,9 @@ _Array = NDArray[np.float64]
 Ratings = Mapping[str, Mapping[str, float | None]]
 """Rater -> note -> how helpful, from 0 (no) over 0.5 (somewhat) to 1 (yes); None for no rating."""
 
+_CELLS = 1_000_000
+"""How many pairs of voters are compared at once, so that memory stays bounded."""
+
 _SIDE = 1e-3  # how far from 0 a factor lies that is on a side
 
 Status = Literal["helpful", "not helpful", "needs more ratings"]
@@ -58,34 +61,41 @@ class CommunityNotes:
 def pairwise_bridging(votes: Votes) -> dict[str, Score]:
     """Return for each statement how far those who approve of it disagree elsewhere, in [0, 1] without gaps.
 
-        b(c) = (4 / n^2) sum over pairs i < j that both approve c of d_ij
+        b(c) = (4 / n^2) (p / q) sum over pairs i < j that both approve c and can be compared of d_ij
 
     n is the number who voted on c, passes included; d_ij in [0, 1] is the mean of |v_i - v_j| / 2 over the
     other statements that both voted on, so agree against disagree counts 1 and a pass against either 1/2.
-    1 is reached where two equal camps that differ on everything else both approve; a camp that agrees
-    with itself in all gives 0, and so does a statement nobody approves. Where ballots have gaps the
-    value can exceed 1, but not 2. A pair without another statement in common adds nothing and is counted
-    in `unknown_pairs`, beside `pairs`, `approve` and `n`. Undefined where fewer than two voted on c, or
-    where no approving pair can be compared.
+    p is the number of pairs that both approve, q of those the ones with another statement in common; the
+    others are taken to be as far apart as these on average, and counted in `unknown_pairs`, beside `pairs`,
+    `approve` and `n`. 1 is reached where two equal camps that differ on everything else both approve; a
+    camp that agrees with itself in all gives 0, and so does a statement that fewer than two approve. Where
+    ballots have gaps the value can exceed 1, but not 2. Undefined where fewer than two voted on c, or where
+    more than half of the approving pairs are unknown.
 
-    The sum over pairs is a published bridging measure; that d_ij leaves out c, counts a pass as half, and
-    takes n statement by statement is the choice made here.
+    The sum over pairs is a published bridging measure; that d_ij leaves out c, counts a pass as half, takes
+    n statement by statement, and p / q are the choices made here. Time grows with the square of the voters
+    (times statements); they are compared a block of rows at a time, so that memory grows with the table alone.
 
     Raises ValueError where a vote is not 1, 0, -1 or None.
     """
     table = vote_table(votes)
     cells = ((table.values == 1), (table.values == 0), (table.values == -1), ~np.isnan(table.values))
     agree, passed, disagree, seen = (each.astype(float) for each in cells)
-    # Two who both approve c do not differ on c, so only the number of common statements leaves c out.
-    common = seen @ seen.T - 1
-    opposed, halfway = agree @ disagree.T, passed @ (agree + disagree).T
-    differing = opposed + opposed.T + (halfway + halfway.T) / 2
-    distance = np.divide(differing, common, out=np.zeros_like(common), where=common > 0)
-    known = (common > 0).astype(float)
-    np.fill_diagonal(known, 0)
-    # Each sum meets a pair twice, as i, j and as j, i.
-    sums = np.einsum("ic,ic->c", distance @ agree, agree) / 2
-    compared = np.einsum("ic,ic->c", known @ agree, agree) / 2
+    voted = agree + disagree
+    sums, compared = np.zeros(len(table.columns)), np.zeros(len(table.columns))
+    size = max(1, _CELLS // max(1, len(table.rows)))
+    for start in range(0, len(table.rows), size):
+        rows = slice(start, start + size)
+        # Two who both approve c do not differ on c, so only the number of common statements leaves c out.
+        common = seen[rows] @ seen.T - 1
+        differing = agree[rows] @ disagree.T + disagree[rows] @ agree.T
+        differing += (passed[rows] @ voted.T + voted[rows] @ passed.T) / 2
+        distance = np.divide(differing, common, out=np.zeros_like(common), where=common > 0)
+        known = (common > 0).astype(float)
+        known[np.arange(len(known)), start + np.arange(len(known))] = 0  # nobody is compared with itself
+        # Over all blocks each sum meets a pair twice, as i, j and as j, i.
+        sums += np.einsum("ic,ic->c", distance @ agree, agree[rows]) / 2
+        compared += np.einsum("ic,ic->c", known @ agree, agree[rows]) / 2
     return {
         statement: _bridge(float(sums[i]), int(seen[:, i].sum()), int(agree[:, i].sum()), round(compared[i]))
         for i, statement in enumerate(table.columns)
@@ -99,7 +109,10 @@ def _bridge(total: float, n: int, approve: int, compared: int) -> Score:
         return Score.undefined("one vote makes no pair", **detail)
     if pairs and not compared:
         return Score.undefined("those who approve have no other statement in common", **detail)
-    return Score(4 * total / n**2, detail=detail)
+    if 2 * compared < pairs:
+        reason = f"{pairs - compared} of {pairs} approving pairs have no other statement in common"
+        return Score.undefined(reason, **detail)
+    return Score(4 * total * pairs / max(compared, 1) / n**2, detail=detail)
 
 
 def community_notes(

@@ -80,11 +80,17 @@ class PerspectiveControl:
 
 @dataclass(frozen=True, slots=True)
 class NoiseFloor:
-    """The mean entropy that held-out texts of a single perspective get; without errors it would be 0."""
+    """The entropy that texts of a single perspective and of `sentences` sentences get, by the classifier's errors.
+
+    `raw` and `corrected` are means, before and after correction; without errors they would be 0. `high`
+    is the 95th percentile of the raw ones. `reason` says why one of them is None.
+    """
 
     sentences: int
     raw: float | None
     corrected: float | None
+    high: float | None
+    reason: str | None = None
 
 
 class SentenceClassifier(Protocol):
@@ -115,7 +121,7 @@ class Controlled(SentenceClassifier, Protocol):
         ...
 
     def noise_floor(self, count: int) -> NoiseFloor:
-        """Return the entropy of held-out texts of one perspective, of about `count` sentences each."""
+        """Return the entropy that texts of one perspective get, of `count` sentences each."""
         ...
 
 

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
+from multiplex.scoring.intervals import interval_of
 from multiplex.scoring.score import Score
 
 __all__ = ["Ballots", "endorsement", "group_aware_consensus"]
@@ -23,7 +25,9 @@ def endorsement(ballots: Ballots, *, endorsed_from: int = 5) -> Score:
         w_p = ((1/n) sum u^p)^(1/p)   for p = 1, p -> -inf, p -> 0 and p = -1
 
     so that minimum <= harmonic <= nash <= mean. An abstention is no vote and changes none of them.
-    Undefined where nobody voted: all five are then None.
+    `interval` is the 95 % percentile bootstrap interval of the mean over those who voted (`low`, `high`, `n`;
+    None with a `reason` below two): too narrow for few (`intervals.bootstrap` has figures), and without width
+    where all votes are equal, which is no certainty. Undefined where nobody voted: all six are then None.
 
     Source: Sorensen et al. 2024, A Roadmap to Pluralistic Alignment, arXiv 2402.05070 (jury welfare).
 
@@ -33,7 +37,7 @@ def endorsement(ballots: Ballots, *, endorsed_from: int = 5) -> Score:
     counts = {"n": len(votes), "abstained": len(ballots) - len(votes), "ballots": dict(ballots)}
     if not votes:
         reason = "everyone abstained" if ballots else "there is no ballot"
-        return Score.undefined(reason, **dict.fromkeys(_WELFARE), **counts)
+        return Score.undefined(reason, **dict.fromkeys((*_WELFARE, "interval")), **counts)
     n = len(votes)
     mean, minimum = math.fsum(votes) / n, min(votes)
     # Held between their neighbours, which rounding could cross where all votes are equal.
@@ -47,9 +51,17 @@ def endorsement(ballots: Ballots, *, endorsed_from: int = 5) -> Score:
             "share": sum(vote >= endorsed_from for vote in votes) / n,
             "nash": nash,
             "harmonic": harmonic,
+            "interval": _interval(votes),
             **counts,
         },
     )
+
+
+def _interval(votes: list[int]) -> dict[str, Any]:
+    # Sorted, so that the order of personas does not show in what is drawn.
+    found = interval_of(sorted(votes), seed=0).as_dict()
+    del found["score"]  # the mean stands beside it
+    return found
 
 
 def group_aware_consensus(ballots_by_group: Mapping[str, Ballots], *, endorsed_from: int = 5) -> Score:

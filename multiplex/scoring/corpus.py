@@ -59,7 +59,8 @@ def corpus_entropy(
     Beside what `pooled_entropy` gives, micro's detail holds `corrected` (the entropy of the mixture that
     explains all sentences together best, with an interval over `corrected_draws` resamples of
     sentences), `noise_floor` (of a text of one perspective with as many sentences as there are),
-    `above_floor` (whether micro's interval lies above it) and `control`. Macro's holds `corrected`, the
+    `above_floor` (whether micro's interval lies above its `high`; else None with `above_floor_reason`)
+    and `control`. Macro's holds `corrected`, the
     mean of the texts' own corrected entropies with the number `undefined`, and `noise_floor` of a text
     of mean length.
     In `presence` mode there is neither correction nor floor: one mistaken sentence is enough for
@@ -73,9 +74,8 @@ def corpus_entropy(
     if mode == "presence" or found.micro.value is None or found.macro.value is None:
         reason = found.micro.reason or "presence is not corrected for errors"
         none = {"corrected": Score.undefined(reason), "noise_floor": None}
-        return CorpusEntropy(
-            _with(found.micro, **control, **none, above_floor=None), _with(found.macro, **none)
-        )
+        unknown = {"above_floor": None, "above_floor_reason": reason}
+        return CorpusEntropy(_with(found.micro, **control, **none, **unknown), _with(found.macro, **none))
     micro_floor = classifier.noise_floor(len(everything))
     corrected = corrected_entropy(
         classifier.likelihoods(everything),
@@ -108,7 +108,7 @@ def corpus_entropy(
             **control,
             corrected=corrected,
             noise_floor=micro_floor,
-            above_floor=above(found.micro.detail["interval"], micro_floor.raw),
+            **above(found.micro.detail["interval"], micro_floor),
         ),
         _with(found.macro, corrected=mean, noise_floor=classifier.noise_floor(length)),
     )

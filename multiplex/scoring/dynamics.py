@@ -115,13 +115,14 @@ def dynamics(
     and the last round rests on the personas with a stance in both, so that nobody's silence looks like
     a move. A persona moved towards the one whose *first* stance it came closer to by most; of equals,
     the one that was nearest at the start, then by name. The gain's detail has `option`,
-    `initial_support`, `final_support`, `led_at_start`, and `only_under_shift`: support grew, and as the
-    same personas are compared, only because their stances moved (Carroll et al. 2024, DR-MDPs: judge an
-    outcome under the first stances as well as the last). Erosion's detail has `first`, `last` and `lost`,
-    the share of the first diversity that was lost, at most 1, below 0 where it grew, undefined where
-    there was none. `consensus` names the option to evaluate in place of the one that ends with the most;
-    a persona endorses it where its share is above `endorsed_above`. The last two measures of spread are
-    after Xu et al., Beyond Alignment (arXiv 2606.05985), which gives them times 100.
+    `initial_support`, `final_support`, `led_at_start` (no option had more support then), and
+    `only_under_shift`: support grew, and the option leads under the last stances but not under the first
+    (Carroll et al. 2024, DR-MDPs: judge an outcome under the first stances as well as the last). Erosion's
+    detail has `first`, `last` and `lost`, the share of the first diversity that was lost, at most 1, below 0
+    where it grew, undefined where there was none. `consensus` names the option to evaluate in place of the
+    one that ends with the most; a persona endorses it where its share is above `endorsed_above`. The last
+    two measures of spread are after Xu et al., Beyond Alignment (arXiv 2606.05985), which gives them times
+    100.
 
     Undefined, with a reason: everything without two options or a stance; diversity, in every form, and
     disagreement for one persona; comparisons with fewer than two rounds; the gain where two options end level.
@@ -293,14 +294,15 @@ def _gain(first: _Shares, last: _Shares, options: Sequence[str]) -> Score:
     if len(top) > 1:
         return Score.undefined("two or more options end level", level=[options[index] for index in top])
     initial, final = before[top[0]], after[top[0]]
+    led = initial >= max(before) - _NOTHING
     return Score(
         final - initial,
         detail={
             "option": options[top[0]],
             "initial_support": initial,
             "final_support": final,
-            "only_under_shift": final - initial > _NOTHING,
-            "led_at_start": initial >= max(before) - _NOTHING,
+            "only_under_shift": final - initial > _NOTHING and not led,
+            "led_at_start": led,
             "n": len(first),
         },
     )

@@ -16,9 +16,8 @@ from multiplex.scoring.classifiers import (
     SentenceLabel,
     control_of,
 )
-from multiplex.scoring.entropy import normalised_entropy
+from multiplex.scoring.floors import Floors
 from multiplex.scoring.lexicon import Lexicon
-from multiplex.scoring.quantify import mixtures
 from multiplex.scoring.text_model import Floats, Labels
 
 __all__ = ["Measured", "measure"]
@@ -29,8 +28,6 @@ _PRIOR = 5.0
 _CHANCE = 0.01
 """Labels that depend on the true perspective no more surely than this p-value cannot be corrected."""
 
-_FLOOR_TEXTS = 20
-
 
 class Measured:
     """A classifier with its confusion, measured on sentences of known perspective. Make one with `measure`."""
@@ -39,12 +36,12 @@ class Measured:
         self, classifier: SentenceClassifier, truth: Labels, predicted: Labels, control: PerspectiveControl
     ) -> None:
         self.perspectives = classifier.perspectives
-        self._classifier, self._truth, self._predicted, self._control = classifier, truth, predicted, control
+        self._classifier, self._control = classifier, control
         classes = len(self.perspectives) + 1
         self._confusion = np.zeros((classes, classes))
         np.add.at(self._confusion, (truth, predicted), 1)
         self._matrix = _rates(self._confusion) if _tells(self._confusion[:-1]) else None
-        self._floors: dict[int, NoiseFloor] = {}
+        self._floors = Floors(self)
 
     def label(self, given: Sequence[str]) -> list[SentenceLabel]:
         """Label sentences, as the classifier itself does."""
@@ -69,44 +66,36 @@ class Measured:
         return found
 
     def noise_floor(self, count: int) -> NoiseFloor:
-        """Return the entropy of texts of one perspective, drawn from the measured sentences.
+        """Return the entropy that the measured errors give texts of one perspective, of `count` sentences each.
 
-        Twenty texts a perspective of `count` sentences (or as many as there are), with a fixed seed. Each
-        is corrected with the confusion of the other sentences.
+        What a class is labelled as is known from few sentences (some 20 a perspective), so every text
+        draws rates of its own, from the Dirichlet distribution that the class's row of the confusion and
+        the prior of `likelihoods` give, and its labels from these. It is corrected by the rates as they
+        were measured, as any text is, and not by those that its labels come from. Perspectives without a
+        measured sentence are left out. The same count gives the same floor (see `Floors.of`).
         """
-        if count not in self._floors:
-            self._floors[count] = self._floor(count)
-        return self._floors[count]
+        return self._floors.of(count)
 
-    def _floor(self, count: int) -> NoiseFloor:
-        draw = np.random.default_rng(count)
-        raw: list[float] = []
-        corrected: list[float] = []
-        used: list[int] = []
-        for perspective in range(len(self.perspectives)):
-            pool = np.flatnonzero(self._truth == perspective)
-            if not len(pool):
-                continue
-            length = min(max(count, 1), len(pool))
-            used.append(length)
-            found = np.stack(
-                [self._predicted[draw.choice(pool, length, replace=False)] for _ in range(_FLOOR_TEXTS)]
-            )
-            likelihoods = []
-            for labels in found:
-                tally = np.bincount(labels, minlength=len(self._confusion))
-                raw += _defined(tally[:-1].astype(float), self.perspectives)
-                rest = self._confusion.copy()
-                rest[perspective] -= tally
-                likelihoods.append(_rates(rest).T[labels])
-            if self._matrix is not None:
-                for row in mixtures(np.stack(likelihoods)):
-                    corrected += _defined(row, self.perspectives)
-        return NoiseFloor(
-            round(float(np.mean(used))) if used else 0,
-            float(np.mean(raw)) if raw else None,
-            float(np.mean(corrected)) if corrected else None,
-        )
+    def _rows(self, texts: int, draw: np.random.Generator) -> Floats:
+        """Draw what each text's perspective is labelled as: shape (perspectives measured x texts, K + 1)."""
+        alphas = self._confusion + _PRIOR * _prior(self._confusion)
+        measured = np.flatnonzero(self._confusion[:-1].sum(axis=1))
+        rows = [draw.dirichlet(alphas[perspective], size=texts) for perspective in measured]
+        return np.concatenate([*rows, np.zeros((0, len(alphas)))])
+
+    def counted(self, texts: int, sentences: int, draw: np.random.Generator) -> Floats:
+        """Return the counts of texts drawn for a noise floor (see `floors.Draw`)."""
+        found: Floats = draw.multinomial(sentences, self._rows(texts, draw))[:, :-1].astype(float)
+        return found
+
+    def explained(self, texts: int, sentences: int, draw: np.random.Generator) -> Floats | None:
+        """Return the likelihoods of texts drawn for a noise floor (see `floors.Draw`)."""
+        if self._matrix is None:
+            return None
+        rows = self._rows(texts, draw)
+        labels = np.stack([draw.choice(len(self._confusion), sentences, p=row) for row in rows])
+        found: Floats = self._matrix.T[labels]
+        return found
 
 
 def measure(
@@ -145,12 +134,17 @@ def measure(
 
 def _rates(confusion: Floats) -> Floats:
     """Return P(label | class) of shape (K + 1, K + 1), each row drawn towards the mean hit rate."""
+    rates: Floats = (confusion + _PRIOR * _prior(confusion)) / (confusion.sum(axis=1, keepdims=True) + _PRIOR)
+    return rates
+
+
+def _prior(confusion: Floats) -> Floats:
+    """Return the rates of a class of which nothing is known: the mean hit rate, and even errors."""
     hit = (float(np.trace(confusion)) + 1) / (float(confusion.sum()) + 2)
     classes = len(confusion)
     prior = np.full((classes, classes), (1 - hit) / (classes - 1)) if classes > 1 else np.ones((1, 1))
     np.fill_diagonal(prior, hit)
-    rates: Floats = (confusion + _PRIOR * prior) / (confusion.sum(axis=1, keepdims=True) + _PRIOR)
-    return rates
+    return prior
 
 
 def _tells(confusion: Floats) -> bool:
@@ -161,8 +155,3 @@ def _tells(confusion: Floats) -> bool:
         return False
     p = float(chi2_contingency(table, correction=False).pvalue)
     return math.isfinite(p) and p < _CHANCE
-
-
-def _defined(counts: Floats, perspectives: Sequence[str]) -> list[float]:
-    value = normalised_entropy(dict(zip(perspectives, map(float, counts), strict=True)), perspectives).value
-    return [] if value is None else [value]

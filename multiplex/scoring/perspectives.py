@@ -20,10 +20,9 @@ from multiplex.scoring.classifiers import (
     SentenceLabel,
     control_of,
 )
-from multiplex.scoring.entropy import normalised_entropy
 from multiplex.scoring.evenness import above, contributions, corrected_entropy, entropy_of, resampled
+from multiplex.scoring.floors import Floors
 from multiplex.scoring.lexicon import Lexicon
-from multiplex.scoring.quantify import mixtures
 from multiplex.scoring.score import Score
 from multiplex.scoring.text_model import Embed, Floats, Labels, TextModel, calibrate, calibrated, fit
 from multiplex.sentences import sentences
@@ -47,9 +46,6 @@ the development half of bench/sentences.yaml)."""
 _TRUST, _TRIALS = 0.95, 20
 """How far a name is trusted before the personas' own texts are counted, and for how many names that stands."""
 
-_FLOOR_TEXTS = 20
-_FLOOR_SIZES = (4, 8, 12, 16, 20, 24, 32, 40)
-
 
 class PerspectiveClassifier:
     """Names in the text first, a light text model for the rest. Make one with `train`."""
@@ -70,7 +66,8 @@ class PerspectiveClassifier:
         self._held_out: Floats = np.zeros((0, len(self.labels)))
         self._truth: Labels = np.zeros(0, dtype=np.intp)
         self._named: list[tuple[str, ...]] = []
-        self._floors: dict[int, NoiseFloor] = {}
+        self._parts: Floats = np.zeros((0, len(self.perspectives)))
+        self._floors = Floors(self)
 
     @classmethod
     def train(
@@ -127,6 +124,7 @@ class PerspectiveClassifier:
         found._truth = labels[tested]
         found._named = [named[i] for i in tested]
         found._held_out = found._with_names(found._shares(scores[tested]), found._named)
+        found._parts = _adding(found._held_out, found._named, found.perspectives)
         return found
 
     def classify(self, text: str) -> list[SentenceLabel]:
@@ -163,34 +161,31 @@ class PerspectiveClassifier:
         return np.array([list(each.probabilities.values()) for each in labels])
 
     def noise_floor(self, count: int) -> NoiseFloor:
-        """Return the entropy of held-out texts of one perspective, of about `count` sentences each.
+        """Return the entropy of held-out texts of one perspective, of `count` sentences each.
 
-        Twenty texts a perspective, drawn from the pack's statements with a fixed seed and labelled by
-        models that did not see them; lengths are rounded to the nearest of 4 to 40.
+        Drawn with replacement from the pack's statements, which were labelled by models that did not see
+        them. The same count gives the same floor (see `Floors.of`).
         """
-        size = min(_FLOOR_SIZES, key=lambda s: abs(s - count))
-        if size not in self._floors:
-            self._floors[size] = self._floor(size)
-        return self._floors[size]
+        return self._floors.of(count)
 
-    def _floor(self, size: int) -> NoiseFloor:
-        draw = np.random.default_rng(size)
-        raw, corrected, used = [], [], []
-        for perspective in range(len(self.perspectives)):
-            pool = np.flatnonzero(self._truth == perspective)
-            if not len(pool):
-                continue
-            length = min(size, len(pool))
-            texts = np.stack([draw.choice(pool, length, replace=False) for _ in range(_FLOOR_TEXTS)])
-            counts = [
-                _counts(self._held_out[rows], [self._named[i] for i in rows], self.labels) for rows in texts
-            ]
-            raw += [normalised_entropy(each, self.perspectives).value for each in counts]
-            corrected += [entropy_of(row, self.perspectives).value for row in mixtures(self._held_out[texts])]
-            used.append(length)
-        defined = [value for value in raw if value is not None]
-        after = [value for value in corrected if value is not None]
-        return NoiseFloor(round(float(np.mean(used))), _mean(np.array(defined)), _mean(np.array(after)))
+    def _pools(self) -> list[Labels]:
+        pools = [np.flatnonzero(self._truth == perspective) for perspective in range(len(self.perspectives))]
+        return [pool for pool in pools if len(pool)]
+
+    def counted(self, texts: int, sentences: int, draw: np.random.Generator) -> Floats:
+        """Return the counts of texts drawn for a noise floor (see `floors.Draw`)."""
+        drawn = [
+            draw.multinomial(sentences, np.full(len(pool), 1 / len(pool)), size=texts) @ self._parts[pool]
+            for pool in self._pools()
+        ]
+        return np.concatenate([*drawn, np.zeros((0, len(self.perspectives)))])
+
+    def explained(self, texts: int, sentences: int, draw: np.random.Generator) -> Floats:
+        """Return the likelihoods of texts drawn for a noise floor (see `floors.Draw`)."""
+        found: Floats = self._held_out[
+            np.concatenate([draw.choice(pool, (texts, sentences)) for pool in self._pools()])
+        ]
+        return found
 
     def _shares(self, scores: Floats) -> Floats:
         return calibrated(scores, *self._calibration)
@@ -232,9 +227,10 @@ def perspective_entropy(
     entropy before and after correction of held-out texts of one perspective, and `control` the
     classifier's confusion. `interval` is the interval of `level` over `draws` resamples of the
     text's sentences, and `corrected.interval` over `corrected_draws`; 0 leaves one out, and explaining
-    every resample anew is slow. `above_floor` says whether the whole
-    interval lies above the floor: where it is false, the text cannot be told from one of a single
-    perspective. See `Interval` for what an interval cannot show.
+    every resample anew is slow. `above_floor` says whether `interval` lies above
+    `noise_floor.high`, what 95 % of texts of one perspective stay below: where it is false, the text
+    cannot be told from one of a single perspective, and where it is None, `above_floor_reason` says why.
+    See `Interval` for what an interval cannot show.
 
     Undefined, and so is `corrected`, where no sentence speaks for a perspective; `corrected` also where
     the classifier's labels tell nothing about the perspectives.
@@ -259,7 +255,13 @@ def perspective_entropy(
         reason = reason if labels or not found else "no sentence could be labelled"
         nothing = Score.undefined(reason)
         return Score.undefined(
-            reason, **detail, interval=None, corrected=nothing, noise_floor=None, above_floor=None
+            reason,
+            **detail,
+            interval=None,
+            corrected=nothing,
+            noise_floor=None,
+            above_floor=None,
+            above_floor_reason=reason,
         )
     floor = classifier.noise_floor(len(labels))
     interval = resampled(parts, draws=draws, level=level, seed=seed)
@@ -276,7 +278,7 @@ def perspective_entropy(
                 seed=seed,
             ),
             "noise_floor": floor,
-            "above_floor": above(interval, floor.raw),
+            **above(interval, floor),
         },
     )
 
@@ -288,14 +290,11 @@ def _best(shares: Floats) -> Labels:
     return best
 
 
-def _counts(shares: Floats, named: Sequence[Sequence[str]], labels: Sequence[str]) -> dict[str, float]:
-    counts = dict.fromkeys(labels[:-1], 0.0)
-    for row, names in zip(shares, named, strict=True):
-        label = labels[int(_best(row[None])[0])]
-        for name in names or ([label] if label != NONE else []):
-            counts[name] += 1 / max(len(names), 1)
-    return counts
-
-
-def _mean(values: Any) -> float | None:
-    return float(np.mean(values)) if len(values) else None
+def _adding(shares: Floats, named: Sequence[Sequence[str]], perspectives: Sequence[str]) -> Floats:
+    """Return what sentences add to the counts, shape (n, K), as `contributions` does of labels."""
+    parts = np.eye(shares.shape[1])[_best(shares)][:, :-1]
+    for row, names in zip(parts, named, strict=True):
+        if names:
+            row[:] = [name in names for name in perspectives]
+            row /= len(names)
+    return parts

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from multiplex.voting.outcome import Outcome, dense
+from multiplex.voting.outcome import Outcome, check_option, dense
 from multiplex.voting.profile import Matrix, Ranking, read_rankings
 
 __all__ = ["SchulzeOutcome", "Ties", "schulze", "strongest_paths"]
@@ -54,8 +54,10 @@ def schulze(
     Source: Schulze, The Schulze Method of Voting, arXiv 1804.02973; conventions as in the Habermas
     Machine (google-deepmind/habermas_machine, social_choice).
 
-    Raises ValueError where ballots differ in length or hold a rank below 0, or a seed is missing.
+    Raises ValueError where ballots differ in length or hold a rank below 0, `ties` is none of the three, or
+    a seed is missing.
     """
+    check_option("ties", ties, Ties)
     profile = read_rankings(rankings)
     if ties != "TIES_ALLOWED" and seed is None:
         raise ValueError(f"ties={ties!r} needs a seed")

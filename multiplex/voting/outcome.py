@@ -1,10 +1,10 @@
-"""What a rule of choice returns."""
+"""What a rule of choice returns, and which words it takes for an option."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
-__all__ = ["Outcome", "dense"]
+__all__ = ["Outcome", "check_option", "dense"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,3 +32,10 @@ def dense(keys: Sequence[Any]) -> tuple[int, ...]:
     """Return the rank of each key among the different ones, from 0 for the least."""
     place = {key: rank for rank, key in enumerate(sorted(set(keys)))}
     return tuple(place[key] for key in keys)
+
+
+def check_option(name: str, value: str, choices: Any) -> None:
+    """Raise ValueError where the value is none of the choices, a Literal: no rule takes one word for another."""
+    known = get_args(choices)
+    if value not in known:
+        raise ValueError(f"{name} needs {', '.join(map(repr, known[:-1]))} or {known[-1]!r}, not {value!r}")

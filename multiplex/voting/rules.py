@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from multiplex.voting.outcome import Outcome, dense
+from multiplex.voting.outcome import Outcome, check_option, dense
 from multiplex.voting.profile import Profile, Ranking, read_rankings
 
 __all__ = [
@@ -22,6 +22,10 @@ __all__ = [
     "instant_runoff",
     "minimax",
 ]
+
+_Strength = Literal["winning votes", "margins"]
+_Ties = Literal["all", "lot"]
+_Level = Literal["approval", "split"]
 
 
 def borda(rankings: Iterable[Ranking | None]) -> Outcome:
@@ -59,7 +63,7 @@ def copeland(rankings: Iterable[Ranking | None]) -> Outcome:
 def minimax(
     rankings: Iterable[Ranking | None],
     *,
-    strength: Literal["winning votes", "margins"] = "winning votes",
+    strength: _Strength = "winning votes",
 ) -> Outcome:
     """Rank by the worst defeat, the smallest first (Simpson and Kramer).
 
@@ -68,8 +72,9 @@ def minimax(
     score is minus the worst defeat, in [-ballots, 0], 0 for a candidate that nobody defeats. None is an
     abstention. Without a ballot the ranks are None. Source: Simpson (1969); Kramer (1977).
 
-    Raises ValueError for a malformed ballot.
+    Raises ValueError for a malformed ballot, or another strength.
     """
+    check_option("strength", strength, _Strength)
     profile = read_rankings(rankings)
     d = profile.preferences()
     strengths = d if strength == "winning votes" else d - d.T
@@ -166,8 +171,8 @@ class RunOff(Outcome):
 def instant_runoff(
     rankings: Iterable[Ranking | None],
     *,
-    ties: Literal["all", "lot"] = "all",
-    level: Literal["approval", "split"] = "approval",
+    ties: _Ties = "all",
+    level: _Level = "approval",
     seed: int | None = None,
 ) -> RunOff:
     """Rank by elimination: in every round the candidate whom the fewest place first leaves.
@@ -182,8 +187,11 @@ def instant_runoff(
     Conventions are those of pref_voting's `instant_runoff`. Source: Hare; for tied ballots Delemazure
     and Peters, Approval-Based Instant-Runoff Voting, arXiv 2404.11407.
 
-    Raises ValueError for a malformed ballot, or where the lot has no seed.
+    Raises ValueError for a malformed ballot, where `ties` or `level` is something else, or where the lot
+    has no seed.
     """
+    check_option("ties", ties, _Ties)
+    check_option("level", level, _Level)
     if ties == "lot" and seed is None:
         raise ValueError("ties='lot' needs a seed")
     profile = read_rankings(rankings)
@@ -205,7 +213,7 @@ def instant_runoff(
     return RunOff(**asdict(_ranked("instant run-off", profile, survived)), rounds=tuple(rounds))
 
 
-def _first_places(ranks: NDArray[Any], level: str) -> list[Fraction]:
+def _first_places(ranks: NDArray[Any], level: _Level) -> list[Fraction]:
     """Count first places exactly: split votes are fractions, so that equal counts compare equal."""
     first = ranks == ranks.min(axis=1, keepdims=True)
     sizes = first.sum(axis=1)

@@ -12,10 +12,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from multiplex.cli.graph import graph_app
+from multiplex.cli.graph_files import run_names
 from multiplex.cli.graph_made import near_groups
 from multiplex.embedding import Vectors
 from multiplex.moral_graph.cards import ValuesCard
 from multiplex.moral_graph.combining import Part
+from multiplex.moral_graph.formats.cards import PublishedCard
+from multiplex.moral_graph.ranking import METHODS
 
 POLICIES = ["MOMENTS when trust grows", "SIGNS of open doors", "PEOPLE who wait outside"]
 HEADER = "from,to,verdict,judge,context\n"
@@ -149,6 +152,8 @@ def test_files_that_hold_something_else_are_refused_in_one_sentence(
         (b"\xff\xfe", "line 1: is not UTF-8 text; save it as UTF-8"),
         (b'{"values": [', "line 1: broken JSON: Expecting value"),
         (b"[" * 100_000, "broken JSON: nested too deeply"),
+        (b'{"values": [], "edges": [\n{"a": NaN}]}', "edges[0].a is NaN or infinite, which JSON does not"),
+        (b'{"values": [], "edges": [], "x": -Infinity}', "x is NaN or infinite, which JSON does not have"),
         (b"null", "holds no moral graph: the run compared no values"),
         (b'{"question": "What?"}', "holds no moral graph: needs `values` and `edges`"),
         (b"x" * 10_000_000, "line 1: broken JSON: Expecting value"),
@@ -156,6 +161,16 @@ def test_files_that_hold_something_else_are_refused_in_one_sentence(
     ]:
         path.write_bytes(data)
         assert refused("show", path).startswith(f"{path}: {said}")
+    # JSON Lines are told by their first line.
+    good = json.dumps(card("a")).encode()
+    for lines, said in [
+        ([good, good, b'{"id": 1} x', good], "line 3: broken JSON: Extra data"),
+        ([good, b"", b"[" * 100_000], "line 3: broken JSON: nested too deeply"),
+        ([b"[", good, b"]]"], "line 3: broken JSON: Extra data"),
+        ([b"[", good, b"{]"], "line 3: broken JSON: Expecting ',' delimiter"),
+    ]:
+        path.write_bytes(b"\n".join(lines))
+        assert refused("build", judgements, "--cards", path) == f"{path}: {said}"
     assert refused("show", tmp_path / "cardss.json").endswith("no such file; did you mean 'cards.json'?")
     assert refused("show", tmp_path).endswith("is no run (it holds no moral_graph.json)")
     path.write_text(f"[{json.dumps({'from': 'a'})}]", encoding="utf-8")
@@ -240,9 +255,26 @@ def test_winners_prints_every_ranking_there_is(run: Path) -> None:
     found = told("winners", run)
     assert [each["id"] for each in found["values"]] == ["c", "b", "a"]
     said = ran("winners", run, "--context", "care")
-    for name in ("PageRank", "by summed", "Bradley-Terry", "1. 0.474"):
-        assert name in " ".join(said.split())
+    header = said.splitlines()[0].split("  ")
+    names = [name.strip() for name in header if name]
+    assert names == ["value", *(name.removeprefix("PageRank ") for name in METHODS.values())]
+    assert "1. 0.474" in " ".join(said.split())
     assert "did you mean 'care'?" in refused("winners", run, "--context", "caree")
+
+
+def test_a_table_of_winners_has_one_line_a_value_at_100_columns(
+    tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    moves, cards = tmp_path / "moves.csv", tmp_path / "named.json"
+    title = "Parents on both sides"
+    cards.write_text(json.dumps([card(id_, title=f"{title} {id_}") for id_ in "abcd"]), encoding="utf-8")
+    rows = [f"{pair},wiser,j{judge},care\n" for pair in ("a,b", "c,d") for judge in range(2)]
+    moves.write_text(HEADER + "".join(rows), encoding="utf-8")
+    ran("build", moves, "--cards", cards, "--out", tmp_path / "parts.json")
+    said = ran("winners", tmp_path / "parts.json").splitlines()
+    assert said[0].endswith("component")
+    assert len(said) == 5
 
 
 def test_diff_names_what_was_added_removed_and_changed(tmp_path: Path, run: Path, cards: Path) -> None:
@@ -274,7 +306,23 @@ def test_merge_makes_one_node_of_the_same_value_and_keeps_the_contexts(tmp_path:
     assert told("show", out)["contexts"] == ["care", "work"]
     said = ran("merge", run, second, "--distance", "0")
     assert said.startswith("12 judgements, 4 cards merged into others; 4 values, 8 edges, 4 kept\n")
-    assert refused("merge", run, run).startswith("the runs cannot be merged: two parts have the name 'first'")
+    twice = refused("merge", run, run / "moral_graph.json", "--distance", "0")
+    assert twice == f"{run / 'moral_graph.json'}: is named twice; name every run once"
+
+
+def test_runs_of_one_name_are_told_apart_by_the_folders_they_lie_in(tmp_path: Path, run: Path) -> None:
+    (tmp_path / "x").mkdir()
+    copy = tmp_path / "x" / "first"
+    copy.mkdir()
+    (copy / "moral_graph.json").write_bytes((run / "moral_graph.json").read_bytes())
+    found = told("merge", run, copy, "--distance", "0")
+    assert found["runs"] == [f"{tmp_path.name}/first", "x/first"]
+    assert found["merged"]["x/first/a"] == f"{tmp_path.name}/first/a"
+    files = [tmp_path / "first.json", tmp_path / "x" / "first.json", tmp_path / "other.json"]
+    for path in files:
+        path.write_bytes((run / "moral_graph.json").read_bytes())
+    names = [f"{tmp_path.name}/first", f"{tmp_path.name}/first.json", "x/first.json", "other"]
+    assert run_names([run, *files]) == names
 
 
 class BagOfWords:
@@ -304,6 +352,33 @@ def test_near_cards_of_two_runs_are_a_group() -> None:
     assert near_groups(parts, BagOfWords(), distance=0.2) == [["one/a", "two/a"]]
     assert near_groups(parts, BagOfWords(), distance=0.001) == []
     assert near_groups([], BagOfWords(), distance=0.1) == []
+
+
+def of_words(id_: str, title: str, words: str) -> ValuesCard:
+    return ValuesCard(id=id_, title=title, description="", policies=(words, "SIGNS y", "WAYS z"), context="")
+
+
+def test_near_cards_are_those_of_runs_that_have_none_of_the_same_words() -> None:
+    first, second = of_words("1", "First", "a b c d e"), of_words("2", "Second", "a b c d e")
+    parts = [Part("A", [first, second], []), Part("B", [second], [])]
+    assert near_groups(parts, BagOfWords(), distance=0.2) == []
+    assert near_groups(
+        [*parts, Part("C", [of_words("1", "T", "a b c d e")], [])], BagOfWords(), distance=0.2
+    ) == [["A/1", "C/1"]]
+    bare = [PublishedCard(id="x", title=title, description="", context="") for title in "TU"]
+    parts = [Part("A", bare[:1], []), Part("B", bare[1:], [])]
+    assert near_groups(parts, BagOfWords(), distance=0.2) == []
+
+
+def test_the_order_of_runs_and_cards_does_not_change_which_are_near() -> None:
+    one = of_words("a", "T", "a b c d e")
+    others = [of_words("b1", "T", "a b c d f"), of_words("b2", "T", "a b c d g")]
+    for parts in (
+        [Part("A", [one], []), Part("B", others, [])],
+        [Part("B", others, []), Part("A", [one], [])],
+        [Part("B", others[::-1], []), Part("A", [one], [])],
+    ):
+        assert near_groups(parts, BagOfWords(), distance=0.2) == [["A/a", "B/b1"]]
 
 
 def test_a_run_that_compared_no_values_adds_nothing_to_a_merged_graph(tmp_path: Path, run: Path) -> None:
@@ -342,6 +417,7 @@ def test_an_exported_graph_is_read_again(tmp_path: Path, run: Path, form: str) -
     assert kept == [("a", "b"), ("b", "c")]
     assert "already" in refused("export", run, "--format", form, "--out", out)
     assert [each["id"] for each in told("winners", out)["values"]] == ["c", "b", "a"]
+    assert ("profile" in ran("show", out)) == (form == "dft")  # of mgg nothing was judged
     assert graph("check", out).exit_code == (1 if form == "mgg" else 0)  # mgg has no Schwartz values
 
 
@@ -353,8 +429,42 @@ def test_graphml_and_csv_are_what_their_readers_expect(tmp_path: Path, run: Path
     with (tmp_path / "g.edges.csv").open(encoding="utf-8", newline="") as stream:
         assert [row["kept"] for row in csv.DictReader(stream)] == ["true", "true", "false", "false"]
     assert refused("export", run, "--format", "csv", "--out", "/") == "/: is a folder; name a file"
-    assert "cannot be written" in refused(
-        "export", run, "--format", "csv", "--out", tmp_path / "none" / "g.csv"
+    none = tmp_path / "none"
+    assert refused("export", run, "--format", "csv", "--out", none / "g.csv") == (
+        f"{none / 'g.values.csv'}: cannot be written: there is no folder {str(none)!r}; make it first"
+    )
+
+
+def test_nan_is_undefined_in_the_published_shape_and_nowhere_else(tmp_path: Path, run: Path) -> None:
+    path, out = tmp_path / "dft.json", tmp_path / "out.json"
+    ran("export", run, "--format", "dft", "--out", path)
+    data = json.loads(path.read_text(encoding="utf-8"))
+    edge = data["edges"][0]
+    edge["summary"] = {"wiserLikelihood": float("nan"), "entropy": float("nan")}
+    path.write_text(json.dumps(data), encoding="utf-8")
+    assert "summary.wiserLikelihood is nan, and its counts give 1" in refused("show", path)
+    edge["counts"] = dict.fromkeys(edge["counts"], 0)
+    path.write_text(json.dumps(data), encoding="utf-8")
+    assert told("show", path)["edges"][0]["likelihood"] is None
+    ran("export", path, "--format", "mgg", "--out", out)
+    data = json.loads(out.read_text(encoding="utf-8"))
+    data["edges"][0]["metadata"]["score"] = float("inf")
+    out.write_text(json.dumps(data), encoding="utf-8")
+    assert refused("export", out, "--format", "mgg", "--out", tmp_path / "again.json").startswith(
+        f"{out}: edges[0].metadata.score is NaN or infinite"
+    )
+    out.write_text(out.read_text(encoding="utf-8").replace("Infinity", "1e999"), encoding="utf-8")
+    assert "metadata.score is NaN or infinite" in refused("show", out)
+
+
+def test_a_count_that_no_number_holds_is_refused(tmp_path: Path, run: Path) -> None:
+    path = tmp_path / "dft.json"
+    ran("export", run, "--format", "dft", "--out", path)
+    data = json.loads(path.read_text(encoding="utf-8"))
+    data["edges"][0]["counts"]["markedWiser"] = 10**400
+    path.write_text(json.dumps(data), encoding="utf-8")
+    assert refused("show", path) == (
+        f"{path}: edges[0].counts.markedWiser: input should be less than or equal to 1000000000"
     )
 
 
@@ -368,3 +478,22 @@ def test_an_empty_graph_is_answered_by_every_command(tmp_path: Path) -> None:
     assert "there are none" in refused("path", path, "a", "b")
     for form in ("dft", "mgg", "graphml", "csv"):
         ran("export", path, "--format", form, "--out", tmp_path / f"out.{form}")
+
+
+def test_nothing_is_written_over_what_was_read_or_what_is_no_plain_file(
+    tmp_path: Path, cards: Path, judgements: Path
+) -> None:
+    before = judgements.read_text(encoding="utf-8")
+    said = refused("build", judgements, "--cards", cards, "--out", judgements, "--force")
+    assert said.endswith("is what was read; name another file")
+    assert judgements.read_text(encoding="utf-8") == before
+    link = tmp_path / "link.json"
+    link.symlink_to(tmp_path / "elsewhere.json")
+    for path in (link, Path("/dev/null")):
+        said = refused("build", judgements, "--cards", cards, "--out", path, "--force")
+        assert said.endswith("is no plain file; name another one")
+
+
+def test_what_is_only_written_is_told_from_what_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "graph.graphml").write_text("<graphml/>", encoding="utf-8")
+    assert "GraphML and CSV are written and not read back" in refused("show", tmp_path / "graph.graphml")

@@ -11,7 +11,7 @@ from multiplex.cli.score import Judges, print_scores, score_files
 from multiplex.content.panels import seat
 from multiplex.content.personas import load_pack
 from multiplex.deliberation.run import conduct
-from multiplex.errors import ContentError, RunError
+from multiplex.errors import ContentError, ModelError, RunError
 from multiplex.responders.scripted import ScriptedResponder
 from multiplex.runs import Run, save_run
 from tests.endpoint import endpoint
@@ -63,7 +63,8 @@ def test_several_runs_come_with_the_mean_of_every_number_and_its_interval(tmp_pa
 
 def test_texts_are_scored_one_by_one_and_together(tmp_path: Path) -> None:
     file = tmp_path / "answers.jsonl"
-    lines = [json.dumps({"response": " ".join(OWN)}), json.dumps(OWN[0])]
+    half = chr(0xD800)  # of a character
+    lines = [json.dumps({"response": f"{half}{' '.join(OWN)}"}), json.dumps(OWN[0])]
     file.write_text("\n".join(lines), encoding="utf-8")
     found = scored(file)
     default = found["classifiers"]["default"]
@@ -73,7 +74,7 @@ def test_texts_are_scored_one_by_one_and_together(tmp_path: Path) -> None:
         assert {"corrected", "noise_floor", "interval"} <= each.keys()
     assert {"micro", "macro"} == default["over_texts"].keys()
     assert default["control"]["sentences"] > 100
-    assert default["sentiment"]["reason"].startswith("this classifier tells no sentiment")
+    assert default["sentiment"]["reason"].startswith("only a language model tells")
 
 
 def test_a_judge_labels_the_same_sentences_and_agreement_is_told(tmp_path: Path) -> None:
@@ -85,7 +86,7 @@ def test_a_judge_labels_the_same_sentences_and_agreement_is_told(tmp_path: Path)
     assert list(found["classifiers"]) == ["default", "openai:judge"]
     measured = found["classifiers"]["openai:judge"]["control"]
     assert measured["sentences"] > 100
-    assert {"alpha", "pairs"} & found["agreement"].keys()
+    assert found["agreement"]["kappa"].keys() == {"default and openai:judge"}
     sentiment = found["classifiers"]["openai:judge"]["sentiment"]
     assert -1 <= sentiment["value"] <= 1
     assert sentiment["failed"] == {}
@@ -109,7 +110,7 @@ def test_what_is_printed_says_why_a_number_is_not_there(
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"wanted": ["perspective_entrpy"]}, "did you mean 'perspective_entropy'"),
+        ({"wanted": ["perspective_entrpy"]}, "there are perspective_entropy, sentiment, agreement"),
         ({"pack": "civilisations"}, "did you mean 'civilizations'"),
         ({"judges": Judges(("nli",))}, "no classifier named 'nli'"),
         ({"judges": Judges(("gpt-4",))}, "no classifier named 'gpt-4'"),
@@ -129,7 +130,9 @@ def test_runs_and_texts_do_not_mix_and_a_damaged_run_is_named(tmp_path: Path) ->
     with pytest.raises(ContentError, match="score them apart"):
         scored(tmp_path / run.run, file)
     with pytest.raises(ContentError, match="for texts"):
-        scored(tmp_path / run.run, judges=Judges(("nli:x",)))
+        scored(tmp_path / run.run, judges=Judges(("openai:x",)))
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        scored(tmp_path / run.run, judges=Judges(("nli:nowhere",)))
     graph = json.loads((tmp_path / run.run / "moral_graph.json").read_text(encoding="utf-8"))
     graph["judgements"][0]["wiser"] = "nobody"
     (tmp_path / run.run / "moral_graph.json").write_text(json.dumps(graph), encoding="utf-8")
@@ -146,3 +149,35 @@ def test_a_run_of_another_pack_asks_for_it(tmp_path: Path) -> None:
         scored(tmp_path / run.run)
     assert scored(tmp_path / run.run, pack="civilizations")["runs"][run.run] == run.scores
     assert load_pack("civilizations").name == "civilizations"
+
+
+def test_a_judge_that_fails_on_many_sentences_is_no_judge(tmp_path: Path) -> None:
+    file = tmp_path / "answer.txt"
+    file.write_text(" ".join(OWN), encoding="utf-8")
+    with endpoint("invalid_json") as server, pytest.raises(ModelError, match="could not label") as caught:
+        scored(file, judges=Judges(("openai:judge",), base_url=server.base_url, api_key="k"))
+    assert "answered with no valid JSON" in str(caught.value)
+
+
+def test_runs_of_different_scenarios_are_not_taken_together(tmp_path: Path) -> None:
+    runs = [kept(tmp_path), kept(tmp_path)]
+    manifest = json.loads((tmp_path / runs[1].run / "run.json").read_text(encoding="utf-8"))
+    manifest["scenario"] = "another"
+    (tmp_path / runs[1].run / "run.json").write_text(json.dumps(manifest), encoding="utf-8")
+    found = scored(*(tmp_path / run.run for run in runs), wanted=["consensus"])
+    assert "over_runs" not in found
+    assert "another" in found["over_runs_reason"]
+
+
+def test_a_run_against_another_pack_leaves_undefined_what_it_cannot_tell(tmp_path: Path) -> None:
+    run = kept(tmp_path)
+    steered = scored(tmp_path / run.run, pack="moral_theories")["runs"][run.run]["steerability"]
+    assert steered == {"value": None, "reason": "the pack it was scored against has other perspectives"}
+
+
+def test_a_file_of_a_run_is_not_taken_for_a_text(tmp_path: Path) -> None:
+    run = kept(tmp_path)
+    with pytest.raises(ContentError, match="name the run's folder"):
+        scored(tmp_path / run.run / "answers.json")
+    with pytest.raises(ContentError, match="agreement"):
+        scored(tmp_path / run.run, wanted=["endorsement"])

@@ -1,15 +1,21 @@
 """Finding and reading content files, and saying what is wrong with them."""
 
 import hashlib
+import io
 from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
+import yaml as pyyaml
+from hypothesis import example, given
+from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from multiplex.content.files import (
     KINDS,
     Text,
+    _loaded,
+    _StrictLoader,
     check_name,
     is_path,
     model_from_yaml,
@@ -269,3 +275,27 @@ def test_named_files_are_sorted_and_leave_out_hidden_files_and_folders(tmp_path:
 @pytest.mark.parametrize("kind", KINDS)
 def test_content_of_every_kind_is_shipped(kind: Literal["agents", "personas", "graphs", "scenarios"]) -> None:
     assert shipped(kind).is_dir()
+
+
+@given(st.text(alphabet="ab:-?!&*#|>[]{}, \n\t\"'%@`~0\u2028\ufeff", max_size=24))
+@example("a:\t1")
+@example("a: b\t#c")
+@example("k: [x?]")
+@example("a: |#\n b")
+@example("a: !")
+@example("? !a\n: 1")
+@example("a: 1\na: 2")
+@example("<<: {a: 1}")
+@example("--- a\n--- b")
+def test_the_quick_loader_reads_what_the_slow_one_reads_and_nothing_else(text: str) -> None:
+    def slow() -> object:
+        try:
+            return pyyaml.load(io.StringIO(text), Loader=_StrictLoader)  # noqa: S506 (a SafeLoader)
+        except (pyyaml.YAMLError, ValueError) as error:
+            return type(error)
+
+    try:
+        found = _loaded(text)
+    except (pyyaml.YAMLError, ValueError) as error:
+        found = type(error)
+    assert found == slow()

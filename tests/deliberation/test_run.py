@@ -250,7 +250,7 @@ def test_a_run_without_what_reports_rely_on_is_damaged(
         here = here[key]
     del here[last]
     file.write_text(json.dumps(data), encoding="utf-8")
-    with pytest.raises(RunError, match=rf"is damaged: ValueError: {name}: {place} is missing$"):
+    with pytest.raises(RunError, match=rf"is damaged: {name}: {place} is missing$"):
         load_run(tmp_path / run.run)
 
 
@@ -406,3 +406,19 @@ def test_inside_an_event_loop_one_is_told_what_to_call() -> None:
         assert found.personas == ("miller", "sailor", "nurse")
 
     asyncio.run(inside())
+
+
+def test_a_run_that_was_cut_off_is_told_from_one_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / ".unfinished" / "one").mkdir(parents=True)
+    with pytest.raises(RunError, match="was cut off; go on with it: multiplex resume"):
+        load_run(tmp_path / "one")
+
+
+def test_what_is_missing_of_a_run_is_named(run: Run, tmp_path: Path) -> None:
+    save_run(run, tmp_path)
+    (tmp_path / run.run / "answers.json").write_text("{", encoding="utf-8")
+    with pytest.raises(RunError, match=r"is damaged: answers\.json: Expecting"):
+        load_run(tmp_path / run.run)
+    (tmp_path / run.run / "answers.json").unlink()
+    with pytest.raises(RunError, match=r"is damaged: answers\.json is missing$"):
+        load_run(tmp_path / run.run)

@@ -23,6 +23,8 @@ from multiplex.deliberation.scores import (
     scores_of,
 )
 from multiplex.deliberation.state import Context
+from multiplex.scoring.agreement import krippendorff_alpha
+from multiplex.scoring.intervals import bootstrap
 from tests.table import (
     MILLER,
     NURSE,
@@ -164,9 +166,48 @@ def test_a_failed_verdict_is_an_abstention_with_its_reason_and_its_seed() -> Non
     assert counted["not_wiser"] == 0
 
 
+def test_agreement_and_endorsement_come_with_their_intervals() -> None:
+    def divided(act: Act[Any], seed: int) -> BaseModel | Failure:
+        if isinstance(act, JudgeTransition):
+            against = int(act.transition.id[1:]) % 2 and act.persona is not NURSE
+            return Verdict(verdict="not_wiser" if against else "wiser", reason="So it seems.")
+        return marks(miller=7, sailor=5, nurse=3)(act, seed)
+
+    stages = protocol("open", {"articulate": {"cards": 3}}, "compare", "synthesise", "ratify")
+    scores, state = scored(stages, divided)
+    units: dict[str, dict[str, str | float | None]] = {}
+    for judgement in judgements_of(state):
+        units.setdefault(judgement.transition, {})[judgement.judge] = judgement.verdict
+    paired = [unit for unit in units.values() if len(unit) > 1]
+    expected = bootstrap(paired, krippendorff_alpha, resamples=200, seed=0)
+    alpha = scores["agreement"]["krippendorff_alpha"]
+    interval = alpha["interval"]
+    assert "score" not in interval
+    assert interval["n"] == alpha["units"] == len(paired) < len(units)
+    assert (interval["low"], interval["high"]) == (rounded(expected.low), rounded(expected.high))
+    assert interval["low"] < alpha["value"] < interval["high"]
+    endorsed = scores["consensus"]["endorsement"]
+    assert (endorsed["interval"]["low"], endorsed["value"], endorsed["interval"]["high"]) == (3, 5, 7)
+    assert endorsed["interval"]["n"] == 3
+
+
+def test_an_alpha_that_is_undefined_in_many_resamples_has_no_interval_and_a_reason() -> None:
+    def divided(act: Act[Any], seed: int) -> BaseModel | Failure:
+        if isinstance(act, JudgeTransition):
+            odd = int(act.transition.id[1:]) % 2
+            return Verdict(verdict="not_wiser" if odd else "wiser", reason="So it seems.")
+        return answer(act, seed)
+
+    alpha = scored(WHOLE, divided)[0]["agreement"]["krippendorff_alpha"]
+    assert (alpha["value"], alpha["units"]) == (1, 2)
+    assert (alpha["interval"]["low"], alpha["interval"]["high"]) == (None, None)
+    assert alpha["interval"]["reason"].startswith("undefined in ")
+
+
 def test_nothing_judged_has_no_agreement() -> None:
     agreement = scored(protocol("open"))[0]["agreement"]
     assert agreement["krippendorff_alpha"]["reason"] == "nothing was judged"
+    assert agreement["krippendorff_alpha"]["interval"] is None
     assert set(agreement["verdicts"].values()) == {0}
 
 

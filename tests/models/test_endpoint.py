@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from multiplex.errors import ModelError
+from multiplex.errors import ContentError, ModelError
 from multiplex.models.endpoint import Endpoint, RefusedError
 
 Answer = Callable[[int, web.Request], web.Response]
@@ -100,10 +100,11 @@ def test_pauses_double_up_to_a_bound(pauses: list[float]) -> None:
 
 def test_an_endpoint_may_ask_for_a_pause_of_its_own(pauses: list[float]) -> None:
     posted(statuses(429, 200, headers={"Retry-After": "37"})[0])
-    assert pauses == [37]
+    posted(statuses(429, 200, headers={"Retry-After": "3600"})[0])
+    assert pauses == [37, 60]
 
 
-@pytest.mark.parametrize("told", ["Fri, 31 Dec 1999 23:59:59 GMT", "-1", "3600", "nan"])
+@pytest.mark.parametrize("told", ["Fri, 31 Dec 1999 23:59:59 GMT", "-1", "nan"])
 def test_a_pause_that_makes_no_sense_here_is_not_kept(told: str, pauses: list[float]) -> None:
     posted(statuses(429, 200, headers={"Retry-After": told})[0])
     assert len(pauses) == 1
@@ -154,3 +155,46 @@ def test_the_proxy_of_the_environment_is_used_unless_the_host_is_excepted(
     answers = serve(lambda _, request: web.json_response(request.raw_path), ask)
     through = [answer.startswith("http://") for answer in answers]
     assert through == [True, True, True, False]
+
+
+def test_an_answer_that_breaks_off_is_tried_again(pauses: list[float]) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        length = 2 if len(asked) == 3 else 200
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n{}" % length)
+        await writer.drain()
+        writer.close()
+
+    async def run() -> Any:
+        server = await asyncio.start_server(handle, "127.0.0.1", 0)
+        root = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        endpoint = Endpoint(root, api_key=None, timeout=5, retries=2)
+        async with server:
+            try:
+                return await endpoint.post("/ask", {})
+            finally:
+                await endpoint.aclose()
+
+    asked: list[bytes] = []
+    assert asyncio.run(run()) == {}
+    assert len(asked) == 3
+
+
+def test_a_proxy_without_a_scheme_is_an_http_proxy_and_one_of_another_kind_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def ask(root: str) -> Any:
+        monkeypatch.setenv("http_proxy", root.removeprefix("http://"))
+        monkeypatch.setenv("no_proxy", "")
+        endpoint = Endpoint("http://model.invalid/v1", api_key=None, timeout=5, retries=0)
+        try:
+            return await endpoint.post("/ask", {})
+        finally:
+            await endpoint.aclose()
+
+    assert serve(lambda _, request: web.json_response(request.raw_path), ask).startswith(
+        "http://model.invalid"
+    )
+    monkeypatch.setenv("http_proxy", "socks5://127.0.0.1:1080")
+    with pytest.raises(ContentError, match="needs to be an HTTP proxy"):
+        Endpoint("http://model.invalid/v1", api_key=None, timeout=5, retries=0)

@@ -369,6 +369,8 @@ def test_a_probability_of_nothing_is_left_out_and_none_is_above_one() -> None:
     said = chat_completion("A", tokens=[{"A": 1e-7, "B": -9999.0, "D": -2.0}])
     assert answer_on(said, sampling=CHOOSING).logprobs == {"A": 0.0}
     assert answer_on(chat_completion("A", tokens=[{"D": -0.1}]), sampling=CHOOSING).logprobs is None
+    nearly = chat_completion("A", tokens=[{"A": -0.1, "B": -800.0}])
+    assert answer_on(nearly, sampling=CHOOSING).logprobs == {"A": -0.1, "B": -800.0}
 
 
 def test_a_server_that_refuses_to_tell_probabilities_is_asked_once_more_and_never_again() -> None:

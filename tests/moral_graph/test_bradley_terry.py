@@ -82,7 +82,7 @@ def test_the_bounded_fit_is_the_joint_minimum_over_scores_and_shifts() -> None:
     rng = np.random.default_rng(3)
     names, prior, penalty = "abcdefg", 0.2, 0.8
     pairs = list(combinations(range(7), 2))
-    total = rng.integers(1, 6, len(pairs)).astype(float)
+    total = rng.integers(1, 10, len(pairs)).astype(float)
     wins = rng.binomial(total.astype(int), 0.5).astype(float)
     first, second = np.array(pairs).T
     bound = penalty * np.sqrt(total) / 2
@@ -93,7 +93,8 @@ def test_the_bounded_fit_is_the_joint_minimum_over_scores_and_shifts() -> None:
         fit = total * np.logaddexp(0, odds) - wins * odds
         return float(fit.sum() + prior / 2 * (scores @ scores) + (bound * (up + down)).sum())
 
-    limits = [(None, None)] * 7 + [(0, None)] * (2 * len(pairs))
+    # A pair of fewer than five comparisons may not lie off at all.
+    limits = [(None, None)] * 7 + [(0, None if n >= 5 else 0) for n in total] * 2
     options = {"maxiter": 5000, "maxfun": 10**6, "ftol": 1e-14, "gtol": 1e-7}
     oracle = minimize(loss, np.zeros(len(limits)), method="L-BFGS-B", bounds=limits, options=options)
     comparisons: Counts = {}
@@ -219,3 +220,11 @@ def test_nothing_compared_is_nothing_scored() -> None:
 def test_what_makes_no_sense_is_refused(comparisons: Counts, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         bradley_terry(comparisons, **options)
+
+
+def test_unanimous_verdicts_of_few_are_not_explained_away() -> None:
+    # From verdicts a -> b 2 wiser and 1 not, b -> c 2 wiser, and one wiser each way between a and c.
+    comparisons = {("b", "a"): 2.5, ("a", "b"): 0.5, ("c", "b"): 2.0, ("c", "a"): 1.0, ("a", "c"): 1.0}
+    robust, plain = bradley_terry(comparisons, outlier_penalty=0.5), bradley_terry(comparisons)
+    assert robust.scores == plain.scores
+    assert sorted(robust.scores, key=lambda name: robust.scores[name].value or 0.0) == ["a", "b", "c"]

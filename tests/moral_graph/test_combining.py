@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import time
+from collections.abc import Sequence
 
 import networkx as nx
 import numpy as np
@@ -9,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from multiplex.moral_graph.across import near_across, same_words
 from multiplex.moral_graph.cards import ValuesCard
-from multiplex.moral_graph.combining import Part, difference, merge_graphs, near_across, paths
+from multiplex.moral_graph.combining import Part, difference, merge_graphs, paths
 from multiplex.moral_graph.contradictions import cycles, self_contradictions
-from multiplex.moral_graph.edges import PROFILES
+from multiplex.moral_graph.edges import PROFILES, Edge
 from multiplex.moral_graph.graph import MoralGraph, aggregate
 from multiplex.moral_graph.judgements import Judgement, Opinion, Transition
 from multiplex.moral_graph.merging import clusters
@@ -31,6 +34,14 @@ def said(pair: str, *verdicts: Opinion, context: str = "care", judge: str = "p")
         Judgement(source=pair[0], wiser=pair[1], context=context, judge=f"{judge}{i}", verdict=verdict)
         for i, verdict in enumerate(verdicts)
     ]
+
+
+def sets(owners: str) -> list[set[str]]:
+    return [{owner} for owner in owners]
+
+
+def named(part: Part) -> Sequence[ValuesCard]:
+    return [each.model_copy(update={"id": f"{part.name}/{each.id}"}) for each in part.cards]
 
 
 def graph_of(*judgements: list[Judgement], ids: str = "abcde") -> MoralGraph:
@@ -58,9 +69,12 @@ def test_the_same_value_of_two_runs_becomes_one_node_and_contexts_are_kept() -> 
 
 def test_groups_that_share_a_card_are_one_and_judgements_within_it_are_counted_out() -> None:
     case = Transition(id="t", source="b", wiser="c", context="care", about="", story="", proposer="m")
-    part = Part("run", [card(id_) for id_ in "abcd"], said("ab", "wiser") + said("cd", "unsure"), [case])
-    merged = merge_graphs([part], [["run/a", "run/b"], ["run/b", "run/c"]])
+    same = [card("a"), card("b", "Title a"), card("c", "Title a"), card("d")]
+    part = Part("run", same, said("ab", "wiser") + said("cd", "unsure"), [case])
+    others = [Part(name, [card("e", name)], []) for name in ("two", "three")]
+    merged = merge_graphs([part, *others], [["run/b", "two/e"], ["two/e", "three/e"]])
     assert [value.id for value in merged.graph.values] == ["run/a", "run/d"]
+    assert merged.aliases["three/e"] == "run/a"
     assert merged.inner == 1
     assert [(each.source, each.wiser) for each in merged.judgements] == [("run/a", "run/d")]
     assert merged.transitions == ()
@@ -71,11 +85,54 @@ def test_cards_that_a_run_kept_apart_are_not_merged_by_what_lies_between() -> No
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     # One chain by DBSCAN; the third row is nearer to the first than to the second.
     assert clusters(vectors, distance=0.1) == [[0, 1, 2]]
-    assert near_across(["one", "one", "two", "two"], vectors, distance=0.1) == [[0, 2]]
-    assert near_across(["one", "two", "three", "four"], vectors, distance=0.1) == [[0, 1, 2]]
+    assert near_across(sets("1122"), vectors, distance=0.1) == [[0, 2]]
+    assert near_across(sets("1234"), vectors, distance=0.1) == [[0, 1, 2]]
+    assert near_across([{"1"}, {"2"}, {"2", "3"}, {"4"}], vectors, distance=0.1) == [[0, 2]]
     assert near_across([], [], distance=0.1) == []
-    with pytest.raises(ValueError, match="every row needs one"):
-        near_across(["one"], vectors, distance=0.1)
+    with pytest.raises(ValueError, match="every row needs its own"):
+        near_across(sets("1"), vectors, distance=0.1)
+    with pytest.raises(ValueError, match="and are a text"):
+        near_across(["one", "one", "two", "two"], vectors, distance=0.1)
+
+
+def test_what_a_run_kept_apart_is_not_merged_by_the_words_of_others() -> None:
+    parts = [
+        Part("A", [card("1", "First"), card("2", "Second")], said("12", "wiser")),
+        Part("B", [card("1", "Second")], []),
+    ]
+    one, other = same_words((part.name, each) for part in parts for each in named(part))
+    assert (one.ids, sorted(one.owners)) == (("A/1",), ["A"])
+    assert (other.ids, sorted(other.owners)) == (("A/2", "B/1"), ["A", "B"])
+    assert near_across([one.owners, other.owners], [[1, 0], [1, 0]], distance=0.15) == []
+    merged = merge_graphs(parts)
+    assert merged.aliases == {"A/1": "A/1", "A/2": "A/2", "B/1": "A/2"}
+    assert merged.inner == 0
+    with pytest.raises(
+        ValueError, match=r"^'A/1' and 'B/1' cannot be one value: two cards that one part kept"
+    ):
+        merge_graphs(parts, [["A/1", "B/1"]])
+
+
+def test_equal_rows_of_many_owners_are_one_group_in_a_moment() -> None:
+    parts = [Part(f"r{i:04}", [card(f"{k}") for k in range(8)], []) for i in range(1000)]
+    start = time.process_time()
+    words = same_words((part.name, each) for part in parts for each in named(part))
+    assert near_across([each.owners for each in words], np.eye(8), distance=0.15) == []
+    assert len(merge_graphs(parts).graph.values) == 8
+    groups = near_across([{str(index)} for index in range(2000)], np.ones((2000, 4)), distance=0.15)
+    assert groups == [list(range(2000))]
+    # All near and none equal: every pair is looked at.
+    angles = np.radians(np.linspace(0, 5, 1000))
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    assert len(near_across([{str(index)} for index in range(1000)], vectors, distance=0.15)) == 1
+    assert time.process_time() - start < 15
+
+
+def test_of_equally_near_rows_the_first_are_joined_whatever_rounding_says() -> None:
+    for nudge in (-1e-6, 0, 1e-6):  # which moves a cosine by 2e-7
+        angles = np.radians([0, 11, -11]) + np.array([0, 0, nudge])
+        vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        assert near_across(sets("122"), vectors, distance=0.05) == [[0, 1]]
 
 
 @settings(max_examples=40)
@@ -84,7 +141,7 @@ def test_groups_lie_within_clusters_and_have_no_run_twice(rows: list[tuple[str, 
     owners, degrees = [row[0] for row in rows], np.radians([row[1] for row in rows])
     vectors = np.stack([np.cos(degrees), np.sin(degrees)], axis=1)
     wide = [set(cluster) for cluster in clusters(vectors, distance=0.01)]
-    groups = near_across(owners, vectors, distance=0.01)
+    groups = near_across([{owner} for owner in owners], vectors, distance=0.01)
     for group in groups:
         assert len({owners[index] for index in group}) == len(group) > 1
         assert any(set(group) <= cluster for cluster in wide)
@@ -207,6 +264,27 @@ def test_where_no_chain_leads_the_reason_is_given() -> None:
     assert (paths(graph, "e", "e").hops, paths(graph, "e", "e").strength) == ((), 1.0)
     with pytest.raises(ValueError, match="no value has the id 'f'; known: a, b, c, d, e"):
         paths(graph, "a", "f")
+
+
+def weighed(edge: Edge, **changes: float) -> Edge:
+    return edge.model_copy(update=changes)
+
+
+def test_an_edge_of_elsewhere_kept_at_a_likelihood_of_0_or_below_is_no_hop() -> None:
+    graph = graph_of(said("ab", "wiser", "wiser"), said("bc", "wiser", "wiser"))
+    for likelihood in (0.0, -0.5):
+        edges = (graph.edges[0], weighed(graph.edges[1], likelihood=likelihood))
+        foreign = MoralGraph(values=graph.values, edges=edges, thresholds=graph.thresholds)
+        assert paths(foreign, "a", "b").strength == 1
+        assert paths(foreign, "a", "c").reason == (
+            "no chain of kept edges leads from 'a' to 'c'; 1 kept at a likelihood of 0 or below are no hops"
+        )
+
+
+def test_a_likelihood_that_is_no_number_differs_from_every_other() -> None:
+    graph = graph_of(said("ab", "wiser", "wiser"))
+    wrong = graph.model_copy(update={"edges": (weighed(graph.edges[0], likelihood=math.nan),)})
+    assert len(difference(graph, wrong).edges_changed) == 1
 
 
 @settings(max_examples=40)

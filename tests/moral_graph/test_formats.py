@@ -225,6 +225,14 @@ _NO_VERDICT = dict.fromkeys(("markedWiser", "markedNotWiser", "markedLessWise", 
             {"counts": {**_NO_VERDICT, "impressions": math.nan}},
             "edges[0].counts.impressions: input should be",
         ),
+        (
+            {"counts": {**_NO_VERDICT, "markedWiser": 10**400, "impressions": 1}},
+            "edges[0].counts.markedWiser: input should be less than or equal to 1000000000",
+        ),
+        (
+            {"summary": {"wiserLikelihood": 10**400}},
+            "edges[0].summary.wiserLikelihood: input should be a valid number",
+        ),
         ({"counts": {}}, "edges[0].counts.markedWiser: is missing"),
         ({"counts": None}, "edges[0].counts: input should be"),
     ],
@@ -290,6 +298,17 @@ def test_an_older_mgg_file_is_read_with_the_story_on_the_edge_and_what_it_repeat
     old["edges"] = [{"from_id": "u1", "to_id": "u2", "context": "care", "story": s} for s in "xy"]
     del old["seed_questions"]
     assert read_mgg(old).metadata == {("u1", "u2", "care"): {"story": "x"}}
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+def test_metadata_that_json_does_not_have_is_refused_with_its_place(wrong: float) -> None:
+    data = mgg()
+    data["edges"][1]["metadata"] = {"scores": [{"of": 1.5}, {"of": wrong}]}
+    with pytest.raises(ValueError, match="JSON does not have") as caught:
+        read_graph(data)
+    assert str(caught.value) == (
+        "edges[1] ('u2' to 'u1'): metadata.scores[1].of is NaN or infinite, which JSON does not have"
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multiplex.moral_graph.cards import ValuesCard
-from multiplex.moral_graph.edges import Counts, Thresholds, entropy_bits
+from multiplex.moral_graph.edges import Counts, Edge, Interval, Thresholds, entropy_bits
 from multiplex.moral_graph.graph import MoralGraph, aggregate, to_networkx
 from multiplex.moral_graph.judgements import Judgement, Opinion
 
@@ -182,6 +182,35 @@ def test_judgements_on_unknown_cards_and_impossible_thresholds_are_refused() -> 
         aggregate(CARDS, [], level=1)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"likelihood": wrong} for wrong in (math.nan, math.inf, -1.01, 1.01)),
+        *({"entropy": wrong} for wrong in (math.nan, math.inf, -0.1, 2.4)),
+        *({"interval": Interval(low, high, 0.95)} for low, high in [(math.nan, 1), (-1, math.inf), (-2, 1)]),
+        {"interval": Interval(0, 1, math.nan)},
+    ],
+)
+def test_an_edge_whose_numbers_cannot_be_is_refused(changes: dict[str, Any]) -> None:
+    (edge,) = aggregate(CARDS, judged("ab", ["wiser", "wiser"])).edges
+    fields = dict(edge)
+    assert Edge.model_validate(fields) == edge
+    with pytest.raises(ValueError, match=rf"Edge\n{next(iter(changes))}"):
+        Edge.model_validate(fields | changes)
+
+
+def test_more_than_a_thousand_million_verdicts_are_refused() -> None:
+    assert Counts(wiser=10**9).likelihood == 1
+    with pytest.raises(ValueError, match="less than or equal to 1000000000"):
+        Counts(wiser=10**9 + 1)
+
+
+def test_a_graph_whose_edges_name_other_cards_is_refused() -> None:
+    graph = aggregate(CARDS, judged("ab", ["wiser", "wiser"]))
+    with pytest.raises(ValueError, match="an edge names the card 'a'; known: b, c, d"):
+        MoralGraph(values=graph.values[1:], edges=graph.edges, thresholds=graph.thresholds)
+
+
 def test_thresholds_are_recorded() -> None:
     graph = aggregate(CARDS, judged("ab", ["wiser"]), min_wiser=1, max_entropy=1)
     assert graph.edges[0].kept
@@ -242,3 +271,12 @@ def test_the_networkx_graph_can_hold_all_values_and_judged_edges() -> None:
     everything = to_networkx(graph, kept_only=False)
     assert sorted(everything) == ["a", "b", "c", "d"]
     assert list(everything.edges) == [("a", "b")]
+
+
+def test_a_pair_weighs_what_it_weighs_where_it_is_kept() -> None:
+    yes: list[Opinion] = ["wiser", "wiser", "wiser"]
+    graph = aggregate(CARDS, judged("ab", yes) + judged("ab", ["wiser", "not_wiser"], context="work"))
+    assert [edge.kept for edge in graph.edges] == [True, False]
+    for kept_only in (True, False):
+        edge = to_networkx(graph, kept_only=kept_only).edges["a", "b"]
+        assert edge == {"weight": 1.0, "contexts": ("care",), "kept": True}

@@ -63,7 +63,7 @@ def test_names_of_a_model_are_counted_and_lead_in_to_the_span() -> None:
 def test_a_text_without_values_says_why() -> None:
     nothing = values_in_text([], CARDS, embed, floor=0.5, groups=GROUPS)
     assert (nothing.reason, nothing.cards.shares, nothing.cards.total) == (
-        "the text holds no sentence",
+        "no span was found in the text",
         None,
         0,
     )

@@ -1,5 +1,6 @@
 """Agreement against published cases and scipy."""
 
+from collections import Counter
 from random import Random
 
 import pytest
@@ -99,6 +100,8 @@ def test_values_that_do_not_fit_the_level_are_refused() -> None:
         krippendorff_alpha([{"p": float("nan"), "q": 1}])
     with pytest.raises(ValueError, match="at least 0"):
         krippendorff_alpha([{"p": -1, "q": 1}], level="ratio")
+    with pytest.raises(ValueError, match="no level named 'ordnial'; the levels are nominal, ordinal"):
+        krippendorff_alpha([], level="ordnial")  # type: ignore[arg-type]
 
 
 unit_lists = st.lists(
@@ -168,6 +171,23 @@ def test_kendall_w_is_undefined_without_something_to_compare(rows: list[list[int
     assert score.reason
 
 
+@given(
+    st.integers(2, 6).flatmap(
+        lambda n: st.lists(st.lists(st.integers(0, 4), min_size=n, max_size=n), min_size=2, max_size=6)
+    )
+)
+def test_concordance_is_exactly_the_quotient_of_whole_numbers(rows: list[list[int]]) -> None:
+    m, n = len(rows), len(rows[0])
+    doubled = [[2 * sum(x < rank for x in row) + row.count(rank) + 1 for rank in row] for row in rows]
+    sums = [sum(column) for column in zip(*doubled, strict=True)]
+    spread = sum((each - m * (n + 1)) ** 2 for each in sums)  # 4 S
+    ties = sum(t**3 - t for row in rows for t in Counter(row).values())
+    most = m * (m * (n**3 - n) - ties)
+    assert kendall_w(rows).value == (3 * spread / most if most else None)
+
+
 def test_rankings_of_different_length_are_refused() -> None:
     with pytest.raises(ValueError, match="different lengths"):
         kendall_w([[0, 1], [0, 1, 2]])
+    with pytest.raises(ValueError, match="finite"):
+        kendall_w([[0, float("nan")], [0, 1]])

@@ -1,6 +1,7 @@
 """Bridging: pairwise disagreement and the intercept of Community Notes."""
 
 import json
+import tracemalloc
 from itertools import combinations
 from random import Random
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from multiplex.scoring import bridging
 from multiplex.scoring.bridging import community_notes, pairwise_bridging
 
 Votes = dict[str, dict[str, float | None]]
@@ -36,12 +38,13 @@ def camps(size: int) -> Votes:
 def by_hand(votes: Votes, statement: str) -> float:
     """Follow the formula pair by pair."""
     voters = [v for v in votes.values() if v.get(statement) is not None]
-    total = 0.0
+    total, pairs, compared = 0.0, 0, 0
     for one, two in combinations([v for v in voters if v[statement] == 1], 2):
         others = [(one[c], two[c]) for c in one if c != statement and two.get(c) is not None]
         apart = [abs(a - b) / 2 for a, b in others if a is not None and b is not None]
         total += sum(apart) / len(apart) if apart else 0
-    return 4 * total / len(voters) ** 2
+        pairs, compared = pairs + 1, compared + bool(apart)
+    return 4 * total * pairs / max(compared, 1) / len(voters) ** 2
 
 
 def test_what_two_opposed_camps_share_bridges_in_full_and_what_one_likes_does_not() -> None:
@@ -81,6 +84,47 @@ def test_pairwise_bridging_is_undefined_without_pairs_to_compare() -> None:
     assert pairwise_bridging({"p": {"a": -1}, "q": {"a": 1}})["a"].value == 0
     with pytest.raises(ValueError, match="vote of 'p' on 'a': needs 1, 0, -1 or None, not 2"):
         pairwise_bridging({"p": {"a": 2}})
+
+
+def test_where_most_approving_pairs_cannot_be_compared_bridging_is_undefined() -> None:
+    # Four approve of a; only p and q share another statement: five of six pairs are unknown.
+    votes: Votes = {"p": {"a": 1, "b": 1}, "q": {"a": 1, "b": 1}, "r": {"a": 1, "c": 1}, "s": {"a": 1}}
+    found = pairwise_bridging(votes)["a"]
+    assert found.value is None
+    assert found.reason == "5 of 6 approving pairs have no other statement in common"
+    assert found.detail == {"n": 4, "approve": 4, "pairs": 6, "unknown_pairs": 5}
+
+
+def test_unknown_pairs_are_taken_to_be_as_far_apart_as_the_others() -> None:
+    # p and q, p and r, q and r are known, at 1, 1 and 0; s has nothing else in common with anybody.
+    votes: Votes = {"p": {"a": 1, "b": 1}, "q": {"a": 1, "b": -1}, "r": {"a": 1, "b": -1}, "s": {"a": 1}}
+    found = pairwise_bridging(votes)["a"]
+    assert found.detail["unknown_pairs"] == 3
+    assert found.value == pytest.approx(4 / 16 * 6 / 3 * 2)
+
+
+@given(ballots)
+@settings(max_examples=30)
+def test_blocks_of_voters_change_nothing(votes: Votes) -> None:
+    whole = pairwise_bridging(votes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bridging, "_CELLS", 2 * max(1, len(votes)))
+        parts = pairwise_bridging(votes)
+    for statement, score in whole.items():
+        assert parts[statement].detail == score.detail
+        assert parts[statement].value == pytest.approx(score.value, abs=1e-12)
+
+
+def test_memory_does_not_grow_with_the_square_of_the_voters() -> None:
+    votes: Votes = {f"{i:04}": {"a": 1.0, "b": 1.0 if i % 2 else -1.0} for i in range(2_000)}
+    tracemalloc.start()
+    try:
+        found = pairwise_bridging(votes)["a"]
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found.value == pytest.approx(1)
+    assert most < 100_000_000  # the whole square at once took 200 MB
 
 
 def noted(size: int = 6) -> Votes:

@@ -1,11 +1,14 @@
 """Endorsement and group-aware consensus."""
 
+from statistics import fmean
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
 from multiplex.scoring.consensus import endorsement, group_aware_consensus
+from multiplex.scoring.intervals import bootstrap
 
 ballots = st.dictionaries(st.sampled_from("abcdefg"), st.integers(1, 7) | st.none())
 
@@ -28,12 +31,31 @@ def test_the_family_is_that_of_scipys_power_means(votes: list[int]) -> None:
     assert detail["minimum"] == pytest.approx(float(stats.pmean(votes, -100)), rel=0.03)
 
 
+def test_the_mean_has_a_bootstrap_interval_over_those_who_voted() -> None:
+    votes: dict[str, int | None] = dict(zip("abcdefgh", [7, 6, 5, 5, 4, 3, 6, 2], strict=True))
+    interval = endorsement({**votes, "silent": None}).detail["interval"]
+    expected = bootstrap(sorted(v for v in votes.values() if v), fmean, seed=0)
+    assert (interval["low"], interval["high"]) == (3.625, 5.75)
+    assert interval["low"] == pytest.approx(expected.low, abs=0.125)
+    assert interval["high"] == pytest.approx(expected.high, abs=0.125)
+    assert (interval["n"], interval["level"], interval["resamples"]) == (8, 0.95, 1000)
+    assert "score" not in interval
+    assert endorsement(dict(reversed(votes.items()))).detail["interval"] == interval
+
+
+def test_one_vote_has_a_mean_and_no_interval() -> None:
+    interval = endorsement({"sufi": 7, "zen": None}).detail["interval"]
+    assert (interval["low"], interval["high"], interval["n"]) == (None, None, 1)
+    assert interval["reason"] == "an interval needs two scores"
+
+
 def test_without_a_vote_nothing_is_defined() -> None:
     assert endorsement({}).reason == "there is no ballot"
     score = endorsement({"sufi": None})
     assert score.reason == "everyone abstained"
     assert score.value is None
     assert [score.detail[key] for key in ("mean", "minimum", "share", "nash", "harmonic")] == [None] * 5
+    assert score.detail["interval"] is None
     assert score.detail["abstained"] == 1
 
 

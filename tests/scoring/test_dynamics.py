@@ -98,6 +98,20 @@ def test_a_gain_under_shifted_stances_is_flagged_with_both_supports() -> None:
     assert not gain.detail["led_at_start"]
 
 
+def test_a_gain_of_what_led_at_the_start_is_not_one_of_shifted_stances_alone() -> None:
+    result = dynamics([{"sufi": stance(0.8), "zen": stance(0.8)}, {"sufi": stance(0.81), "zen": stance(0.8)}])
+    assert result.gain.value == pytest.approx(0.005)
+    assert result.gain.detail["led_at_start"]
+    assert not result.gain.detail["only_under_shift"]
+    assert result.evaluation.only_under_shift == ()
+
+
+def test_what_was_level_at_the_start_led_too() -> None:
+    gain = dynamics([{"sufi": stance(0.5)}, {"sufi": stance(0.6)}]).gain
+    assert gain.detail["led_at_start"]
+    assert not gain.detail["only_under_shift"]
+
+
 def test_no_gain_is_claimed_where_nobody_moved() -> None:
     still: Round = {"sufi": stance(0.9), "zen": stance(0.4)}
     gain = dynamics([still, still]).gain

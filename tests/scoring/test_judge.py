@@ -23,11 +23,13 @@ from multiplex.scoring.classifiers import (
     cohen_kappa,
 )
 from multiplex.scoring.corpus import perspective_sentiment
+from multiplex.scoring.evenness import above, resampled
 from multiplex.scoring.judge import judge, labels_from_references
 from multiplex.scoring.measured import Measured, measure
 from multiplex.scoring.perspectives import perspective_entropy
 
 PERSPECTIVES = ("river", "forest", "desert")
+EIGHT = tuple("abcdefgh")
 
 
 def said(sentence: str, label: str) -> SentenceLabel:
@@ -260,7 +262,8 @@ def test_a_faultless_classifier_needs_no_correction_and_has_no_floor() -> None:
     text = [f"{name} x{i}." for name in ("river", "forest") for i in range(10)]
     sound = measured(0, text=text)
     floor = sound.noise_floor(12)
-    assert floor.raw == 0
+    assert floor.raw == pytest.approx(0, abs=0.01)
+    assert floor.high == 0
     assert floor.corrected == pytest.approx(0, abs=0.02)
     labels = sound.label(text)
     likelihoods = sound.likelihoods(labels)
@@ -287,6 +290,51 @@ def test_a_noisy_classifier_does_not_make_a_text_look_diverse() -> None:
     assert score.detail["above_floor"] is False
     assert score.detail["interval"].low <= score.value <= score.detail["interval"].high
     assert score.detail["corrected"].detail["interval"].low <= score.detail["corrected"].value
+
+
+def counted(*rows: Sequence[int]) -> Measured:
+    """Measure a classifier whose confusion is given."""
+    names = [*EIGHT, NONE]
+    table = [
+        (true, said_of)
+        for true, row in zip(names, rows, strict=True)
+        for said_of, n in zip(names, row, strict=True)
+        for _ in range(n)
+    ]
+    told = [(true, f"{true} {i}.", f"{i}", True) for i, (true, _) in enumerate(table) if true != NONE]
+    neutral = [f"{NONE} {i}." for i, (true, _) in enumerate(table) if true == NONE]
+    labels = [said(f"{true} {i}.", given) for i, (true, given) in enumerate(table)]
+    return measure(Recorded(EIGHT, labels), told, neutral)
+
+
+def test_a_long_text_of_one_perspective_is_not_told_from_one_by_its_length() -> None:
+    # Twenty sentences a class, of which about twelve are labelled rightly; then texts of 1,000 sentences
+    # from the rates that the twenty were drawn from, which the twenty themselves tell badly.
+    draw, passed = np.random.default_rng(0), 0
+    rates = np.full((9, 9), 0.4 / 8)
+    np.fill_diagonal(rates, 0.6)
+    for _ in range(2):
+        noisy = counted(*draw.multinomial(20, rates).tolist())
+        floor = noisy.noise_floor(1000)
+        assert floor.sentences == 1000
+        assert floor.raw is not None
+        assert floor.high is not None
+        assert floor.raw < floor.high
+        for row in rates[:8]:
+            parts = np.repeat(np.eye(9)[:, :-1], draw.multinomial(1000, row), axis=0)
+            interval = resampled(parts, draws=100, level=0.95, seed=0)
+            passed += above(interval, floor)["above_floor"] is True
+    assert passed == 0
+
+
+def test_texts_of_a_floor_differ_though_they_are_longer_than_what_was_measured() -> None:
+    table = np.full((9, 9), 1)
+    np.fill_diagonal(table, 12)
+    floor = counted(*table.tolist()).noise_floor(20)
+    assert floor.raw is not None
+    assert floor.high is not None
+    assert floor.high > floor.raw + 0.05
+    assert floor.corrected is not None
 
 
 def test_labels_that_tell_nothing_are_not_corrected() -> None:

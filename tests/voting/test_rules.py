@@ -224,6 +224,23 @@ def test_the_lot_leaves_one_winner_and_a_strict_order(rows: list[list[int]], see
     assert instant_runoff(rows, ties="lot", seed=seed) == outcome
 
 
+@pytest.mark.parametrize(
+    ("rule", "options", "known"),
+    [
+        (minimax, {"strength": "vote"}, "strength needs 'winning votes' or 'margins', not 'vote'"),
+        (schulze, {"ties": "lot", "seed": 1}, "ties needs 'TIES_ALLOWED', 'RANDOM' or 'TBRC', not 'lot'"),
+        (instant_runoff, {"ties": "lots", "seed": 1}, "ties needs 'all' or 'lot', not 'lots'"),
+        (instant_runoff, {"level": "splits"}, "level needs 'approval' or 'split', not 'splits'"),
+    ],
+)
+def test_what_is_no_option_is_refused_and_the_known_ones_are_named(
+    rule: Rule, options: dict[str, Any], known: str
+) -> None:
+    for rows in ([[0, 1], [1, 0]], []):
+        with pytest.raises(ValueError, match=known):
+            rule(rows, **options)
+
+
 def test_a_large_panel_is_counted() -> None:
     rows = [list(range(16))] * 6000 + [list(range(15, -1, -1))] * 4000
     assert schulze(rows).winners == copeland(rows).winners == instant_runoff(rows).winners == (0,)

@@ -99,6 +99,8 @@ def _merged(state: State, context: Context, round: int) -> Update:
         vectors = context.embed([card_text(card) for card in merged.cards])
         seed = derive_seed(context.seed, "shortlist")
         shortlists: dict[str, list[str]] = {}
+        # In one run nothing has been judged yet, so that sparsity is the same for every move: it acts where
+        # judgements exist, as in merged graphs.
         for pair in candidate_pairs(merged.cards, vectors, most=MOST_CANDIDATES, seed=seed):
             shortlists.setdefault(pair.source, []).append(pair.wiser)
         update["shortlists"] = shortlists

@@ -1,13 +1,14 @@
 """Values cards as other people's files hold them."""
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 
 from multiplex.moral_graph.cards import ValuesCard
 
-__all__ = ["Id", "PublishedCard", "checked", "instructions_of", "read_card", "read_cards"]
+__all__ = ["Id", "PublishedCard", "checked", "instructions_of", "not_finite", "read_card", "read_cards"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -107,6 +108,19 @@ def read_cards(data: object) -> tuple[ValuesCard, ...]:
 def instructions_of(description: str, policies: Iterable[str]) -> str:
     """Return what stands as `instructionsDetailed` of a card that has no such text of its own."""
     return "\n".join([description, *(f"- {policy}" for policy in policies)])
+
+
+def not_finite(data: object, where: str = "") -> Iterator[str]:
+    """Yield where in plain data a number is NaN or infinite, which Python's JSON reads and JSON does not have."""
+    left = [(where, data)]
+    while left:
+        place, each = left.pop()
+        if isinstance(each, float) and not math.isfinite(each):
+            yield place or "the whole"
+        elif isinstance(each, Mapping):
+            left += [(f"{place}.{key}".lstrip("."), inner) for key, inner in reversed(list(each.items()))]
+        elif isinstance(each, list):
+            left += [(f"{place}[{index}]", each[index]) for index in reversed(range(len(each)))]
 
 
 def checked(model: type[M], data: Any, where: str) -> M:

@@ -1,6 +1,7 @@
 """The JSON shape of the published Democratic Fine-Tuning graph, in and out."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from itertools import groupby
@@ -10,16 +11,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from multiplex.errors import near_miss
 from multiplex.moral_graph.cards import ValuesCard
-from multiplex.moral_graph.edges import PROFILES, Counts, Edge
+from multiplex.moral_graph.edges import MOST_COUNTED, PROFILES, Counts, Edge
 from multiplex.moral_graph.formats.cards import Id, PublishedCard, checked, instructions_of, read_cards
 from multiplex.moral_graph.graph import MoralGraph
 
-__all__ = ["read_dft", "to_dft_json"]
+__all__ = ["UNDEFINED", "read_dft", "to_dft_json"]
+
+UNDEFINED = re.compile(r"edges\[\d+\]\.summary\.(wiserLikelihood|entropy)")
+"""Where the published files may hold NaN: `read_dft` takes it for undefined if nobody gave a verdict."""
 
 _NEAR = 1e-6
 """How far a published summary may lie from what its counts say."""
 
-_Count = Annotated[int, Field(strict=True, ge=0)]
+_Count = Annotated[int, Field(strict=True, ge=0, le=MOST_COUNTED)]
 
 
 class _Loose(BaseModel):

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from multiplex.errors import near_miss
 from multiplex.moral_graph.edges import PROFILES, Counts, Edge
-from multiplex.moral_graph.formats.cards import Id, checked, read_cards
+from multiplex.moral_graph.formats.cards import Id, checked, not_finite, read_cards
 from multiplex.moral_graph.graph import MoralGraph
 from multiplex.moral_graph.judgements import Transition
 
@@ -42,8 +42,8 @@ def read_mgg(data: object) -> MggGraph:
     entropy are None, and every edge is kept. One edge a pair and context; of several the first stands, as in
     mgg itself. An older file has the story on the edge; it is read into the metadata.
 
-    Raises ValueError where the data have another shape, ids repeat, or an edge leads from a value to itself
-    or to one that is not there.
+    Raises ValueError where the data have another shape, ids repeat, an edge leads from a value to itself or to
+    one that is not there, or its metadata hold a number that JSON does not have (NaN or infinite).
     """
     if not isinstance(data, Mapping) or not isinstance(data.get("edges"), list):
         raise ValueError("is no graph of mgg: needs the lists `values` and `edges`")
@@ -61,6 +61,8 @@ def read_mgg(data: object) -> MggGraph:
                 raise ValueError(f"{where}: no value has the id {id_!r}; {near_miss(id_, known)}")
         if edge.from_id == edge.to_id:
             raise ValueError(f"{where}: leads from a value to itself")
+        if place := next(not_finite(edge.metadata, "metadata"), None):
+            raise ValueError(f"{where}: {place} is NaN or infinite, which JSON does not have")
         story = {} if edge.story is None else {"story": edge.story}
         metadata.setdefault((edge.from_id, edge.to_id, edge.context), {**story, **(edge.metadata or {})})
     edges = tuple(

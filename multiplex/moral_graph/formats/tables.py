@@ -159,8 +159,9 @@ def to_csv(graph: MoralGraph) -> CsvTables:
     """Return the values and all judged edges as CSV, sorted as in the graph.
 
     Several policies, authors, sources or Schwartz values in one cell stand one a line; so do contexts,
-    supporters and transitions. A cell is empty where a number is undefined. `wiser` to `impressions` are the
-    counts, `low` and `high` the ends of the interval of the likelihood at confidence `level`.
+    supporters and transitions. A cell is empty where a number is undefined. `wiser` to `abstained` are
+    the counts, `asked` how often this very move was put to a judge, `low` and `high` the ends of the
+    interval of the likelihood at confidence `level`.
     """
     values = _table(
         ("id", "title", "description", "context", "policies", "schwartz", "authors", "sources"),
@@ -175,17 +176,19 @@ def to_csv(graph: MoralGraph) -> CsvTables:
             for card in graph.values
         ),
     )
-    counts = ("wiser", "not_wiser", "less_wise", "unsure", "abstained", "impressions")
+    counts = ("wiser", "not_wiser", "less_wise", "unsure", "abstained")
     edges = _table(
         (
             *("from", "to", "contexts"),
             *counts,
+            "asked",
             *("likelihood", "low", "high", "level", "entropy", "kept", "supporters", "transitions"),
         ),
         (
             (
                 *(edge.source, edge.wiser, "\n".join(edge.contexts)),
                 *(getattr(edge.counts, name) for name in counts),
+                edge.counts.total - edge.counts.less_wise + edge.counts.abstained,
                 edge.likelihood,
                 *(edge.interval or (None, None, None)),
                 edge.entropy,
