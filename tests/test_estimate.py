@@ -181,10 +181,10 @@ def test_of_many_cards_as_many_are_counted_as_the_moderator_is_shown() -> None:
     found = estimated(stages, crowd, model="openai:test")
     encloses(found, run)
     assert len(proposing) == 14
-    assert {messages[1]["content"].count("<card ") for messages in proposing} == {6}
+    assert {messages[1]["content"].count("<card ") for messages in proposing} == {14}
     real = sum(len(message["content"]) for b in server.requests for message in b["messages"]) / 4
     least, most = found["prompt_tokens"]
-    assert least / 2 <= real <= most <= 2.5 * real
+    assert least / 2 <= real <= most <= 3 * real
 
 
 def test_what_a_prefix_cache_leaves_is_less_than_the_prompts_and_more_than_nothing() -> None:

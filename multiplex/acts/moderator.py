@@ -48,13 +48,18 @@ class MergeCards(Act[Merger]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposeTransition(Act[Proposal]):
-    """Ask the moderator which card is wiser than a given one, why, and what becomes of each of its policies."""
+    """Ask the moderator which card is wiser than a given one, why, and what becomes of each of its policies.
+
+    `others` are those that it may name. `shown` are all cards that it sees, in one order: where they are the
+    same for every card, a prefix cache computes them once; else these and its own are.
+    """
 
     name: ClassVar[str] = "propose_transition"
     agent: ClassVar[Agent] = "moderator"
     reply: ClassVar[type[BaseModel]] = Proposal
     card: ValuesCard
     others: tuple[ValuesCard, ...]
+    shown: tuple[ValuesCard, ...] = ()
 
     def choices(self) -> Mapping[str, Sequence[str]]:
         """Narrow the wiser card to the others there are, and the mapping to all policies of this one."""

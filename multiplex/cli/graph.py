@@ -187,7 +187,7 @@ def _without_hops(found: Any) -> dict[str, Any]:
 
 @graph_app.command("winners")
 def winners_command(file: GraphFile, context: _Context = None, as_json: Json = False) -> None:
-    """Rank the values by every method there is, and warn where they disagree."""
+    """Rank the values by every method there is, and warn where they disagree on the first place."""
     with plain_errors():
         from multiplex.cli.graph_files import explained, load_graph
         from multiplex.moral_graph.ranking import METHODS, winning_values

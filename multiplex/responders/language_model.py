@@ -156,7 +156,7 @@ class LanguageModelResponder:
             inputs["letters"] = [(letter, texts.get(key, key)) for letter, key in letters.items()]
         # In one order for every card: what is proposed for varies last.
         if isinstance(act, ProposeTransition):
-            inputs["cards"] = sorted((act.card, *act.others), key=lambda card: card.id)
+            inputs["cards"] = sorted(act.shown or (act.card, *act.others), key=lambda card: card.id)
         parts = [self._once("common", "scenario", scenario=act.scenario)]
         if inputs.get("transcript"):
             parts.append(self._roles["common", "transcript"].render(transcript=inputs["transcript"]))

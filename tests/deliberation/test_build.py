@@ -515,6 +515,7 @@ def test_a_wiser_card_is_chosen_from_a_few_of_many() -> None:
     for act in acts:
         assert len(act.others) == 5
         assert {other.id for other in act.others} == set(state["shortlists"][act.card.id])
+        assert act.shown == ()
         assert {other.title for other in act.others} == {act.card.title}
     assert of_a_crowd(answer, embed=Words().embed)[0] == state
 
@@ -736,3 +737,12 @@ def test_a_graph_has_two_nodes_for_every_step() -> None:
         "exchange.reply.ask",
         "exchange.reply.settle",
     }
+
+
+def test_while_all_cards_fit_all_are_shown_in_one_order_and_a_few_may_be_named() -> None:
+    crowd = panel_of(*(MILLER.model_copy(update={"name": f"miller_{i}"}) for i in range(9)))
+    state, responder, _ = play(protocol("articulate", "compare"), panel=crowd, embed=Words().embed)
+    acts = asked(responder, ProposeTransition)
+    assert {len(act.others) for act in acts} == {5}
+    assert {act.shown for act in acts} == {acts[0].shown}
+    assert [card.id for card in acts[0].shown] == [value["id"] for value in state["values"]]

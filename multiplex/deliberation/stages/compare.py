@@ -118,9 +118,11 @@ def _propose(task: Task, state: State, context: Context) -> ProposeTransition:
     cards = {card.id: card for card in _cards(state["values"])}
     own = task["about"]
     # In the order of all cards: the first in a list is easily preferred, and the best candidate is no answer.
-    shown = set(state.get("shortlists", {}).get(own, cards)) - {own}
-    others = tuple(card for card in cards.values() if card.id in shown)
-    return ProposeTransition(scenario=context.scenario, card=cards[own], others=others)
+    open_to = set(state.get("shortlists", {}).get(own, cards)) - {own}
+    others = tuple(card for card in cards.values() if card.id in open_to)
+    # All of them, while they fit: they are the same for every card, and so computed once.
+    shown = tuple(cards.values()) if len(cards) <= _MOST_AT_ONCE else ()
+    return ProposeTransition(scenario=context.scenario, card=cards[own], others=others, shown=shown)
 
 
 def _mapping(card: ValuesCard, reply: Plain) -> tuple[PolicyMapping, ...]:
