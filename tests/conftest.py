@@ -43,6 +43,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in {usual, *(file.name for file in real.glob("embeddings-*.sqlite"))}:
         (ours / name).symlink_to(real / name)
     os.environ["MULTIPLEX_CACHE"] = str(ours)
+    # Read when the hub's library is first imported, which a fixture of a module may do before any test's own.
+    os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     config.stash[_cache] = ours
 
 
@@ -56,6 +58,4 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "MULTIPLEX_MODEL"):
         monkeypatch.delenv(name, raising=False)
-    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
-        monkeypatch.setenv(name, "1")
     monkeypatch.setattr(socket.socket, "connect", _connect_to_loopback)

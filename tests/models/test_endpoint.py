@@ -164,6 +164,7 @@ def test_an_answer_that_breaks_off_is_tried_again(pauses: list[float]) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n{}" % length)
         await writer.drain()
         writer.close()
+        await writer.wait_closed()
 
     async def run() -> Any:
         server = await asyncio.start_server(handle, "127.0.0.1", 0)
