@@ -206,7 +206,7 @@ def kill_and_resume(kind: Kind, folder: Path, *, kills: int, seed: int) -> Kille
             at_this += not ended
             found.kills += not ended
             # To read what was kept takes a while too: who resumes is given more, or it would never get on.
-            patience = dice.uniform(0.02, 2 * usual) if found.kills < kills else None
+            patience = dice.uniform(0.02, 1.25 * usual) if found.kills < kills else None
             if cut_off := unfinished_runs(place / "runs"):
                 ended = conducted(_resume, kind, place, cut_off[0].run, patience=patience)
             elif (place / "runs").is_dir() and any(list_runs(place / "runs")):

@@ -13,8 +13,9 @@ from hypothesis import settings
 
 from multiplex.embedding import SentenceEmbedder, cache_folder
 
-# Machines are noisy, and no test is about time; fifty examples a property keep the suite under a minute.
-settings.register_profile("steady", deadline=None, max_examples=50)
+# Machines are noisy, and no test is about time. Fifty examples a property, the same in every run: what fails
+# here has been changed, and what has not been thought of yet is looked for with the other profile.
+settings.register_profile("steady", deadline=None, max_examples=50, derandomize=True)
 settings.register_profile(
     "thorough", deadline=None, max_examples=1000
 )  # pytest --hypothesis-profile=thorough

@@ -23,6 +23,7 @@ def blocks(page: Path, language: str) -> list[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_six_lines_of_python_in_the_readme_run_and_print_what_stands_below_them(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -34,6 +35,7 @@ def test_the_six_lines_of_python_in_the_readme_run_and_print_what_stands_below_t
     assert capsys.readouterr().out.strip() == blocks(readme, "text")[0].strip()
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_example_run_run_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +118,7 @@ def reads(shown: str, said: str) -> bool:
     )
 
 
+@pytest.mark.slow  # some thirty commands; `make slow` and so every landing runs them
 @pytest.mark.parametrize("pages", [["docs/scores.md", "README.md"], ["docs/moral-graph.md"]], ids=" ".join)
 def test_the_examples_of_these_pages_run_in_order_and_print_what_stands_there(
     pages: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -7,8 +7,6 @@ from typing import Literal
 
 import networkx as nx
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy.stats import rankdata
 
 from multiplex.errors import near_miss
 from multiplex.moral_graph.bradley_terry import BradleyTerry, Outlier, bradley_terry
@@ -217,8 +215,8 @@ def _rounded(scores: Mapping[str, float], digits: int) -> dict[str, float]:
 
 
 def _ranks(scores: Mapping[str, float]) -> dict[str, int]:
-    values: ArrayLike = [-score for score in scores.values()]
-    ranks = rankdata(values, method="min").astype(int).tolist()
+    values = -np.array(list(scores.values()), dtype=np.float64)
+    ranks = (1 + np.searchsorted(np.sort(values), values)).tolist()  # how many are before, and one
     return dict(zip(scores, ranks, strict=True))
 
 

@@ -6,7 +6,6 @@ from typing import Literal, get_args
 
 import krippendorff
 import numpy as np
-from scipy.stats import rankdata
 
 from multiplex.scoring.score import Score
 
@@ -104,6 +103,8 @@ def kendall_w(rankings: Iterable[Sequence[float] | None]) -> Score:
         return Score.undefined(f"{m} rankings of {n} items: agreement needs two of each", **detail)
     # Twice a mid-rank's deviation from the mean (n + 1) / 2 is a whole number, and its squares add up to
     # (n^3 - n - T) / 3 in a ranking, so everything up to the quotient is exact.
+    from scipy.stats import rankdata  # half a second to import
+
     deviations = (2 * rankdata(given, axis=1)).astype(np.int64) - (n + 1)
     spread = sum(total**2 for total in deviations.sum(axis=0).tolist())  # 4 S
     most = m * int((deviations**2).sum())

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from multiplex.scoring.score import Score, plain
 
@@ -188,11 +188,11 @@ def _bca(
     below = float(np.mean(resampled < value) + np.mean(resampled == value) / 2)
     if len(jackknife) < len(left_out) or not 0 < below < 1:
         return None
-    bias, offsets = norm.ppf(below), jackknife.mean() - jackknife
+    bias, offsets = ndtri(below), jackknife.mean() - jackknife
     spread = float((offsets**2).sum())
     acceleration = float((offsets**3).sum()) / (6 * spread**1.5) if spread else 0.0
-    shifted = [bias + norm.ppf(end) for end in ((1 - level) / 2, (1 + level) / 2)]
-    low, high = (float(norm.cdf(bias + z / (1 - acceleration * z))) for z in shifted)
+    shifted = [bias + ndtri(end) for end in ((1 - level) / 2, (1 + level) / 2)]
+    low, high = (float(ndtr(bias + z / (1 - acceleration * z))) for z in shifted)
     return (low, high) if 0 <= low <= high <= 1 else None
 
 

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -98,7 +99,9 @@ def test_a_longer_list_lowers_the_score_of_the_same_counts() -> None:
 @given(shares(4), shares(4))
 def test_js_distance_agrees_with_scipy_in_base_two(p: list[float], q: list[float]) -> None:
     # scipy's own rounding near 0 is of the order of 1e-8 after the square root.
-    assert js_distance(p, q) == pytest.approx(jensenshannon(p, q, base=2), abs=1e-7)
+    with np.errstate(invalid="ignore"):  # scipy may take the root of a 0 that is below 0 by its last bits
+        oracle = float(np.nan_to_num(jensenshannon(p, q, base=2)))
+    assert js_distance(p, q) == pytest.approx(oracle, abs=1e-7)
     assert js_distance(p, q) == js_distance(q, p)
 
 

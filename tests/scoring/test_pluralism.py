@@ -309,8 +309,10 @@ def test_the_distance_is_scipys_symmetric_and_blind_to_scale(
     one, other = dict(zip("xyz", p, strict=True)), dict(zip("xyz", q, strict=True))
     score = distributional_distance(one, other, base="e")
     assert score.value is not None
-    # The root blows the last bits of a divergence near 0 up to 1e-8.
-    assert score.value == pytest.approx(float(np.nan_to_num(jensenshannon(p, q))), abs=1e-7)
+    # The root blows the last bits of a divergence near 0 up to 1e-8, and scipy may have it below 0.
+    with np.errstate(invalid="ignore"):
+        oracle = float(np.nan_to_num(jensenshannon(p, q)))
+    assert score.value == pytest.approx(oracle, abs=1e-7)
     assert distributional_distance(other, one, base="e").value == pytest.approx(score.value, abs=1e-7)
     scaled = {name: weight * by for name, weight in one.items()}
     assert distributional_distance(scaled, other, base="e").value == pytest.approx(score.value, abs=1e-7)
