@@ -1,5 +1,6 @@
 """What every test starts from: no model in the environment, an empty cache, no network but loopback."""
 
+import gc
 import os
 import shutil
 import socket
@@ -20,6 +21,9 @@ settings.register_profile(
     "thorough", deadline=None, max_examples=1000
 )  # pytest --hypothesis-profile=thorough
 settings.load_profile("steady")
+
+gc.freeze()  # what was imported stays: it need not be looked through again and again
+gc.set_threshold(50_000, 20, 20)
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _connect = socket.socket.connect

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ STAGES = ("open", "exchange", "articulate", "compare", "synthesise", "ratify", "
 OWN = [persona.commitments[0].statement for persona in PANEL.personas]
 
 
-def kept(folder: Path, *, seed: int = 1) -> Run:
+@cache
+def conducted(seed: int) -> Run:
     names = [*(persona.name for persona in PANEL.personas), "moderator", "observer"]
     run = conduct(
         SCENARIO,
@@ -33,7 +35,14 @@ def kept(folder: Path, *, seed: int = 1) -> Run:
         seed=seed,
         embedder=WORDS,
     )
-    return save_run(asyncio.run(run), folder)
+    return asyncio.run(run)
+
+
+def kept(folder: Path, *, seed: int = 1) -> Run:
+    number = len(list(folder.iterdir()))  # a run's name is its own
+    run = conducted(seed)
+    name = f"{run.run}-{number}"
+    return save_run(run.model_copy(update={"run": name, "manifest": {**run.manifest, "run": name}}), folder)
 
 
 def scored(*files: Path, **options: Any) -> dict[str, Any]:

@@ -307,6 +307,7 @@ def counted(*rows: Sequence[int]) -> Measured:
     return measure(Recorded(EIGHT, labels), told, neutral)
 
 
+@pytest.mark.slow
 def test_a_long_text_of_one_perspective_is_not_told_from_one_by_its_length() -> None:
     # Twenty sentences a class, of which about twelve are labelled rightly; then texts of 1,000 sentences
     # from the rates that the twenty were drawn from, which the twenty themselves tell badly.

@@ -244,6 +244,7 @@ def test_a_floor_is_of_texts_as_long_as_the_text() -> None:
     assert small().noise_floor(5) == train().noise_floor(5)
 
 
+@pytest.mark.slow
 def test_all_that_a_tradition_says_is_not_told_from_one_perspective() -> None:
     # The labels of the cross-validation, of the 250 to 315 sentences of each tradition; before, floors
     # were of 40 sentences at most, and two traditions passed.
