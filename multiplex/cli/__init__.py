@@ -4,8 +4,8 @@
 and `progress` what is seen meanwhile, `estimate` what a dry run prints, `show` how results are
 printed, `checks` what validate looks at, `doctor` what doctor does, `cache` the commands on the
 response cache, `starter` what init writes. `graph` holds the commands on moral graphs (`graph_made`,
-`graph_files` and `graph_shown` its parts), `score` and `values` what is found in texts and runs, which
-`texts` reads.
+`graph_files` and `graph_shown` its parts), `score` (printed by `score_shown`) and `values` what is found in
+texts and runs, which `texts` reads.
 """
 
 import os

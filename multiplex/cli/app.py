@@ -350,7 +350,8 @@ def score(
     """Score texts, or runs again; several runs of a scenario come with intervals."""
     with plain_errors():
         from multiplex.cli.run import endpoints
-        from multiplex.cli.score import Judges, print_scores, score_files
+        from multiplex.cli.score import Judges, score_files
+        from multiplex.cli.score_shown import print_scores
         from multiplex.embedding import SentenceEmbedder
 
         judges = Judges(

@@ -1,4 +1,4 @@
-"""What `multiplex score` does: texts and runs scored again, and several runs taken together."""
+"""What `multiplex score` computes: texts and runs scored again, and several runs taken together."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rich.console import Console
-from rich.table import Table
-
 from multiplex.acts.observer import Observer
 from multiplex.acts.replies import Reference
-from multiplex.cli.text import safe
+from multiplex.cli.score_shown import scores_in
 from multiplex.cli.texts import read_passages
 from multiplex.content.passages import Passage, neutral_sentences, passages
 from multiplex.content.personas import Pack, load_pack
@@ -36,7 +33,7 @@ from multiplex.sentences import sentences
 
 T = TypeVar("T")
 
-__all__ = ["TEXT_SCORES", "Judges", "print_scores", "score_files"]
+__all__ = ["TEXT_SCORES", "Judges", "score_files"]
 
 TEXT_SCORES = ("perspective_entropy", "sentiment", "agreement")
 """What a text that comes from no run is scored on."""
@@ -124,7 +121,9 @@ def _runs(
             f"runs of different scenarios ({', '.join(scenarios)}) have no common mean"
         )
     elif len(found["runs"]) > 1:
-        numbers = [dict(_numbers(scores)) for scores in found["runs"].values()]
+        numbers = [
+            {place: each["value"] for place, each in scores_in(scores)} for scores in found["runs"].values()
+        ]
         places = dict.fromkeys(place for each in numbers for place in each)
         found["over_runs"] = {
             place: interval_of([each.get(place) for each in numbers], seed=0).as_dict() for place in places
@@ -158,18 +157,6 @@ def _entailed(run: Run, model: CrossEncoderEntailment) -> dict[str, Any]:
     """Return how far the opening claims entail the Overton answer's sentences, as Modular Pluralism measures it."""
     claims = {name: [each["text"] for each in told.claims] for name, told in run.answers.steered.items()}
     return overton_entailment(claims, sentences(run.answers.overton or ""), model.entails).as_dict()
-
-
-def _numbers(scores: Mapping[str, Any]) -> list[tuple[str, float | None]]:
-    """Return the value of every score below plain data, by its place; counts and details are left out."""
-    found: list[tuple[str, float | None]] = []
-    for key, value in scores.items():
-        if isinstance(value, Mapping):
-            if "value" in value and "reason" in value:
-                found.append((key, value["value"]))
-            if key != "personas":
-                found += [(f"{key}.{place}", number) for place, number in _numbers(value)]
-    return found
 
 
 def _texts(
@@ -233,7 +220,10 @@ def _sentiment(name: str, given: Sequence[tuple[str, str]], pack: Pack, judges: 
             failed[where] = answer
             continue
         references = [(each.perspective, each.span, each.sentiment) for each in answer]
-        labels += labels_from_references(sentences(text), references, pack.perspectives)
+        try:
+            labels += labels_from_references(sentences(text), references, pack.perspectives)
+        except ValueError as error:  # a model's span may reach over the end of a sentence
+            failed[where] = str(error)
     found = perspective_sentiment(labels, pack.perspectives)
     return {**found.as_dict(), "failed": failed}
 
@@ -270,15 +260,11 @@ def _classifier(
         return judge(asked, pack.perspectives, observer.weigh, seed=judges.seed)
 
     found = asyncio.run(_with_observer(name, judges, judged))
-    if found.failed:
-        reason = next(iter(found.failed.values()))
-        lost = len(found.failed) / len(dict.fromkeys(asked))
-        failed[name] = {"sentences": len(found.failed), "of": len(dict.fromkeys(asked)), "reason": reason}
-        if lost > _MOST_LOST:  # what is left would not be what was asked for
-            raise ModelError(
-                f"{name} could not label {len(found.failed)} of {len(dict.fromkeys(asked))} sentences: {reason}",
-                kind="judge",
-            )
+    if lost := len(found.failed):
+        of, reason = len(set(asked)), next(iter(found.failed.values()))
+        failed[name] = {"sentences": lost, "of": of, "reason": reason}
+        if lost > _MOST_LOST * of:  # what is left would not be what was asked for
+            raise ModelError(f"{name} could not label {lost} of {of} sentences: {reason}", kind="judge")
     return measure(found, known, neutral, lexicon=pack.lexicon)
 
 
@@ -300,69 +286,3 @@ def _sample(pack: Pack) -> list[Passage]:
         tested = [each for each in passages(persona) if each[3]]
         found += tested[:: max(1, len(tested) // _SAMPLE)][:_SAMPLE]
     return found
-
-
-def print_scores(found: Mapping[str, Any]) -> None:
-    """Print scores as a table: the number, its interval where there is one, or why there is none."""
-    console = Console(highlight=False)
-    if found["kind"] == "runs":
-        for name, scores in found["runs"].items():
-            rows = [(place, each) for place, each in _scores(scores) if "steered." not in place]
-            _table(console, name, rows)
-        if "over_runs_reason" in found:
-            console.print(safe(f"not taken together: {found['over_runs_reason']}", style="dim"))
-        if "over_runs" in found:
-            rows = [(place, _estimate(each)) for place, each in found["over_runs"].items()]
-            _table(console, f"over {len(found['runs'])} runs", rows)
-        return
-    for name, each in found["classifiers"].items():
-        rows = []
-        for where, entropy in each.get("perspective_entropy", {}).items():
-            rows.append((where, entropy))
-            rows.append((f"{where}, corrected", entropy.get("corrected") or {}))
-        for how, entropy in each.get("over_texts", {}).items():
-            rows.append((f"all texts, {how}", entropy))
-        if "sentiment" in each:
-            rows.append(("sentiment", each["sentiment"]))
-        _table(console, f"perspectives by the classifier {name}, against {found['pack']}", rows)
-        if "failed" in each:
-            lost = each["failed"]
-            console.print(
-                safe(f"{lost['sentences']} of {lost['of']} sentences were not labelled: {lost['reason']}")
-            )
-    if "agreement" in found:
-        _table(console, "agreement between classifiers", _scores({"agreement": found["agreement"]}))
-
-
-def _scores(scores: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    found: list[tuple[str, Mapping[str, Any]]] = []
-    for key, value in scores.items():
-        if isinstance(value, Mapping):
-            if "value" in value and "reason" in value:
-                found.append((key, value))
-            if key not in {"personas", "control"}:
-                found += [(f"{key}.{place}", each) for place, each in _scores(value)]
-    return found
-
-
-def _estimate(each: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**each["score"], "interval": {key: each[key] for key in ("low", "high", "reason")}}
-
-
-def _table(console: Console, title: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-    table = Table(title=safe(title), title_justify="left", box=None, pad_edge=False)
-    table.add_column("score")
-    table.add_column("value", justify="right")
-    table.add_column("interval")
-    table.add_column("")
-    for place, each in rows:
-        value, interval = each.get("value"), each.get("interval") or {}
-        low, high = interval.get("low"), interval.get("high")
-        told = f"{low:.3f} to {high:.3f}" if low is not None and high is not None else ""
-        floor = each.get("noise_floor") or {}
-        note = each.get("reason") or (
-            f"a text of one perspective gets {floor['raw']:.2f}" if floor.get("raw") is not None else ""
-        )
-        shown = "undefined" if value is None else f"{value:.3f}"
-        table.add_row(safe(place), shown, told, safe(str(note)))
-    console.print(table)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from multiplex.cli.score import Judges, print_scores, score_files
+from multiplex.cli.score import Judges, score_files
+from multiplex.cli.score_shown import print_scores
 from multiplex.content.panels import seat
 from multiplex.content.personas import load_pack
 from multiplex.deliberation.run import conduct
