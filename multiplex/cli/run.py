@@ -77,11 +77,15 @@ def endpoints(given: Sequence[str]) -> dict[str, str]:
     """Return endpoints by model name, '' standing for all others, from URLs and NAME=URL.
 
     Raises:
-        ContentError: two for the same models.
+        ContentError: two for the same models, or one for a model that is no address.
     """
     found: dict[str, str] = {}
     for entry in given:
         named = re.fullmatch(r"(?:openai:)?((?:(?!://).)+?)=(https?://.*)", entry)
+        if not named and (no_url := re.fullmatch(r"((?:(?!://).)+?)=(.*)", entry)):
+            raise ContentError(
+                f"--base-url {entry!r}: the address of {no_url[1]!r} needs to begin with http:// or https://"
+            )
         name, url = named.groups() if named else ("", entry)
         if name in found:
             raise ContentError(
@@ -111,18 +115,23 @@ def prepared(
         session = options.session()
         for scenario, panel, _ in found:
             session.check(scenario, panel)
-    used = {name.removeprefix("openai:") for name in _models(found, options)}
-    for name, url in options.base_url.items():
+    _check_meant(options.base_url, options.engine, _models(found, options))
+    return found
+
+
+def _check_meant(base_url: Mapping[str, str], engine: Mapping[str, Any], models: set[str]) -> None:
+    """Raise ContentError for what was given to a model that nobody speaks through."""
+    used = {name.removeprefix("openai:") for name in models}
+    for name, url in base_url.items():
         if name and name not in used:
             given = f"{name}={url}"
             raise ContentError(
                 f"--base-url {given!r}: nobody speaks through that model; {near_miss(name, used)}"
             )
-    if options.engine and not any(name.startswith("vllm:") for name in used):
+    if engine and not any(name.startswith("vllm:") for name in used):
         raise ContentError(
             "--engine-arg: nobody speaks through vLLM in this process; name a model as vllm:NAME"
         )
-    return found
 
 
 def _models(tables: Sequence[tuple[Scenario, Panel, Protocol]], options: Options) -> set[str]:
@@ -159,6 +168,10 @@ def run_all(references: Sequence[str], options: Options, *, as_json: bool, quiet
 def resume_run(folder: Path, request: Request, options: Options, *, as_json: bool, quiet: bool) -> None:
     """Go on with a run that was cut off, and print it as `run` does."""
     panel, protocol = request.panel, request.stages
+    # What was kept with the run was looked at as it began; what was given now was not.
+    new_urls = {name: url for name, url in options.base_url.items() if name not in request.base_url}
+    new_engine = {key: value for key, value in options.engine.items() if key not in request.engine}
+    _check_meant(new_urls, new_engine, set(model_names(request.scenario, panel, request.model).values()))
 
     async def go_on() -> Run:
         with Live(request.scenario, panel, protocol, shown=not (as_json or quiet)) as live:

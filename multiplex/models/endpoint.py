@@ -57,11 +57,12 @@ class Endpoint:
     (`HTTPS_PROXY`, `NO_PROXY` and their like) are used.
 
     Raises:
-        ContentError: the base URL is none, or the environment names a proxy of another kind.
+        ContentError: the base URL or the key is none, or the environment names a proxy of another kind.
     """
 
     def __init__(self, base_url: str, *, api_key: str | None, timeout: float, retries: int) -> None:
         _check_url(base_url)
+        _check_key(api_key)
         self._proxy = _proxy(base_url)  # found once: aiohttp's own `trust_env` looks for every request
         self.base_url = base_url.rstrip("/")
         self._api_key = api_key
@@ -119,7 +120,8 @@ class Endpoint:
         except TimeoutError as error:
             raise ModelError(f"no answer within {self._timeout:g} s", kind="timeout") from error
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
-            reason = short(error) or type(error).__name__
+            # aiohttp names its setting for TLS also where there is none, which misleads whoever reads it.
+            reason = short(str(error).replace(" ssl:default", "")) or type(error).__name__
             raise ModelError(f"cannot be reached: {reason}", kind="refused") from error
         except (aiohttp.ClientError, ValueError) as error:
             raise ModelError(
@@ -207,6 +209,14 @@ def _proxy(url: str) -> str | None:
             "endpoint's host in NO_PROXY"
         )
     return found
+
+
+def _check_key(key: str | None) -> None:
+    if key and not key.isprintable():  # the key itself is not for a message
+        raise ContentError(
+            "the API key: holds a line break or another character that cannot be sent; set OPENAI_API_KEY to the "
+            "key alone"
+        )
 
 
 def _check_url(base_url: str) -> None:

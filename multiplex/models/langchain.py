@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from multiplex.errors import ModelError
+from multiplex.errors import ContentError, ModelError
 from multiplex.models.base import Completion, Message, Sampling
 from multiplex.models.reasoning import split_reasoning
 
@@ -29,9 +29,20 @@ class LangChain:
     Sampling is set on a copy of the chat model, in the fields that its class declares. A JSON schema goes
     through `with_structured_output` where the chat model has it, else nowhere; choices go nowhere: the prompt
     says what is wanted, and whoever asked checks what came back. The chat model belongs to the caller.
+
+    Raises:
+        ContentError: it is no chat model, or one that something is wrapped around, which hides its fields.
     """
 
     def __init__(self, chat: "BaseChatModel", *, name: str | None = None) -> None:
+        from langchain_core.language_models import BaseChatModel
+
+        if not isinstance(chat, BaseChatModel):
+            what = chat.__name__ if isinstance(chat, type) else type(chat).__name__
+            raise ContentError(
+                f"LangChain({what}): takes a chat model of LangChain, an object of BaseChatModel, and not what is "
+                "made from one by bind, with_retry or with_fallbacks; set options on the chat model itself"
+            )
         said = getattr(chat, "model_name", None) or getattr(chat, "model", None) or type(chat).__name__
         self.name = name or f"langchain:{said}"
         self._chat = chat
@@ -52,7 +63,7 @@ class LangChain:
         except Exception as error:  # each chat model raises what its own client raises
             kinds = {TimeoutError: "timeout", ConnectionError: "refused"}
             kind = next((kind for type_, kind in kinds.items() if isinstance(error, type_)), "failed")
-            message = " ".join(f"{type(error).__name__}: {error}".split())
+            message = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
             raise ModelError(message if len(message) <= 200 else f"{message[:197]}...", kind=kind) from error
 
     async def aclose(self) -> None:

@@ -23,7 +23,8 @@ class ModelPool:
     """Open models by name, and close them all.
 
     Args:
-        base_url: the endpoint of served models; or endpoints by model name, '' standing for all others.
+        base_url: the endpoint of served models; or endpoints by model name, with or without `openai:` in
+            front, '' standing for all others.
         api_key: the key of served models.
         timeout: seconds that one call to a served model may take.
         retries: how often a failed call to a served model is tried again.
@@ -46,7 +47,12 @@ class ModelPool:
     ) -> None:
         if concurrency is not None and concurrency < 1:
             raise ContentError(f"concurrency: needs to be at least 1, not {concurrency}")
-        self._urls = {"": base_url} if isinstance(base_url, str) else dict(base_url or {})
+        if not timeout > 0:  # 0 would be no bound at all
+            raise ContentError(f"timeout: needs to be more than 0 seconds, not {timeout}")
+        if retries < 0:
+            raise ContentError(f"retries: needs to be 0 or more, not {retries}")
+        urls = {"": base_url} if isinstance(base_url, str) else base_url or {}
+        self._urls = {name.removeprefix("openai:"): url for name, url in urls.items()}
         self._api_key = api_key
         self._timeout = timeout
         self._retries = retries
@@ -75,7 +81,18 @@ class ModelPool:
         return self._opened[name]
 
     def given(self, model: Model) -> Model:
-        """Return a model of the caller's own behind the pool's bound; it is neither cached nor closed."""
+        """Return a model of the caller's own behind the pool's bound; it is neither cached nor closed.
+
+        Raises:
+            ContentError: it is no model.
+        """
+        complete, name = getattr(model, "complete", None), getattr(model, "name", None)
+        if isinstance(model, type) or not callable(complete) or not isinstance(name, str):
+            what = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+            raise ContentError(
+                f"model: {what} is no model: give a name such as 'openai:NAME', or an object with a `name` and the "
+                "method `complete`; a chat model of LangChain is wrapped, as multiplex.models.langchain.LangChain(chat)"
+            )
         kind = "vllm" if model.name.startswith("vllm:") else "openai"
         return Limited(model, concurrency=self._turnstiles[kind])
 

@@ -102,9 +102,10 @@ class Served:
             )
         said = str(error)
         if error.status == 404:
-            if (known := await self._models()) and self._model not in known:
+            known = await self._models()
+            if known and self._model not in known:
                 said = f"serves no model {self._model!r}; {near_miss(self._model, known)}"
-            elif not error.said:
+            elif not known and not self.endpoint.endswith("/v1"):
                 said += "; its base URL often ends in /v1"
         return ModelError(said, kind="status")
 
@@ -148,8 +149,11 @@ def _completion(response: Any, sampling: Sampling) -> Completion:
     if sampling.choices and (chosen := _chosen(completion, sampling)) is not None:
         return replace(completion, text=chosen, finish_reason="stop")
     if not text.strip():
-        used_up = completion.finish_reason == "length" and bool(reasoning)
-        why = f": reasoning used up the limit of {sampling.max_tokens} tokens" if used_up else ""
+        used_up = completion.finish_reason == "length"
+        thought = (
+            f"reasoning used up the limit of {sampling.max_tokens} tokens" if used_up else "reasoning alone"
+        )
+        why = f": {thought}" if reasoning else ""
         raise ModelError(f"answered with no text{why}", kind="empty")
     return completion
 

@@ -26,6 +26,7 @@ from multiplex.content.roles import Role, load_roles
 from multiplex.content.scenarios import Scenario
 from multiplex.errors import ModelError
 from multiplex.models.base import Completion, Message, Model, Sampling
+from multiplex.models.endpoint import short
 from multiplex.responders.relevance import Relevance
 from multiplex.seeds import derive_seed
 
@@ -266,7 +267,10 @@ def _read(act: Act[Any], completion: Completion) -> tuple[BaseModel | None, str]
         reply = act.reply.model_validate_json(completion.text)
         act.check(reply)
     except ValidationError as error:
-        return None, explain(error, act.reply)
+        problem = explain(error, act.reply)
+        if error.errors()[0]["type"] == "json_invalid":  # prose, or JSON between marks: a look tells which
+            problem += f"; it begins {short(completion.text, 60)!r}"
+        return None, problem
     except ValueError as error:
         return None, str(error)
     return reply, ""

@@ -20,6 +20,8 @@ from multiplex.cli.doctor.served import examine_served
 from multiplex.models.engine.options import known_options
 from tests.endpoint import endpoint
 
+pytestmark = pytest.mark.heavy
+
 Answer = web.Response | Mapping[str, Any]
 Answering = Callable[[dict[str, Any]], Answer]
 
@@ -155,7 +157,7 @@ def test_a_name_that_is_refused_is_bad_with_the_near_miss() -> None:
 
     with serving(refuse) as base_url:
         findings = found(base_url, "elm")
-    assert "status 404: The model `elm` does not exist." in findings["model"].detail
+    assert "status 404: The model `elm` does not exist; check" in findings["model"].detail
     assert not findings["model"].good
     assert "known: oak" in findings["model's name"].detail
 
@@ -164,7 +166,7 @@ def test_a_key_that_is_not_taken_is_told() -> None:
     refused = web.json_response({"error": {"message": "no such key"}}, status=401)
     with serving(lambda body: refused, models=refused) as base_url:
         assert "set OPENAI_API_KEY" in found(base_url)["model"].detail
-        assert not found(base_url, api_key="wrong\nheader")["model"].good
+        assert "the API key: holds a line break" in found(base_url, api_key="wrong\nheader")["model"].detail
 
 
 def test_a_template_without_a_system_role_is_told() -> None:
@@ -301,6 +303,20 @@ def test_a_model_that_thinks_aloud_is_told_of() -> None:
 
     with serving(thinking) as base_url:
         assert "--reasoning-parser" in found(base_url)["reasoning"].detail
+
+
+@pytest.mark.parametrize("said", ["<think>The sea?</think>", "The sea?</think>\n"])
+def test_thoughts_that_are_written_into_an_answer_are_told_apart_as_a_run_tells_them_apart(said: str) -> None:
+    def thinking(body: dict[str, Any]) -> Answer:
+        answer = obedient(body)
+        answer["choices"][0]["message"]["content"] = said + answer["choices"][0]["message"]["content"]
+        return answer
+
+    with serving(thinking) as base_url:
+        findings = found(base_url)
+    assert findings["JSON schema"].line().startswith("ok   JSON schema: 3 of 3")
+    assert findings["seeds"].detail.startswith("honoured")
+    assert "--reasoning-parser" in findings["reasoning"].detail
 
 
 @pytest.mark.parametrize(

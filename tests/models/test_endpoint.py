@@ -199,3 +199,10 @@ def test_a_proxy_without_a_scheme_is_an_http_proxy_and_one_of_another_kind_is_re
     monkeypatch.setenv("http_proxy", "socks5://127.0.0.1:1080")
     with pytest.raises(ContentError, match="needs to be an HTTP proxy"):
         Endpoint("http://model.invalid/v1", api_key=None, timeout=5, retries=0)
+
+
+@pytest.mark.parametrize("key", ["sk-secret\n", "sk-\r\nX-Admin: 1", "\x00"])
+def test_a_key_that_cannot_be_sent_is_refused_and_not_shown(key: str) -> None:
+    with pytest.raises(ContentError, match=r"^the API key: holds a line break or another") as caught:
+        Endpoint("http://model.invalid/v1", api_key=key, timeout=5, retries=0)
+    assert "sk-" not in str(caught.value)

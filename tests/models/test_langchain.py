@@ -13,7 +13,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from multiplex.errors import ModelError
+from multiplex.errors import ContentError, ModelError
 from multiplex.models.base import Completion, Message, Sampling
 from multiplex.models.langchain import LangChain
 
@@ -195,6 +195,25 @@ def test_whatever_a_chat_model_raises_is_a_model_error_in_one_short_sentence(
     assert str(caught.value).startswith(f"{type(error).__name__}: ")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) <= 200
+
+
+def test_an_error_without_a_message_is_told_by_its_name() -> None:
+    with pytest.raises(ModelError, match=r"^RuntimeError$"):
+        ask(Failing(responses=[], error=RuntimeError()))
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        (FakeListChatModel(responses=[]).bind(stop=["."]), "_ChatModelBinding"),
+        (FakeListChatModel(responses=[]).with_retry(), "RunnableRetry"),
+        (FakeListChatModel, "FakeListChatModel"),
+        ("gpt", "str"),
+    ],
+)
+def test_what_is_no_chat_model_is_refused_before_anything_is_asked(given: Any, what: str) -> None:
+    with pytest.raises(ContentError, match=rf"^LangChain\({what}\): takes a chat model of LangChain"):
+        LangChain(given)
 
 
 def test_the_name_is_the_one_it_was_given_or_what_the_chat_model_calls_itself() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.language_models import FakeListChatModel
 
 from multiplex.errors import ContentError
 from multiplex.models.base import Completion, Message, Model, Sampling
@@ -202,3 +203,37 @@ def test_what_is_recorded_of_a_model_is_where_it_is_without_a_password() -> None
     for name in ("openai:a", "openai:b"):
         pool.named(name)
     assert pool.details(["openai:a", "extractive"]) == {"openai:a": "http://127.0.0.1:9/v1"}
+
+
+def test_an_endpoint_may_be_named_by_the_models_whole_name() -> None:
+    pool = ModelPool(base_url={"": "http://a.invalid/v1", "openai:small": "http://b.invalid/v1"})
+    opened(pool, "openai:small")
+    assert pool.details(["openai:small"]) == {"openai:small": "http://b.invalid/v1"}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"timeout": 0}, "timeout: needs to be more than 0 seconds, not 0"),
+        ({"timeout": float("nan")}, "timeout: needs to be more than 0 seconds, not nan"),
+        ({"retries": -1}, "retries: needs to be 0 or more, not -1"),
+    ],
+)
+def test_bounds_that_are_none_are_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ContentError) as caught:
+        ModelPool(**options)
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        (FakeListChatModel(responses=[]), "FakeListChatModel"),
+        (Own, "the class Own"),
+        (5, "int"),
+        (None, "NoneType"),
+    ],
+)
+def test_what_is_no_model_is_refused_with_what_to_do(given: Any, what: str) -> None:
+    with pytest.raises(ContentError, match=rf"^model: {what} is no model: .*\.LangChain\(chat\)$"):
+        ModelPool().given(given)

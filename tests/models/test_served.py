@@ -193,7 +193,7 @@ def test_a_port_where_nobody_listens_is_refused() -> None:
         port = taken.getsockname()[1]
         error = failure(f"http://127.0.0.1:{port}/v1")
     assert error.kind == "refused"
-    assert str(error).startswith(f"cannot be reached: Cannot connect to host 127.0.0.1:{port}")
+    assert str(error).startswith(f"cannot be reached: Cannot connect to host 127.0.0.1:{port} [")
 
 
 def test_a_server_that_hangs_up_is_refused() -> None:
@@ -409,7 +409,9 @@ def test_reasoning_that_uses_up_the_limit_is_told_so() -> None:
     apart = failure_on(chat_completion("", finish="length", reasoning_content="Who is"))
     for error in (in_the_text, apart):
         assert (error.kind, str(error)) == ("empty", said)
-    assert str(failure_on(chat_completion("", reasoning="Who?"))) == "answered with no text"
+    alone = failure_on(chat_completion("", reasoning="Who?"))
+    assert str(alone) == "answered with no text: reasoning alone"
+    assert str(failure_on(chat_completion(""))) == "answered with no text"
 
 
 # What servers refuse.
@@ -457,8 +459,11 @@ def test_a_model_that_is_not_served_names_those_that_are() -> None:
 
 def test_an_address_that_is_not_there_is_a_status() -> None:
     with endpoint() as server:
-        error = failure(f"{server.base_url}/v2")
-    assert (error.kind, str(error)) == ("status", "answered with status 404: 404: Not Found")
+        error = failure(server.base_url.removesuffix("/v1"))
+        elsewhere = failure(f"{server.base_url}/v1")
+    said = "answered with status 404: 404: Not Found"
+    assert (error.kind, str(error)) == ("status", f"{said}; its base URL often ends in /v1")
+    assert str(elsewhere) == said
 
 
 # Connections.

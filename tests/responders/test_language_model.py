@@ -255,6 +255,15 @@ def test_a_reply_that_does_not_fit_is_asked_for_once_more(bad: str, told: str) -
     assert told in second[-1]["content"]
 
 
+@pytest.mark.parametrize("said", ["I would\nrather not.", "```json\n{}\n```"])
+def test_what_is_no_json_is_told_by_how_it_begins(said: str) -> None:
+    performed = perform(Scripted([said, said]))
+    assert performed.failure is not None
+    assert performed.failure.kind == "invalid_reply"
+    assert performed.failure.reason.startswith("scripted: Invalid JSON: expected ")
+    assert performed.failure.reason.endswith(f"; it begins {' '.join(said.split())!r}")
+
+
 def test_what_still_does_not_fit_is_a_recorded_failure() -> None:
     model = Scripted(["Yes.", BAD])
     performed = perform(model)

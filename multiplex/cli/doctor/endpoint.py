@@ -6,16 +6,19 @@ from typing import Any
 
 from multiplex.errors import ModelError
 from multiplex.models.endpoint import Endpoint, at
+from multiplex.models.reasoning import split_reasoning
 
 __all__ = ["Said", "Server", "count"]
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One completion, as far as it could be read."""
+    """One completion, as far as it could be read: what it thought stands apart from what it said."""
 
     text: str
     thought: str
+    aloud: bool
+    """Whether the thought was written into the answer, as a run reads it too."""
     finish: str
     whole: Any
     seconds: float
@@ -64,10 +67,13 @@ class Server:
         message = at(whole, "choices", 0, "message")
         if not isinstance(message, dict):
             raise ModelError("answered with JSON that is no chat completion", kind="invalid_response")
-        thought = message.get("reasoning") or message.get("reasoning_content") or ""
+        content = str(message.get("content") or "")
+        thought = str(message.get("reasoning") or message.get("reasoning_content") or "")
+        inside, text = (None, content) if thought else split_reasoning(content)
         return Said(
-            text=str(message.get("content") or ""),
-            thought=str(thought),
+            text=text,
+            thought=thought or inside or "",
+            aloud=inside is not None,
             finish=str(at(whole, "choices", 0, "finish_reason")),
             whole=whole,
             seconds=seconds,

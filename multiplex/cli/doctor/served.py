@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from multiplex.cli.doctor.endpoint import Said, Server, count
 from multiplex.cli.doctor.finding import Finding, bad, context_length, note, ok
-from multiplex.errors import ModelError, near_miss
+from multiplex.errors import ContentError, ModelError, near_miss
 from multiplex.models.endpoint import Endpoint, at, short
 
 __all__ = ["examine_served"]
@@ -43,7 +43,10 @@ async def examine_served(name: str, base_url: str, api_key: str | None) -> list[
     from multiplex.content.roles import load_roles
 
     system = load_roles()["common", "rules"].render()
-    endpoint = Endpoint(base_url, api_key=api_key, timeout=_LONGEST, retries=0)
+    try:
+        endpoint = Endpoint(base_url, api_key=api_key, timeout=_LONGEST, retries=0)
+    except ContentError as error:
+        return [bad("model", str(error))]
     try:
         return await _examine(Server(endpoint, name, system))
     finally:
@@ -63,8 +66,8 @@ async def _examine(server: Server) -> list[Finding]:
         said = await server.say("Reply with the word yes.", max_tokens=8)
     except ModelError as error:
         known = [] if listed.good and not listed.note else [listed]
-        return [bad("model", f"openai:{name} at {base_url}: {error}; {_why(error)}"), *known]
-    server.thinks = bool(said.thought) or said.text.lstrip().startswith("<think>")
+        return [bad("model", f"openai:{name} at {base_url}: {_stopless(error)}; {_why(error)}"), *known]
+    server.thinks = bool(said.thought)
     findings = [ok("model", f"openai:{name} at {base_url}: answers"), listed]
     card = next((card for card in _known(cards) if card["id"] == name), {})
     findings.append(await _context(server, card))
@@ -98,6 +101,11 @@ def _listed(name: str, cards: list[dict[str, Any]] | ModelError) -> Finding:
         f"the endpoint lists no {name!r}; {near_miss(name, names)} "
         "(a server with one model may answer to any name; others refuse it)",
     )
+
+
+def _stopless(error: ModelError) -> str:
+    """Return what an error says, so that a sentence can go on after it."""
+    return str(error).rstrip(".")
 
 
 def _why(error: ModelError) -> str:
@@ -177,7 +185,7 @@ async def _schema(server: Server) -> list[Finding]:
     except ModelError as error:
         if error.kind == "timeout":
             return [note(what, f"unknown: {error}; ask again when the server is idle")]
-        return [bad(what, f"refused: {error}; {_SCHEMA}")]
+        return [bad(what, f"refused: {_stopless(error)}; {_SCHEMA}")]
     fits = sum(_fits(one.text) for one in said)
     whitespace = _whitespace(said)
     if fits == len(said):
@@ -287,7 +295,7 @@ async def _choices(server: Server) -> Finding:
 
 
 def _thinking(said: Said) -> Finding:
-    if said.thought:
+    if not said.aloud:
         return note("reasoning", "the model thinks before it answers, within the same limit of tokens")
     return note(
         "reasoning",
