@@ -1,6 +1,7 @@
 """Acts: schemas that bound every reply, narrowed to what there is, and checks that refuse nonsense."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -258,6 +259,14 @@ def test_groups_are_disjoint_and_name_cards_that_there_are() -> None:
     assert complaint(act, Merger(groups=(("miller.1", "miller.1"),))) == twice
     with pytest.raises(ValidationError):
         Merger(groups=(("miller.1",),))
+
+
+def test_only_cards_of_one_cluster_merge() -> None:
+    asked, _ = given(MergeCards)
+    act = replace(asked, clusters=(("miller.1", "sailor.1"), ("nurse.1", "owl.1")))
+    act.check(Merger(groups=(("sailor.1", "miller.1"),)))
+    across = complaint(act, Merger(groups=(("miller.1", "nurse.1"),)))
+    assert across == "groups: miller.1, nurse.1 are not of one line, and only those of one line can merge"
 
 
 def test_a_card_of_the_longest_name_can_be_merged_and_proposed() -> None:

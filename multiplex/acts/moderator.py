@@ -24,19 +24,24 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeCards(Act[Merger]):
-    """Ask the moderator which cards are one value."""
+    """Ask the moderator which cards are one value.
+
+    `clusters` are the ids of cards that were found near to one another, each card in one: candidates for one
+    value, to be confirmed, split or rejected. Without any, all cards are candidates for one value with all.
+    """
 
     name: ClassVar[str] = "merge_cards"
     agent: ClassVar[Agent] = "moderator"
     reply: ClassVar[type[BaseModel]] = Merger
     cards: tuple[ValuesCard, ...]
+    clusters: tuple[tuple[str, ...], ...] = ()
 
     def choices(self) -> Mapping[str, Sequence[str]]:
         """Narrow ids to the cards there are."""
         return {"Merger.groups": [card.id for card in self.cards]}
 
     def check(self, reply: BaseModel) -> None:
-        """Check that groups are disjoint and name cards that exist."""
+        """Check that groups are disjoint, name cards that exist, and lie each within a cluster if there are any."""
         assert isinstance(reply, Merger)  # noqa: S101
         known = [card.id for card in self.cards]
         named = [card for group in reply.groups for card in group]
@@ -44,6 +49,12 @@ class MergeCards(Act[Merger]):
             among(card, known, "groups: card")
         if len(set(named)) != len(named):
             raise ValueError("groups: a card stands in more than one place")
+        home = {card: place for place, cluster in enumerate(self.clusters) for card in cluster}
+        for group in reply.groups:
+            if len({home.get(card) for card in group}) > 1:
+                raise ValueError(
+                    f"groups: {', '.join(group)} are not of one line, and only those of one line can merge"
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

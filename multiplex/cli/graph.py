@@ -52,7 +52,8 @@ _Context = Annotated[
 def check_command(file: GraphFile, as_json: Json = False) -> None:
     """Hold every card against the criteria of a good one; exit with 1 if there are complaints.
 
-    Cycles among kept edges, and judges who said both ways, are told as well; they are no faults of the file.
+    Cycles among kept edges, and judges who said both ways, are told as well; they are no faults of the file. So
+    are edges in it that its judgements do not make.
     """
     with plain_errors():
         from multiplex.cli.graph_files import load_graph
@@ -81,6 +82,7 @@ def check_command(file: GraphFile, as_json: Json = False) -> None:
                         }
                         for card, each in found
                     ],
+                    "disagreements": list(data.disagreements),
                     "cycles": [each._asdict() for each in around],
                     "self_contradictions": [each._asdict() for each in both],
                 }
@@ -232,33 +234,40 @@ def diff_command(
     other: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
     as_json: Json = False,
 ) -> None:
-    """Show which cards and edges B has more than A, which less, and which otherwise."""
-    with plain_errors():
-        from multiplex.cli.graph_files import explained, load_graph
-        from multiplex.moral_graph.combining import difference
+    """Show which cards and edges B has more than A, which less, and which otherwise.
 
-        before, after = load_graph(one).graph, load_graph(other).graph
-        with explained(f"{one} and {other}"):
-            found = difference(before, after)
+    Of graphs of different profiles, values, contexts and pooled counts are compared, and what cannot be is told.
+    """
+    with plain_errors():
+        from multiplex.cli.graph_files import load_graph
+        from multiplex.moral_graph.comparing import difference
+
+        found = difference(load_graph(one).graph, load_graph(other).graph)
         if as_json:
             told = {}
             for each in fields(found):
                 told[each.name] = [item_json(item) for item in getattr(found, each.name)]
             print_json(told)
             return
+        how = _counted if found.not_compared else state
         rows: list[tuple[object, ...]] = []
         for said, cards in (("added", found.cards_added), ("removed", found.cards_removed)):
             rows += [(f"card {said}", f"{card.title} ({card.id})", "") for card in cards]
         rows += [("card changed", f"{c.after.title} ({c.after.id})", "") for c in found.cards_changed]
         for said, edges in (("added", found.edges_added), ("removed", found.edges_removed)):
-            rows += [(f"edge {said}", arrow(edge), state(edge)) for edge in edges]
-        rows += [
-            ("edge changed", arrow(change.after), f"{state(change.before)}, now {state(change.after)}")
-            for change in found.edges_changed
-        ]
+            rows += [(f"edge {said}", arrow(edge), how(edge)) for edge in edges]
+        for was, now in found.edges_changed:
+            moved = f" in {', '.join(was.contexts)}" if was.contexts != now.contexts else ""
+            rows.append(("edge changed", arrow(now), f"{how(was)}{moved}, now {how(now)}"))
         print_rows(("what", "which", "how"), rows)
         if not found:
             say("no difference")
+        for sentence in found.not_compared:
+            say(f"not compared: {sentence}")
+
+
+def _counted(edge: "Edge") -> str:
+    return _verdicts(edge) or "no verdict"
 
 
 def _judged(edge: "Edge") -> str:

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
+from multiplex.cli.graph_shown import warn
 from multiplex.errors import ContentError, near_miss
 from multiplex.moral_graph.cards import ValuesCard
 from multiplex.moral_graph.formats.cards import not_finite, read_cards
@@ -61,7 +62,7 @@ def load_graph(path: Path) -> GraphData:
 
 
 def load_graph_if_any(path: Path) -> GraphData | None:
-    """Read the same, and return None for a run that compared no values.
+    """Read the same, and return None for a run that compared no values; warn of edges that judgements do not make.
 
     Raises:
         ContentError: it cannot be read, or is none of these.
@@ -76,7 +77,17 @@ def load_graph_if_any(path: Path) -> GraphData | None:
     if data is None:
         return None
     with explained(file):
-        return read_graph(data)
+        found = read_graph(data)
+    if found.disagreements:
+        more = len(found.disagreements) - 3
+        warn(
+            [
+                f"{file}: its edges are not what its judgements make, and the judgements are taken: "
+                + "; ".join(found.disagreements[:3])
+                + (f"; and {more:,} more" if more > 0 else "")
+            ]
+        )
+    return found
 
 
 def load_cards(path: Path) -> tuple[ValuesCard, ...]:
@@ -109,16 +120,11 @@ def load_judgements(path: Path, known: Collection[str]) -> Rows:
 def run_names(paths: Sequence[Path]) -> list[str]:
     """Return what runs are called in a merged graph: their folders' names, or those of files elsewhere.
 
-    Those that would share a name are told apart by the folders that they lie in ("x/g1" and "y/g1").
-
-    Raises:
-        ContentError: a run is named twice.
+    Those that would share a name are told apart by the folders that they lie in ("x/g1" and "y/g1"). No two
+    paths are to be the same.
     """
     whole = [path.resolve() for path in paths]
     whole = [path.parent if path.name == _NAME and not path.is_dir() else path for path in whole]
-    for index, path in enumerate(whole):
-        if path in whole[:index]:
-            raise ContentError(f"{paths[index]}: is named twice; name every run once")
     names = [path.name if path.is_dir() else path.stem for path in whole]
     depth = 1
     while shared := {name for name, count in Counter(names).items() if count > 1}:

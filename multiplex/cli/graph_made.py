@@ -79,7 +79,9 @@ def build_command(
         warnings = []
         if rows.repeats:
             times = "1 judgement repeats" if rows.repeats == 1 else f"{rows.repeats:,} judgements repeat"
-            warnings.append(f"{times} an earlier judge, move and context, and counted like any other")
+            said = f"{times} an earlier judge, move and context, and counted like any other"
+            alone = "; but for an edge to be kept, different judges have to say wiser"
+            warnings.append(said + (alone if profile == "multiplex" else ""))
         told = {"judgements": len(rows.judgements), "repeats": rows.repeats}
         _finish(
             graph,
@@ -108,16 +110,21 @@ def merge_command(
     force: _Force = False,
     as_json: Json = False,
 ) -> None:
-    """Make one graph of many runs: the same value in several becomes one node, and contexts are kept."""
+    """Make one graph of many runs: the same value in several becomes one node, and contexts are kept.
+
+    A run that is given twice, or is part of a graph that was merged before, counts once.
+    """
     with plain_errors():
         from multiplex.cli.graph_files import explained, load_graph_if_any, run_names
+        from multiplex.cli.graph_given import GivenGraph
         from multiplex.embedding import SentenceEmbedder
-        from multiplex.moral_graph.combining import Part, merge_graphs
+        from multiplex.moral_graph.combining import merge_graphs
         from multiplex.moral_graph.edges import PROFILES
         from multiplex.moral_graph.formats.reading import to_json
 
-        parts, rules, levels, warnings = [], [], [], []
-        for path, name in zip(runs, run_names(runs), strict=True):
+        given: list[GivenGraph] = []
+        rules, levels, warnings = [], [], []
+        for path in runs:
             data = load_graph_if_any(path)
             if data is None:
                 warnings.append(f"{path}: compared no values, and adds nothing")
@@ -126,11 +133,17 @@ def merge_command(
                 raise ContentError(
                     f"{path}: holds no judgements, only what was made of them; graphs of runs can be merged"
                 )
-            parts.append(Part(name, data.graph.values, data.judgements, data.transitions))
+            found = GivenGraph.read(path, data)
+            if same := next((each.path for each in given if each.is_of_one_run_with(found)), None):
+                warnings.append(f"{path}: is the same run as {same}, and counts once")
+                continue
+            given.append(found)
             rules.append(data.graph.thresholds)
             levels.append(data.level)
-        if not parts:
+        if not given:
             raise ContentError("none of the runs compared values; there is nothing to merge")
+        names = run_names([each.path for each in given])
+        parts = [each.part(name) for each, name in zip(given, names, strict=True)]
         thresholds, level = rules[0], min(levels)
         if any(each != rules[0] for each in rules):
             thresholds = PROFILES["multiplex"]
@@ -143,11 +156,16 @@ def merge_command(
             warnings.append(
                 f"{counted(merged.inner, 'judgement')} left out: the cards on both ends became one"
             )
+        if merged.repeated:
+            warnings.append(
+                f"{counted(merged.repeated, 'judgement')} left out: an earlier graph holds those of the same run"
+            )
         told = {
             "runs": [part.name for part in parts],
             "judgements": len(merged.judgements),
             "merged": gone,
             "inner": merged.inner,
+            "repeated": merged.repeated,
         }
         data_out = to_json(
             merged.graph, merged.judgements, transitions=merged.transitions, level=level, merged=gone

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from multiplex.moral_graph.cards import ValuesCard
-    from multiplex.moral_graph.combining import Changed
+    from multiplex.moral_graph.comparing import Changed
     from multiplex.moral_graph.edges import Edge
     from multiplex.moral_graph.graph import MoralGraph
 
@@ -15,6 +17,7 @@ __all__ = [
     "arrow",
     "counted",
     "edge_json",
+    "flat",
     "item_json",
     "number",
     "print_rows",
@@ -47,8 +50,10 @@ def edge_json(edge: "Edge") -> dict[str, Any]:
     return {**edge.model_dump(mode="json"), "interval": interval}
 
 
-def item_json(item: "ValuesCard | Edge | Changed[Any]") -> dict[str, Any]:
-    """Return a card, an edge or a change of either as plain data."""
+def item_json(item: "ValuesCard | Edge | Changed[Any] | str") -> dict[str, Any] | str:
+    """Return a card, an edge or a change of either as plain data, and a sentence as it is."""
+    if isinstance(item, str):
+        return item
     if isinstance(item, tuple):
         return {"before": item_json(item.before), "after": item_json(item.after)}
     return edge_json(item) if "counts" in type(item).model_fields else item.model_dump(mode="json")  # type: ignore[arg-type]
@@ -77,19 +82,23 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def flat(text: object) -> "Text":
+    """Return what fits in a line or a table's cell, safe to print: line breaks and tabs become spaces."""
+    from multiplex.cli.text import safe
+    from multiplex.moral_graph.formats.cards import one_line
+
+    return safe(one_line(str(text)))
+
+
 def say(text: str) -> None:
     """Print a line on stdout."""
-    from multiplex.cli.text import safe
-
-    print(safe(text).plain)
+    print(flat(text).plain)
 
 
 def warn(warnings: Sequence[str]) -> None:
     """Print warnings on stderr."""
-    from multiplex.cli.text import safe
-
     for warning in warnings:
-        print(f"warning: {safe(warning).plain}", file=sys.stderr)
+        print(f"warning: {flat(warning).plain}", file=sys.stderr)
 
 
 def print_rows(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -99,13 +108,11 @@ def print_rows(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from multiplex.cli.text import safe
-
     table = Table(box=None, pad_edge=False)
     for name in header:
         table.add_column(name, overflow="fold")
     for row in rows[:MOST_ROWS]:
-        table.add_row(*(safe(cell) for cell in row))
+        table.add_row(*(flat(cell) for cell in row))
     Console(highlight=False).print(table)
     if len(rows) > MOST_ROWS:
         say(f"... and {len(rows) - MOST_ROWS:,} more; --json prints all")

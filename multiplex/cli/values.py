@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from multiplex.acts.observer import Observer
+from multiplex.cli.graph_shown import flat
 from multiplex.cli.outcome import print_json
 from multiplex.cli.text import safe
 from multiplex.cli.texts import Passage, read_passages
@@ -193,12 +194,12 @@ def _print(found: ValuesInText, cards: Mapping[str, ValuesCard], failed: Sequenc
         )
         for card, count in list(found.cards.counts.items())[:_SHOWN]:
             table.add_row(
-                safe(cards[card].title),
-                safe(", ".join(cards[card].authors)),
-                safe(", ".join(cards[card].schwartz)),
+                flat(cards[card].title),
+                flat(", ".join(cards[card].authors)),
+                flat(", ".join(cards[card].schwartz)),
                 str(int(count)),
                 f"{count / found.cards.total:.0%}",
-                safe(best[card].span.text[:120]),
+                flat(best[card].span.text[:120]),
             )
         console.print(table)
         if (more := len(found.cards.counts) - _SHOWN) > 0:
@@ -214,4 +215,4 @@ def _print(found: ValuesInText, cards: Mapping[str, ValuesCard], failed: Sequenc
         "Nearness shows what a sentence is about, not that the text is for it."
     )
     for reason in failed:
-        console.print(safe(f"not read: {reason}"))
+        console.print(flat(f"not read: {reason}"))

@@ -1,10 +1,10 @@
-"""Moral graphs put together, held against each other, and walked."""
+"""Moral graphs put together, and walked."""
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import networkx as nx
 
@@ -16,37 +16,33 @@ from multiplex.moral_graph.graph import MoralGraph, aggregate
 from multiplex.moral_graph.judgements import Judgement, Transition
 
 __all__ = [
-    "Changed",
-    "Difference",
     "Hop",
     "MergedGraph",
     "Part",
     "ValuePath",
-    "difference",
     "merge_graphs",
     "paths",
     "qualified",
 ]
 
 
-T = TypeVar("T", ValuesCard, Edge)
-
-
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one run brings to a merged graph; `name` tells it from the others."""
+    """What one run brings to a merged graph; `name` tells it from the others, and `run` is its id, if known."""
 
     name: str
     cards: Sequence[ValuesCard]
     judgements: Sequence[Judgement]
     transitions: Sequence[Transition] = ()
+    run: str = ""
 
 
 class MergedGraph(NamedTuple):
     """The graph of many runs, and what it was made from.
 
     `aliases` holds the survivor of every qualified id, those that survive included. `inner` counts the
-    judgements left out because the cards on both of their ends became one.
+    judgements left out because the cards on both of their ends became one, `repeated` those left out because
+    an earlier part holds those of their run.
     """
 
     graph: MoralGraph
@@ -54,36 +50,7 @@ class MergedGraph(NamedTuple):
     transitions: tuple[Transition, ...]
     aliases: dict[str, str]
     inner: int
-
-
-class Changed(NamedTuple, Generic[T]):
-    """One thing that two graphs have both, and not the same: what it was, and what it is."""
-
-    before: T
-    after: T
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """What the other graph has more, what less, and what otherwise."""
-
-    cards_added: tuple[ValuesCard, ...]
-    cards_removed: tuple[ValuesCard, ...]
-    cards_changed: tuple[Changed[ValuesCard], ...]
-    edges_added: tuple[Edge, ...]
-    edges_removed: tuple[Edge, ...]
-    edges_changed: tuple[Changed[Edge], ...]
-
-    def __bool__(self) -> bool:
-        """Tell whether there is a difference."""
-        return bool(
-            self.cards_added
-            or self.cards_removed
-            or self.cards_changed
-            or self.edges_added
-            or self.edges_removed
-            or self.edges_changed
-        )
+    repeated: int
 
 
 class Hop(NamedTuple):
@@ -123,8 +90,9 @@ def merge_graphs(
     and groups that share a card are one group. A group makes no two cards of one part one: it kept them apart.
     The first card survives (`merge_cards`). Judgements follow their cards, keep judge and context, and are
     aggregated anew under `thresholds` (the default is that of the profile `multiplex`); a judgement between
-    cards that became one is left out and counted. In which order the parts come decides which card survives,
-    and nothing else.
+    cards that became one is left out and counted. The judgements of one run (`Judgement.run`, or else that of
+    the part) count once, however many parts hold them; where no run is known, each part is one of its own. In
+    which order the parts come decides which card survives, and nothing else.
 
     Raises ValueError where two parts share a name, two cards of a part an id, a group names an unknown id or
     makes two cards of a part one, or a judgement names an unknown card.
@@ -151,23 +119,32 @@ def merge_graphs(
     groups_of_ids = ([id_ for row in rows for id_ in words[row].ids] for rows in joined.members.values())
     left, aliases = merge_cards(cards, groups_of_ids)
 
-    judgements, transitions, inner = [], [], 0
+    judgements, transitions, inner, repeated = [], [], 0, 0
+    heard: set[str] = set()
     for part in parts:
+        again: set[str] = set()
+        runs = {judgement.run or part.run for judgement in part.judgements}
         for judgement in part.judgements:
+            run = judgement.run or part.run
+            if run in heard:
+                repeated += 1
+                again.add(judgement.transition)
+                continue
             ends = _ends(judgement, part.name, aliases)
             if ends["source"] == ends["wiser"]:
                 inner += 1
                 continue
             case = qualified(part.name, judgement.transition) if judgement.transition else ""
-            judgements.append(judgement.model_copy(update={**ends, "transition": case}))
+            judgements.append(judgement.model_copy(update={**ends, "transition": case, "run": run}))
+        heard |= runs - {""}
         for transition in part.transitions:
             ends = _ends(transition, part.name, aliases)
-            if ends["source"] != ends["wiser"]:
+            if ends["source"] != ends["wiser"] and transition.id not in again:
                 new = {**ends, "id": qualified(part.name, transition.id)}
                 transitions.append(transition.model_copy(update=new))
     rules = (thresholds or Thresholds()).model_dump()
     graph = aggregate(left, judgements, level=level, **rules)
-    return MergedGraph(graph, tuple(judgements), tuple(transitions), aliases, inner)
+    return MergedGraph(graph, tuple(judgements), tuple(transitions), aliases, inner, repeated)
 
 
 def _ends(move: Judgement | Transition, name: str, aliases: dict[str, str]) -> dict[str, str]:
@@ -177,51 +154,6 @@ def _ends(move: Judgement | Transition, name: str, aliases: dict[str, str]) -> d
             raise ValueError(f"part {name!r}: a move names the card {id_!r}, which is not there")
         ends[end] = aliases[qualified(name, id_)]
     return ends
-
-
-def difference(one: MoralGraph, other: MoralGraph) -> Difference:
-    """Say what `other` has more than `one`, what less, and what otherwise.
-
-    Cards are the same by id, and changed where any field is; edges are the same by pair and, where contexts are
-    kept apart, context, and changed where `kept` or the likelihood is (by more than 1e-9). Everything is sorted
-    as in the graphs.
-
-    Raises ValueError where one graph pools contexts and the other does not: their edges are not comparable.
-    """
-    if one.thresholds.profile != other.thresholds.profile:
-        raise ValueError(
-            f"one graph has the profile {one.thresholds.profile!r} and the other"
-            f" {other.thresholds.profile!r}; only graphs of one profile can be compared"
-        )
-    pooled = one.thresholds.profile == "dft"
-    cards = [{card.id: card for card in graph.values} for graph in (one, other)]
-    edges = [
-        {(edge.source, edge.wiser, () if pooled else edge.contexts): edge for edge in graph.edges}
-        for graph in (one, other)
-    ]
-    return Difference(
-        cards_added=tuple(card for id_, card in cards[1].items() if id_ not in cards[0]),
-        cards_removed=tuple(card for id_, card in cards[0].items() if id_ not in cards[1]),
-        cards_changed=tuple(
-            Changed(card, cards[1][id_])
-            for id_, card in cards[0].items()
-            if id_ in cards[1] and card.model_dump() != cards[1][id_].model_dump()
-        ),
-        edges_added=tuple(edge for key, edge in edges[1].items() if key not in edges[0]),
-        edges_removed=tuple(edge for key, edge in edges[0].items() if key not in edges[1]),
-        edges_changed=tuple(
-            Changed(edge, edges[1][key])
-            for key, edge in edges[0].items()
-            if key in edges[1] and _differ(edge, edges[1][key])
-        ),
-    )
-
-
-def _differ(one: Edge, other: Edge) -> bool:
-    if one.kept != other.kept or (one.likelihood is None) != (other.likelihood is None):
-        return True
-    # A comparison with NaN is false: what is no number is never the same.
-    return not abs((one.likelihood or 0.0) - (other.likelihood or 0.0)) <= 1e-9
 
 
 def paths(graph: MoralGraph, start: str, end: str) -> ValuePath:

@@ -20,7 +20,8 @@ class Thresholds(_Frozen):
     """When an edge is kept: all three must hold. `profile` names the rules that edges were made by.
 
     `dft` pools contexts and takes the entropy over five counts, impressions among them (up to log2 5);
-    `multiplex` keeps contexts apart and takes it over the four verdicts (up to 2).
+    `multiplex` keeps contexts apart and takes it over the four verdicts (up to 2). `min_wiser` counts
+    verdicts under `dft`, as published, and under `multiplex` the judges that gave them, where these are known.
     """
 
     profile: Profile = "multiplex"
@@ -28,13 +29,18 @@ class Thresholds(_Frozen):
     min_likelihood: Annotated[float, Field(gt=0, le=1)] = 0.33
     max_entropy: Annotated[float, Field(ge=0, le=math.log2(5))] = 1.5
 
-    def keep(self, counts: "Counts") -> bool:
-        """Tell whether an edge with these counts is kept."""
+    def keep(self, counts: "Counts", *, judges: int | None = None) -> bool:
+        """Tell whether an edge with these counts is kept.
+
+        `judges` is how many different ones said wiser; None where that is not known, and the profile `dft` does
+        not ask.
+        """
+        of_many = counts.wiser if judges is None or self.profile == "dft" else judges
         likelihood, entropy = counts.likelihood, counts.entropy(self.profile)
         return (
             likelihood is not None
             and entropy is not None
-            and counts.wiser >= self.min_wiser
+            and of_many >= self.min_wiser
             and likelihood >= self.min_likelihood
             and entropy <= self.max_entropy
         )

@@ -39,11 +39,15 @@ class MoralGraph(BaseModel):
 
 @dataclass(slots=True)
 class _Tally:
-    """What was said of one move: verdicts, contexts, those who said wiser, and the cases they were given."""
+    """What was said of one move: verdicts, contexts, those who said wiser, and the cases they were given.
+
+    `unnamed` counts the wisers of judges without a name, each of which may be another's.
+    """
 
     verdicts: Counter[str] = field(default_factory=Counter)
     contexts: set[str] = field(default_factory=set)
     supporters: set[str] = field(default_factory=set)
+    unnamed: int = 0
     transitions: set[str] = field(default_factory=set)
 
     def add(self, judgement: Judgement) -> None:
@@ -52,7 +56,10 @@ class _Tally:
         if judgement.transition:
             self.transitions.add(judgement.transition)
         if judgement.verdict == "wiser":
-            self.supporters.add(judgement.judge)
+            if judgement.judge:
+                self.supporters.add(judgement.judge)
+            else:
+                self.unnamed += 1
 
 
 def aggregate(
@@ -71,9 +78,11 @@ def aggregate(
         likelihood = (wiser - less_wise) / total
         kept       = wiser >= min_wiser and likelihood >= min_likelihood and entropy <= max_entropy
 
-    Where total is 0, likelihood and entropy are None and the edge is not kept. Edges that are not kept
-    stay in the graph. A reversed judgement lowers an edge; it does not create one. The order of cards
-    and judgements does not matter. `level` is the confidence of the intervals on the likelihood.
+    Every judgement counts, those of one judge who repeats itself too; but under the profile `multiplex` it is
+    different judges, told apart by their names, of whom `min_wiser` have to say wiser. Where total is 0,
+    likelihood and entropy are None and the edge is not kept. Edges that are not kept stay in the graph. A
+    reversed judgement lowers an edge; it does not create one. The order of cards and judgements does not
+    matter. `level` is the confidence of the intervals on the likelihood.
 
     - `dft` is the published rule: contexts are pooled; impressions count the verdicts on both directions,
       and are one of the five counts that the entropy (base 2) is taken over; 2, 0.33 and 1.69.
@@ -136,7 +145,7 @@ def _edge(
         likelihood=counts.likelihood,
         interval=counts.interval(level),
         entropy=counts.entropy(thresholds.profile),
-        kept=thresholds.keep(counts),
+        kept=thresholds.keep(counts, judges=len(tally.supporters) + tally.unnamed),
         supporters=tuple(sorted(tally.supporters)),
         transitions=tuple(sorted(tally.transitions)),
     )

@@ -62,7 +62,7 @@ class Judgement(_Move):
     """One judge's verdict on one move.
 
     `transition` is the id of the case that was judged and `seed` that of the reply, where there were
-    such; `time` is when, as the source writes it.
+    such; `time` is when, as the source writes it; `run` is the run that it came from, in graphs of many.
     """
 
     judge: str
@@ -71,3 +71,4 @@ class Judgement(_Move):
     reason: str = ""
     seed: int | None = None
     time: str | None = None
+    run: str = ""

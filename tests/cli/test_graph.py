@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,7 @@ def test_build_prints_the_graph_and_warns_of_repeats(tmp_path: Path, cards: Path
     path.write_text("".join(f"{json.dumps(row)}\n" for _ in range(2)), encoding="utf-8")
     result = graph("build", path, "--cards", cards, "--json")
     found = json.loads(result.stdout)
-    assert (found["repeats"], found["kept"], found["out"]) == (1, 1, None)
+    assert (found["repeats"], found["kept"], found["out"]) == (1, 0, None)  # one judge is not two
     assert found["moral_graph"]["edges"][0]["counts"]["markedWiser"] == 2
     assert "1 judgement repeats an earlier judge" in result.stderr
     assert found["warnings"][0] in result.stderr
@@ -306,8 +307,90 @@ def test_merge_makes_one_node_of_the_same_value_and_keeps_the_contexts(tmp_path:
     assert told("show", out)["contexts"] == ["care", "work"]
     said = ran("merge", run, second, "--distance", "0")
     assert said.startswith("12 judgements, 4 cards merged into others; 4 values, 8 edges, 4 kept\n")
-    twice = refused("merge", run, run / "moral_graph.json", "--distance", "0")
-    assert twice == f"{run / 'moral_graph.json'}: is named twice; name every run once"
+
+
+@pytest.mark.parametrize("again", ["the same", "its file", "a copy", "a copy of its file"])
+def test_a_run_that_is_given_twice_counts_once(tmp_path: Path, run: Path, again: str) -> None:
+    (run / "run.json").write_text('{"run": "20260101-first-1a2b"}', encoding="utf-8")
+    path = {"the same": run, "its file": run / "moral_graph.json", "a copy": tmp_path / "copy"}.get(
+        again, tmp_path / "elsewhere.json"
+    )
+    if again == "a copy":
+        shutil.copytree(run, path)
+    elif again == "a copy of its file":
+        shutil.copy(run / "moral_graph.json", path)
+    found = told("merge", run, path, "--distance", "0")
+    assert (found["runs"], found["judgements"], found["kept"]) == (["first"], 6, 2)
+    assert found["warnings"] == [f"{path}: is the same run as {run}, and counts once"]
+
+
+def test_a_run_that_is_part_of_a_merged_graph_counts_once(tmp_path: Path, run: Path) -> None:
+    (run / "run.json").write_text('{"run": "one"}', encoding="utf-8")
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    (other / "run.json").write_text('{"run": "two"}', encoding="utf-8")
+    both = tmp_path / "both.json"
+    assert told("merge", run, other, "--distance", "0", "--out", both)["judgements"] == 12
+    found = told("merge", both, run, "--distance", "0")
+    assert (found["judgements"], found["repeated"]) == (12, 6)
+    assert found["warnings"] == ["6 judgements left out: an earlier graph holds those of the same run"]
+
+
+def test_edges_that_the_judgements_do_not_make_are_told(tmp_path: Path, run: Path) -> None:
+    path = run / "moral_graph.json"
+    data = json.loads(path.read_text(encoding="utf-8"))
+    data["edges"][0]["counts"]["markedWiser"] = 7
+    del data["edges"][1]
+    path.write_text(json.dumps(data), encoding="utf-8")
+    result = graph("show", run)
+    assert result.exit_code == 0
+    assert "2 wiser" in result.stdout
+    assert result.stderr == (
+        f"warning: {path}: its edges are not what its judgements make, and the judgements are taken: "
+        "edges[0] ('a' to 'b'): counts.markedWiser is 7, and by the judgements 2; "
+        "edges: 1 that the judgements make are not there, the first 'b' to 'c'\n"
+    )
+    assert len(told("check", run)["disagreements"]) == 2
+
+
+NASTY = "Care\nof\tthe\r\nold\x00\x85\u2028now"
+
+
+def test_breaks_and_control_characters_in_titles_break_no_row(
+    tmp_path: Path, cards: Path, judgements: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    cards.write_text(json.dumps([card(id_, title=f"{NASTY} {id_}") for id_ in "abcd"]), encoding="utf-8")
+    out = tmp_path / "g.json"
+    ran("build", judgements, "--cards", cards, "--out", out)
+    plain = "Care of the old now"
+    shown = ran("show", out).splitlines()
+    assert len(shown) == 4  # a header, two edges, a summary
+    assert shown[1].startswith(f"{plain} a")
+    assert len(ran("winners", out).splitlines()) == 4
+    assert ran("path", out, "a", "b").splitlines()[0] == f"{plain} a (a)"
+    ran("export", out, "--format", "csv", "--out", tmp_path / "t")
+    rows = (tmp_path / "t.values.csv").read_text(encoding="utf-8")
+    assert next(csv.DictReader(rows.splitlines(keepends=True)))["title"] == f"{plain} a"
+    assert "\x00" not in rows
+    cards.write_text(json.dumps([card("a\nb")]), encoding="utf-8")
+    said = refused("build", judgements, "--cards", cards)
+    assert said.endswith("values[0].id: an id holds no line breaks, tabs or control characters")
+
+
+def test_graphs_of_different_profiles_are_compared_as_far_as_they_can_be(
+    tmp_path: Path, run: Path, cards: Path, judgements: Path
+) -> None:
+    ran("build", judgements, "--cards", cards, "--profile", "dft", "--out", tmp_path / "dft.json")
+    said = ran("diff", run, tmp_path / "dft.json").splitlines()
+    assert said[0] == "no difference"
+    assert [line.split(":")[0] for line in said[1:]] == ["not compared"] * 3
+    judgements.write_text(HEADER + "a,b,wiser,j,care\n", encoding="utf-8")
+    ran("build", judgements, "--cards", cards, "--profile", "dft", "--out", tmp_path / "less.json")
+    less = " ".join(ran("diff", run, tmp_path / "less.json").split())
+    assert "edge changed a -> b in care 2 wiser, now 1 wiser" in less
+    assert "edge removed b -> c in care 2 wiser" in less
+    assert told("diff", run, tmp_path / "less.json")["not_compared"]
 
 
 def test_runs_of_one_name_are_told_apart_by_the_folders_they_lie_in(tmp_path: Path, run: Path) -> None:
@@ -315,6 +398,8 @@ def test_runs_of_one_name_are_told_apart_by_the_folders_they_lie_in(tmp_path: Pa
     copy = tmp_path / "x" / "first"
     copy.mkdir()
     (copy / "moral_graph.json").write_bytes((run / "moral_graph.json").read_bytes())
+    for folder, id_ in ((run, "one"), (copy, "two")):
+        (folder / "run.json").write_text(json.dumps({"run": id_}), encoding="utf-8")
     found = told("merge", run, copy, "--distance", "0")
     assert found["runs"] == [f"{tmp_path.name}/first", "x/first"]
     assert found["merged"]["x/first/a"] == f"{tmp_path.name}/first/a"
@@ -394,6 +479,7 @@ def test_runs_with_different_thresholds_are_merged_under_those_of_the_profile(
     tmp_path: Path, run: Path, cards: Path, judgements: Path
 ) -> None:
     out = tmp_path / "other.json"
+    judgements.write_text(HEADER + "a,b,wiser,k,care\n", encoding="utf-8")
     ran("build", judgements, "--cards", cards, "--profile", "dft", "--out", out)
     found = told("merge", run, out, "--distance", "0")
     assert found["warnings"] == [

@@ -1,6 +1,7 @@
 """Whole deliberations with scripted replies: the order of things, who sees what, and what goes wrong."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -26,7 +27,8 @@ from multiplex.content.protocols import load_protocol, protocol_names
 from multiplex.deliberation.build import build, recursion_limit
 from multiplex.deliberation.events import ActFinished, ActStarted, StepFinished
 from multiplex.deliberation.state import results_of
-from multiplex.errors import NoQuorumError
+from multiplex.embedding import Vectors
+from multiplex.errors import ModelError, NoQuorumError
 from multiplex.responders.scripted import ScriptedResponder
 from multiplex.seeds import derive_seed
 from tests.table import (
@@ -461,39 +463,76 @@ def of_a_crowd(script: Script, **options: Any) -> tuple[dict[str, Any], Scripted
 
 
 def merging_all(act: Act[Any], seed: int) -> BaseModel | Failure:
+    """Confirm every cluster."""
     if isinstance(act, MergeCards):
-        return Merger(groups=(tuple(card.id for card in act.cards),))
+        return Merger(groups=act.clusters)
     return answer(act, seed)
 
 
-def test_of_many_cards_the_moderator_is_shown_those_near_to_one_another_group_by_group() -> None:
+def test_cards_near_to_one_another_are_shown_to_the_moderator_in_clusters_as_many_as_fit() -> None:
     state, responder = of_a_crowd(merging_all, embed=Words().embed)
     acts = asked(responder, MergeCards)
-    assert [{card.id.split("_")[0] for card in act.cards} for act in acts] == [
-        {"miller"},
-        {"sailor"},
-        {"nurse"},
+    assert [[{id_.split("_")[0] for id_ in cluster} for cluster in act.clusters] for act in acts] == [
+        [{"miller"}, {"sailor"}],
+        [{"nurse"}],
     ]
-    assert [len(act.cards) for act in acts] == [9, 9, 9]
+    assert [len(act.cards) for act in acts] == [18, 9]
     assert [result["about"] for result in results_of(state, "compare.merge")] == [
-        group[0] for group in state["groups"]
+        state["groups"][0][0],
+        state["groups"][2][0],
     ]
     assert len(state["values"]) == 3
     assert len(state["aliases"]) == 27
     assert state["aliases"]["nurse_8.1"] == "nurse_0.1"
 
 
-def test_of_many_cards_all_are_shown_at_once_where_nothing_is_embedded() -> None:
-    state, responder = of_a_crowd(answer)
+def test_of_a_few_cards_too_only_those_in_a_cluster_are_asked_about() -> None:
+    panel = panel_of(*PERSONAS, *(p.model_copy(update={"name": f"{p.name}_2"}) for p in (MILLER, NURSE)))
+    state, responder, _ = play(
+        protocol("articulate", "compare"), merging_all, panel=panel, embed=Words().embed
+    )
+    [act] = asked(responder, MergeCards)
+    assert act.clusters == (("miller.1", "miller_2.1"), ("nurse.1", "nurse_2.1"))
+    assert "sailor.1" not in {card.id for card in act.cards}
+    assert {id_ for id_, into in state["aliases"].items() if id_ != into} == {"miller_2.1", "nurse_2.1"}
+
+
+def test_nobody_is_asked_to_merge_where_no_cards_lie_near_to_one_another() -> None:
+    state, responder, _ = play(protocol("articulate", "compare"), merging_all, embed=Words().embed)
+    assert state["groups"] == []
+    assert not asked(responder, MergeCards)
+    assert [value["id"] for value in state["values"]] == ["miller.1", "sailor.1", "nurse.1"]
+
+
+def test_a_cluster_can_be_split_or_rejected() -> None:
+    def script(act: Act[Any], seed: int) -> BaseModel | Failure:
+        if isinstance(act, MergeCards):
+            split = [cluster for cluster in act.clusters if cluster[0].startswith("miller")]
+            return Merger(groups=tuple(part for each in split for part in (each[:4], each[4:])))
+        return answer(act, seed)
+
+    state, _ = of_a_crowd(script, embed=Words().embed)
+    kinds = Counter(value["id"].split("_")[0] for value in state["values"])
+    assert kinds == {"miller": 2, "sailor": 9, "nurse": 9}
+
+
+def absent(texts: Sequence[str]) -> Vectors:
+    raise ModelError("the embedding model cannot be loaded", kind="embedding")
+
+
+@pytest.mark.parametrize("embed", [None, absent], ids=["nothing embeds", "no model is there"])
+def test_all_cards_are_shown_at_once_where_nothing_is_embedded(embed: Any) -> None:
+    state, responder = of_a_crowd(answer, embed=embed)
     assert [len(act.cards) for act in asked(responder, MergeCards)] == [27]
+    assert asked(responder, MergeCards)[0].clusters == ()
     assert "groups" not in state
     assert "shortlists" not in state
     assert {len(act.others) for act in asked(responder, ProposeTransition)} == {26}
 
 
-def test_a_group_that_fails_to_merge_leaves_the_others_merged() -> None:
+def test_a_request_to_merge_that_fails_leaves_the_others_merged() -> None:
     def script(act: Act[Any], seed: int) -> BaseModel | Failure:
-        if isinstance(act, MergeCards) and "sailor" in act.cards[0].id:
+        if isinstance(act, MergeCards) and "nurse" in act.cards[0].id:
             return Failure(kind="tired", reason="tired")
         return merging_all(act, seed)
 

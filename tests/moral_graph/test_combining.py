@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from multiplex.moral_graph.across import near_across, same_words
 from multiplex.moral_graph.cards import ValuesCard
-from multiplex.moral_graph.combining import Part, difference, merge_graphs, paths
+from multiplex.moral_graph.combining import Part, merge_graphs, paths
+from multiplex.moral_graph.comparing import difference
 from multiplex.moral_graph.contradictions import cycles, self_contradictions
 from multiplex.moral_graph.edges import PROFILES, Edge
 from multiplex.moral_graph.graph import MoralGraph, aggregate
@@ -230,8 +231,51 @@ def test_a_difference_names_what_changed() -> None:
     assert [(e.source, e.wiser) for e in found.edges_added] == [("c", "d")]
     assert [(e.source, e.wiser) for e in found.edges_removed] == [("b", "c")]
     assert [(c.before.kept, c.after.kept) for c in found.edges_changed] == [(True, False)]
-    with pytest.raises(ValueError, match="only graphs of one profile can be compared"):
-        difference(before, aggregate(before.values, [], profile="dft"))
+    assert found.not_compared == ()
+
+
+@settings(max_examples=30)
+@given(moves)
+def test_graphs_of_one_set_of_judgements_do_not_differ_across_profiles(judgements: list[Judgement]) -> None:
+    cards = [card(id_) for id_ in "abcde"]
+    ours, published = (aggregate(cards, judgements, profile=p) for p in ("multiplex", "dft"))
+    for found in (difference(ours, published), difference(published, ours)):
+        assert not found
+        assert len(found.not_compared) == 3
+
+
+def test_across_profiles_values_contexts_and_pooled_counts_are_compared() -> None:
+    work = said("ab", "wiser", context="work", judge="q")
+    before = graph_of(said("ab", "wiser", "unsure"), work, said("bc", "wiser"))
+    after = aggregate([card(id_) for id_ in "abcdf"], said("ab", "wiser", "unsure", "wiser"), profile="dft")
+    found = difference(before, after)
+    assert [value.id for value in (*found.cards_added, *found.cards_removed)] == ["f", "e"]
+    assert [(e.source, e.wiser) for e in found.edges_removed] == [("b", "c")]
+    [changed] = found.edges_changed  # the counts are the same, the contexts are not
+    assert changed.before.counts.wiser == changed.after.counts.wiser == 2
+    assert (changed.before.contexts, changed.after.contexts) == (("care", "work"), ("care",))
+    assert "each profile has its own rule" in found.not_compared[0]
+
+
+def test_judgements_of_one_run_count_once_however_many_parts_hold_them() -> None:
+    cards = [card("a"), card("b")]
+    asked = [Transition(id="t", source="a", wiser="b", context="care", about="", story="", proposer="m")]
+    judged = [each.model_copy(update={"transition": "t"}) for each in said("ab", "wiser", "wiser")]
+    one = Part("one", cards, judged, asked, run="r1")
+    copy = Part("copy", cards, judged, asked, run="r1")
+    other = Part("other", cards, said("ab", "not_wiser", judge="q"), run="r2")
+    first = merge_graphs([one, other])
+    assert {each.run for each in first.judgements} == {"r1", "r2"}
+    for parts in ([one, copy, other], [copy, other, one]):
+        merged = merge_graphs(parts)
+        assert merged.repeated == 2
+        assert [edge.counts for edge in merged.graph.edges] == [edge.counts for edge in first.graph.edges]
+        assert len(merged.transitions) == 1
+    # A graph that was merged before holds the runs that it was made of.
+    whole = Part("whole", first.graph.values, first.judgements, first.transitions, run="merged")
+    again = merge_graphs([whole, one, Part("third", cards, said("ab", "wiser"), run="r3")])
+    assert (again.repeated, len(again.judgements)) == (2, 4)
+    assert merge_graphs([Part("x", cards, judged), Part("y", cards, judged)]).repeated == 0
 
 
 def test_the_strongest_path_is_taken_with_its_contexts() -> None:

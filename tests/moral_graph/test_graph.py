@@ -41,6 +41,23 @@ def judged(pair: str, verdicts: Iterable[Opinion], context: str = "care") -> lis
     ]
 
 
+def test_min_wiser_counts_different_judges_and_under_dft_verdicts() -> None:
+    [one, two] = judged("ab", ["wiser", "wiser"])
+    again = [one, one.model_copy(update={"transition": "other"})]
+    for judgements, ours, published in (
+        ([one, two], True, True),
+        (again, False, True),
+        ([one], False, False),
+    ):
+        assert aggregate(CARDS, judgements).edges[0].kept == ours
+        assert aggregate(CARDS, judgements, profile="dft").edges[0].kept == published
+    edge = aggregate(CARDS, again).edges[0]
+    assert (edge.counts.wiser, edge.likelihood, edge.supporters) == (2, 1.0, ("p0",))
+    unnamed = [each.model_copy(update={"judge": ""}) for each in again]
+    assert aggregate(CARDS, unnamed).edges[0].kept  # nobody knows that they are one
+    assert aggregate(CARDS, unnamed).edges[0].supporters == ()
+
+
 judgement_lists = st.lists(
     st.builds(
         Judgement,

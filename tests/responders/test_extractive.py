@@ -231,6 +231,13 @@ def test_duplicates_merge_and_others_do_not(table: ExtractiveResponder) -> None:
     assert ask(table, apart).groups == ()
 
 
+def test_what_lies_in_different_clusters_does_not_merge(table: ExtractiveResponder) -> None:
+    same = tuple(card(MILLER).model_copy(update={"id": f"miller.{n}"}) for n in range(1, 5))
+    clusters = (("miller.1", "miller.3"), ("miller.2", "miller.4"))
+    assert ask(table, MergeCards(scenario=SCENARIO, cards=same)).groups == (tuple(c.id for c in same),)
+    assert ask(table, MergeCards(scenario=SCENARIO, cards=same, clusters=clusters)).groups == clusters
+
+
 def test_a_wiser_card_is_another_and_the_story_names_both(table: ExtractiveResponder) -> None:
     act = ProposeTransition(scenario=SCENARIO, card=card(MILLER), others=(card(SAILOR), card(NURSE)))
     proposal = ask(table, act)

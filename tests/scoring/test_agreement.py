@@ -2,7 +2,10 @@
 
 from collections import Counter
 from random import Random
+from typing import Any
 
+import krippendorff
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,6 +62,18 @@ def test_words_give_the_published_alphas() -> None:
         for unit in KRIPPENDORFF
     ]
     assert krippendorff_alpha(words, level="ordinal", order=SCALE).value == pytest.approx(0.815, abs=5e-4)
+
+
+def test_the_library_gives_its_published_alpha_for_a_distance_of_ones_own() -> None:
+    # fast-krippendorff, tests/test_krippendorff.py, test_custom_distance_metric: |a - b| on two coders.
+    def absolute(one: Any, other: Any, *_: Any, dtype: Any = np.float64, **__: Any) -> Any:
+        return np.abs(one - other).astype(dtype)
+
+    metric: Any = absolute
+    alpha = krippendorff.alpha([[1, 2, 3], [1, 2, 4]], level_of_measurement=metric)
+    assert alpha == pytest.approx(0.761905, abs=5e-7)
+    # By hand: of 6 ratings, 2 of them a unit's disagreement of 1, all 30 ordered pairs differ by 42 in sum.
+    assert alpha == pytest.approx(1 - (2 / 6) / (42 / 30))
 
 
 def test_the_counts_behind_alpha_are_kept() -> None:

@@ -155,6 +155,36 @@ def test_collective_constitutional_ai_counts_without_smoothing() -> None:
     assert found["a"].detail["ceiling"] == 1
 
 
+# Statement -> (agree, seen) of groups 0 and 1, as they follow from clean_comments.csv of saffronh/ccai at
+# 0e2ad21: `group_0_consensus` and `group_1_consensus` are agree / seen, and the sums of both groups are `agrees`
+# and `agrees` + `disagrees` + `passes`. 274: "The AI should not be dangerous/hateful"; 44: "The AI should be
+# reliable"; 83: "AI should have emotion".
+CCAI = {"274": ((78, 81), (44, 44)), "44": ((110, 116), (70, 71)), "83": ((39, 99), (31, 88))}
+CCAI_CONSENSUS = {
+    "274": (0.9629629629629629, 1.0),
+    "44": (0.9482758620689655, 0.9859154929577465),
+    "83": (0.3939393939393939, 0.3522727272727273),
+}
+
+
+def test_collective_constitutional_ai_has_its_published_shares_and_its_most_agreed_statement() -> None:
+    ballots: Votes = {f"{group}{i:03}": {} for group in "01" for i in range(116)}
+    for statement, counts in CCAI.items():
+        for group, (agree, seen) in zip("01", counts, strict=True):
+            for i in range(seen):
+                ballots[f"{group}{i:03}"][statement] = 1 if i < agree else -1
+    ballots = {name: row for name, row in ballots.items() if row}
+    groups = {group: [name for name in ballots if name[0] == group] for group in "01"}
+    raw = group_aware_agreement(ballots, groups, smoothed=False)
+    for statement, shares in CCAI_CONSENSUS.items():
+        found = raw[statement].detail["groups"]
+        assert [found[group]["probability"] for group in "01"] == pytest.approx(shares)
+        assert raw[statement].detail["minimum"] == pytest.approx(min(shares))
+    smoothed = group_aware_agreement(ballots, groups)
+    assert smoothed["274"].value == pytest.approx(0.9311, abs=5e-5)
+    assert max(smoothed, key=lambda statement: smoothed[statement].value or 0) == "274"
+
+
 def test_a_silent_group_is_unknown_when_smoothed_and_undefined_when_not() -> None:
     rows: Votes = {"p": {"a": 1, "b": 1}, "q": {"a": 1}}
     groups = {"one": ["p"], "two": ["q"]}

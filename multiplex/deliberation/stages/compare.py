@@ -1,14 +1,18 @@
 """Compare: duplicates are merged, wiser values are proposed, and every persona judges them.
 
-A small panel's cards are all shown to the moderator at once. Of many cards it is shown, for merging, those
-that are near to one another, group by group, and for proposing, with each card the best candidates.
+For merging, cards are embedded and clustered, however many there are: the moderator is shown those that lie
+near to one another, all clusters in one request while they fit. For proposing it is shown, with each card, the
+best candidates. Where nothing can be embedded, it is shown all cards.
 """
+
+from collections.abc import Sequence
 
 from multiplex.acts import JudgeTransition, MergeCards, ProposeTransition
 from multiplex.content.protocols import Compare
 from multiplex.deliberation.stages.step import Step, replies, with_position
 from multiplex.deliberation.state import Context, Plain, State, Task, Update
 from multiplex.embedding import Vectors
+from multiplex.errors import ModelError
 from multiplex.moral_graph.candidates import candidate_pairs
 from multiplex.moral_graph.cards import ValuesCard, merge_cards
 from multiplex.moral_graph.judgements import PolicyMapping, Transition
@@ -52,42 +56,72 @@ def _nobody(state: State, context: Context) -> list[Task]:
     return []
 
 
+def _embedded(cards: Sequence[ValuesCard], context: Context) -> Vectors | None:
+    """Return a row a card, or None where nothing is embedded or the embedding model is not at hand."""
+    if context.embed is None:
+        return None
+    try:
+        return context.embed([card_text(card) for card in cards])
+    except ModelError as error:
+        if error.kind != "embedding":
+            raise
+        return None
+
+
 def _grouped(state: State, context: Context, round: int) -> Update:
     cards = _cards(state.get("cards", []))
-    if context.embed is None or len(cards) <= _MOST_AT_ONCE:
+    if len(cards) < 2 or (vectors := _embedded(cards, context)) is None:
         return Update()
-    vectors = context.embed([card_text(card) for card in cards])
-    parts = _parts(vectors, list(range(len(cards))), _DISTANCE)
-    return Update(groups=[[cards[index].id for index in part] for part in parts])
+    groups = _groups(vectors, list(range(len(cards))), _DISTANCE)
+    return Update(groups=[[cards[index].id for index in group] for group in groups])
 
 
-def _parts(vectors: Vectors, rows: list[int], distance: float) -> list[list[int]]:
-    """Return groups of neighbours, none larger than one request shows: a larger one is grouped more closely."""
+def _groups(vectors: Vectors, rows: list[int], distance: float) -> list[list[int]]:
+    """Return clusters, none larger than one request shows: a larger one is clustered more closely."""
     parts: list[list[int]] = []
     for found in clusters(vectors[rows], distance=distance):
         group = [rows[index] for index in found]
         if len(group) <= _MOST_AT_ONCE:
             parts.append(group)
         elif distance > _CLOSEST:
-            parts += _parts(vectors, group, distance * 0.8)
+            parts += _groups(vectors, group, distance * 0.8)
         else:  # as good as one text: any division will do
             starts = range(0, len(group), _MOST_AT_ONCE)
             parts += [part for start in starts if len(part := group[start : start + _MOST_AT_ONCE]) > 1]
     return sorted(parts)
 
 
+def _requests(groups: Sequence[list[str]]) -> list[list[list[str]]]:
+    """Return the clusters in order, as many to a request as it shows comfortably."""
+    requests: list[list[list[str]]] = []
+    shown = 0
+    for group in groups:
+        shown += len(group)
+        if not requests or shown > _MOST_AT_ONCE:
+            requests.append([])
+            shown = len(group)
+        requests[-1].append(group)
+    return requests
+
+
 def _to_merge(state: State, context: Context) -> list[Task]:
     if "groups" in state:
-        return [Task(speaker="moderator", round=1, about=group[0]) for group in state["groups"]]
+        about = [request[0][0] for request in _requests(state["groups"])]
+        return [Task(speaker="moderator", round=1, about=first) for first in about]
     return [Task(speaker="moderator", round=1, about="")] if len(state.get("cards", [])) > 1 else []
 
 
 def _merge(task: Task, state: State, context: Context) -> MergeCards:
     cards = _cards(state["cards"])
-    if task["about"]:
-        group = set(next(group for group in state["groups"] if group[0] == task["about"]))
-        cards = tuple(card for card in cards if card.id in group)
-    return MergeCards(scenario=context.scenario, cards=cards)
+    if not task["about"]:
+        return MergeCards(scenario=context.scenario, cards=cards)
+    clusters = next(each for each in _requests(state["groups"]) if each[0][0] == task["about"])
+    shown = {id_ for cluster in clusters for id_ in cluster}
+    return MergeCards(
+        scenario=context.scenario,
+        cards=tuple(card for card in cards if card.id in shown),
+        clusters=tuple(map(tuple, clusters)),
+    )
 
 
 def _merged(state: State, context: Context, round: int) -> Update:
@@ -95,8 +129,8 @@ def _merged(state: State, context: Context, round: int) -> Update:
     same = [group for _, reply in replies(state, "compare.merge", round) for group in reply["groups"]]
     merged = merge_cards(_cards(state.get("cards", [])), same)
     update = Update(values=[card.model_dump(mode="json") for card in merged.cards], aliases=merged.aliases)
-    if context.embed is not None and len(merged.cards) > MOST_CANDIDATES + 1:
-        vectors = context.embed([card_text(card) for card in merged.cards])
+    many = len(merged.cards) > MOST_CANDIDATES + 1
+    if many and (vectors := _embedded(merged.cards, context)) is not None:
         seed = derive_seed(context.seed, "shortlist")
         shortlists: dict[str, list[str]] = {}
         # In one run nothing has been judged yet, so that sparsity is the same for every move: it acts where

@@ -1,6 +1,7 @@
 """Values cards as other people's files hold them."""
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -8,14 +9,39 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, 
 
 from multiplex.moral_graph.cards import ValuesCard
 
-__all__ = ["Id", "PublishedCard", "checked", "instructions_of", "not_finite", "read_card", "read_cards"]
+__all__ = [
+    "Id",
+    "PublishedCard",
+    "checked",
+    "instructions_of",
+    "not_finite",
+    "one_line",
+    "read_card",
+    "read_cards",
+]
 
 M = TypeVar("M", bound=BaseModel)
 
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
-Id = Annotated[_Text, BeforeValidator(lambda id_: str(id_) if type(id_) is int else id_)]
-"""An id: text, or a whole number (as in databases) that is read as text."""
+_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+def one_line(text: str) -> str:
+    """Return text with a space for every run of line breaks, tabs and control characters."""
+    return _BREAKS.sub(" ", text)
+
+
+def _id(id_: object) -> object:
+    if type(id_) is int:
+        return str(id_)
+    if isinstance(id_, str) and one_line(id_.strip()) != id_.strip():
+        raise ValueError("an id holds no line breaks, tabs or control characters")
+    return id_
+
+
+Id = Annotated[_Text, BeforeValidator(_id)]
+"""An id in one line: text, or a whole number (as in databases) that is read as text."""
 
 
 class PublishedCard(ValuesCard):

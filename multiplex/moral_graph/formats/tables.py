@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import IO, Any, Literal, NamedTuple, get_args
 
 from multiplex.errors import near_miss
+from multiplex.moral_graph.formats.cards import one_line
 from multiplex.moral_graph.graph import MoralGraph
 from multiplex.moral_graph.judgements import Judgement, Opinion
 
@@ -161,17 +162,15 @@ def to_csv(graph: MoralGraph) -> CsvTables:
     Several policies, authors, sources or Schwartz values in one cell stand one a line; so do contexts,
     supporters and transitions. A cell is empty where a number is undefined. `wiser` to `abstained` are
     the counts, `asked` how often this very move was put to a judge, `low` and `high` the ends of the
-    interval of the likelihood at confidence `level`.
+    interval of the likelihood at confidence `level`. A line break, tab or control character within a text
+    becomes a space, so that a line of a cell is one policy, and one of a title is the title.
     """
     values = _table(
         ("id", "title", "description", "context", "policies", "schwartz", "authors", "sources"),
         (
             (
-                card.id,
-                card.title,
-                card.description,
-                card.context,
-                *map("\n".join, (card.policies, card.schwartz, card.authors, card.sources)),
+                *map(one_line, (card.id, card.title, card.description, card.context)),
+                *map(_lines_of, (card.policies, card.schwartz, card.authors, card.sources)),
             )
             for card in graph.values
         ),
@@ -186,20 +185,24 @@ def to_csv(graph: MoralGraph) -> CsvTables:
         ),
         (
             (
-                *(edge.source, edge.wiser, "\n".join(edge.contexts)),
+                *(one_line(edge.source), one_line(edge.wiser), _lines_of(edge.contexts)),
                 *(getattr(edge.counts, name) for name in counts),
                 edge.counts.total - edge.counts.less_wise + edge.counts.abstained,
                 edge.likelihood,
                 *(edge.interval or (None, None, None)),
                 edge.entropy,
                 "true" if edge.kept else "false",
-                "\n".join(edge.supporters),
-                "\n".join(edge.transitions),
+                _lines_of(edge.supporters),
+                _lines_of(edge.transitions),
             )
             for edge in graph.edges
         ),
     )
     return CsvTables(values, edges)
+
+
+def _lines_of(texts: Iterable[str]) -> str:
+    return "\n".join(map(one_line, texts))
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -62,12 +62,16 @@ _BEARING = 0.25
 
 
 def merge_cards(relevance: Relevance, act: MergeCards) -> Merger:
-    """Group cards all of whose pairs are nearly the same text (complete linkage)."""
+    """Group cards all of whose pairs are nearly the same text (complete linkage), within a cluster if there are any."""
     texts = [_text(card) for card in act.cards]
     nearness = relevance.cosines(texts, texts)
+    cluster = {id_: place for place, ids in enumerate(act.clusters) for id_ in ids}
+    near = nearness >= _SAME
+    of = np.array([cluster.get(card.id, -1) for card in act.cards])
+    near &= of[:, None] == of
     groups: list[list[int]] = []
     for index in range(len(texts)):
-        home = next((g for g in groups if all(nearness[index, other] >= _SAME for other in g)), None)
+        home = next((g for g in groups if near[index, g].all()), None)
         if home is None:
             groups.append([index])
         else:
