@@ -20,14 +20,23 @@ setup: .venv/ready
 	@touch $@
 
 .venv/dev: .venv/ready
-	$(BIN)/python -m pip install --quiet -c constraints.txt --group dev
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[offline,data,ray]" --group dev
 	@touch $@
 
+# What Python compiles is kept, whatever the environment says: compiling the tests anew takes seconds a process.
+test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
-slow: .venv/dev
+slow: .venv/dev .venv/oracles/ready
 	$(BIN)/python -m pytest -m slow
+
+# What the slow tests hold our rules of choice against, in an environment of its own: it pins an older numpy.
+.venv/oracles/ready: .venv/ready constraints-oracles.txt
+	@test -x .venv/oracles/bin/python || $(BIN)/python -m venv .venv/oracles
+	.venv/oracles/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv/oracles/bin/python -m pip install --quiet -c constraints-oracles.txt --group oracles
+	@touch $@
 
 # An environment of its own: vLLM pins torch and others. This is its build for the CPU, which drags in three
 # packages that have no such build.

@@ -13,6 +13,7 @@ import asyncio
 import hashlib
 import json
 import multiprocessing
+import multiprocessing.context
 import os
 import random
 import shutil
@@ -37,7 +38,7 @@ from multiplex.models.cached import Cached, ResponseStore
 from multiplex.runs import list_runs, load_run
 from multiplex.unfinished import unfinished_runs
 
-__all__ = ["Killed", "kill_and_resume"]
+__all__ = ["Killed", "fork_server", "kill_and_resume"]
 
 Kind = Literal["extractive", "scripted"]
 KINDS: tuple[Kind, ...] = ("extractive", "scripted")
@@ -167,10 +168,16 @@ class Killed:
     most_at_one_run: int = 0
 
 
-def kill_and_resume(kind: Kind, folder: Path, *, kills: int, seed: int) -> Killed:
-    """Kill and resume until there have been so many kills, and compare every run that ends."""
+def fork_server() -> multiprocessing.context.ForkServerContext:
+    """Return what forks processes from one that has done once what each would do anew (see `bench.warm`)."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["bench.kills", "multiplex.deliberation.run", "bench.warm"])
+    return context
+
+
+def kill_and_resume(kind: Kind, folder: Path, *, kills: int, seed: int) -> Killed:
+    """Kill and resume until there have been so many kills, and compare every run that ends."""
+    context = fork_server()
     dice = random.Random(seed)  # noqa: S311
     found = Killed()
     began = time.perf_counter()

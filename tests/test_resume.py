@@ -2,13 +2,12 @@
 
 import asyncio
 import json
-import multiprocessing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.kills import KINDS, Kind, kill_and_resume
+from bench.kills import KINDS, Kind, fork_server, kill_and_resume
 from multiplex.acts import Act
 from multiplex.api import Session, resume
 from multiplex.errors import NoQuorumError, RunError
@@ -60,6 +59,7 @@ def cut_off(out: Path, after: int = 5, **options: Any) -> Path:
     return left.target
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", KINDS)
 def test_runs_killed_at_random_moments_end_as_if_they_never_had_been(kind: Kind, tmp_path: Path) -> None:
     found = kill_and_resume(kind, tmp_path, kills=10, seed=20261121)
@@ -178,9 +178,10 @@ def _hold(out: Path, name: str, held: Any, done: Any) -> None:
         done.wait(timeout=30)
 
 
+@pytest.mark.heavy
 def test_a_run_that_another_process_conducts_is_left_alone(tmp_path: Path) -> None:
     folder = cut_off(tmp_path)
-    context = multiprocessing.get_context("forkserver")
+    context = fork_server()
     held, done = context.Event(), context.Event()
     other = context.Process(target=_hold, args=(tmp_path, folder.name, held, done))
     other.start()

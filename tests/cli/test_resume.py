@@ -2,12 +2,10 @@
 
 import asyncio
 import json
+import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,10 @@ from multiplex.runs import list_runs, load_run
 from multiplex.unfinished import unfinished_runs
 from tests.endpoint import Endpoint, endpoint
 from tests.files import write_scenario, write_table
+from tests.processes import started
 from tests.table import PERSONAS, Words
+
+pytestmark = pytest.mark.heavy
 
 WAVE = len(PERSONAS)
 
@@ -42,23 +43,6 @@ def _at_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def multiplex(*words: str) -> Result:
     return CliRunner().invoke(app, list(words), catch_exceptions=False)
-
-
-@contextmanager
-def started(server: Endpoint, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a command in a process of its own, and see that it ends."""
-    command = [sys.executable, "-m", "multiplex", "run", *words, "--model", "openai:test", "--no-scores"]
-    process = subprocess.Popen(
-        [*command, "--base-url", server.base_url],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate(timeout=30)
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -108,14 +92,18 @@ def cut_off(server: Endpoint, *, after: int, base_url: dict[str, str] | None = N
     return left.run
 
 
-def test_a_run_that_was_killed_goes_on_and_nothing_that_was_answered_is_asked_again() -> None:
+def on(server: Endpoint, *files: str) -> list[str]:
+    return ["run", *files, "--model", "openai:test", "--no-scores", "--base-url", server.base_url]
+
+
+def test_a_run_that_was_killed_goes_on_and_nothing_that_was_answered_is_asked_again(tmp_path: Path) -> None:
     with endpoint(latency=0.4) as server:
-        with started(server, "ferry.yaml", "--quiet") as process:
+        with started(*on(server, "ferry.yaml"), "--quiet", said=tmp_path / "said") as process:
             wait_until(lambda: server.count > WAVE)
             [(name, while_running)] = status()
             wait_until(lambda: server.count > 2 * WAVE)
-            process.send_signal(signal.SIGKILL)
-            process.wait(timeout=30)
+            process.kill()
+            process.join(timeout=30)
         asked = server.count
         assert while_running == "running"
         assert status() == [(name, "cut off: multiplex resume")]
@@ -150,14 +138,20 @@ def test_a_run_that_was_killed_goes_on_and_nothing_that_was_answered_is_asked_ag
     )
 
 
-def test_ctrl_c_ends_at_once_says_how_to_go_on_and_leaves_nothing_half_written() -> None:
-    with endpoint(latency=30) as server, started(server, "ferry.yaml", "bells.yaml") as process:
+def test_ctrl_c_ends_at_once_says_how_to_go_on_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+    words = tmp_path / "said"
+    with (
+        endpoint(latency=30) as server,
+        started(*on(server, "ferry.yaml", "bells.yaml"), said=words) as process,
+    ):
         wait_until(lambda: server.count == 2 * WAVE)
         began = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        assert process.pid
+        os.kill(process.pid, signal.SIGINT)
+        process.join(timeout=30)
         assert time.monotonic() - began < 10  # 2 s on a quiet machine; every call would take 30 s
-    assert process.returncode == 130
+    assert process.exitcode == 130
+    said = words.read_text(encoding="utf-8")
     left = [entry.run for entry in unfinished_runs(Path("runs"))]
     assert len(left) == 2
     for name in left:

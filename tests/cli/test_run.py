@@ -11,6 +11,8 @@ from typer.testing import CliRunner, Result
 from multiplex.cli.app import app
 from tests.endpoint import Fault, endpoint
 
+pytestmark = pytest.mark.heavy
+
 GOOD = "name: oak\nquestion: Should the old oak on the square be felled?\n"
 KEYS = [
     "run",
@@ -61,8 +63,19 @@ def printed(*words: str) -> dict[str, Any]:
     return found
 
 
-def test_json_prints_one_object_with_the_documented_keys_and_the_folder_holds_the_same() -> None:
-    run = printed("eldercare")
+@pytest.fixture(scope="module")
+def eldercare(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The shipped scenario as it ships, deliberated once with seed 3, and what was printed of it as JSON."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("eldercare"))
+        run = printed("eldercare", "--seed", "3")
+        return {**run, "path": str(Path(run["path"]).absolute())}
+
+
+def test_json_prints_one_object_with_the_documented_keys_and_the_folder_holds_the_same(
+    eldercare: dict[str, Any],
+) -> None:
+    run = eldercare
     assert list(run) == KEYS
     assert list(run["answers"])[:4] == ["overton", "consensus", "steered", "distribution"]
     assert len(run["personas"]) == 8
@@ -76,26 +89,10 @@ def test_json_prints_one_object_with_the_documented_keys_and_the_folder_holds_th
     assert len((folder / "transcript.jsonl").read_text(encoding="utf-8").splitlines()) == run["usage"]["acts"]
 
 
-def test_the_same_seed_gives_byte_identical_answers_graph_and_scores() -> None:
-    one, two = (Path(printed("eldercare", "--seed", "3")["path"]) for _ in range(2))
-    for name in ("answers.json", "moral_graph.json", "scores.json"):
-        assert (one / name).read_bytes() == (two / name).read_bytes()
-
-
-def test_another_seed_gives_another_wording() -> None:
-    one, two = (printed("eldercare", "--seed", seed)["answers"]["steered"] for seed in ("3", "4"))
-    assert one != two
-
-
-def test_quiet_prints_the_folder_and_nothing_else() -> None:
-    result = multiplex("run", "eldercare", "--protocol", "uniplex", "--quiet")
-    assert result.exit_code == 0
-    assert (Path(result.stdout.strip()) / "run.json").is_file()
-    assert result.stderr == ""
-
-
-def test_people_see_the_four_answers_the_values_and_the_scores() -> None:
-    result = multiplex("run", "eldercare")
+def test_the_same_seed_gives_byte_identical_answers_graph_and_scores_and_people_see_them(
+    eldercare: dict[str, Any],
+) -> None:
+    result = multiplex("run", "eldercare", "--seed", "3")
     assert result.exit_code == 0
     for part in (
         "The spectrum of views",
@@ -108,6 +105,22 @@ def test_people_see_the_four_answers_the_values_and_the_scores() -> None:
     ):
         assert part in " ".join(result.stdout.split())
     assert "exchange" in result.stderr
+    [again] = Path("runs").iterdir()
+    for name in ("answers.json", "moral_graph.json", "scores.json"):
+        assert (again / name).read_bytes() == (Path(eldercare["path"]) / name).read_bytes()
+
+
+def test_another_seed_gives_another_wording(eldercare: dict[str, Any]) -> None:
+    other = printed("eldercare", "--seed", "4", "--no-scores")
+    assert other["answers"]["steered"].keys() == eldercare["answers"]["steered"].keys()
+    assert other["answers"]["steered"] != eldercare["answers"]["steered"]
+
+
+def test_quiet_prints_the_folder_and_nothing_else() -> None:
+    result = multiplex("run", "eldercare", "--protocol", "uniplex", "--quiet")
+    assert result.exit_code == 0
+    assert (Path(result.stdout.strip()) / "run.json").is_file()
+    assert result.stderr == ""
 
 
 def test_several_scenarios_are_printed_as_one_object_of_runs() -> None:
@@ -207,7 +220,19 @@ def test_a_served_model_deliberates_end_to_end() -> None:
 @pytest.mark.parametrize("fault", ["status_500", "invalid_json", "schema_breaking", "empty", "truncated"])
 def test_a_third_of_the_calls_failing_leaves_a_whole_run_with_every_failure_on_record(fault: Fault) -> None:
     with endpoint(fault=fault, every=3) as server:
-        run = printed("eldercare", "--model", "openai:test", "--base-url", server.base_url, "--retries", "0")
+        run = printed(
+            *("eldercare", "--model", "openai:test", "--base-url", server.base_url, "--retries", "0"),
+            *(
+                "--personas",
+                "confucian",
+                "--personas",
+                "western",
+                "--personas",
+                "african",
+                "--personas",
+                "hindu",
+            ),
+        )
     failed = run["usage"]["failures"]
     assert 0 < failed < run["usage"]["acts"] * 0.6
     record = [json.loads(line) for line in (Path(run["path"]) / "transcript.jsonl").read_text().splitlines()]

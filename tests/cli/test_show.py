@@ -11,6 +11,8 @@ from multiplex.cli.app import app
 from multiplex.content.files import KINDS
 from tests.endpoint import endpoint
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +173,7 @@ def test_nothing_in_a_file_is_read_as_markup_or_reaches_the_terminal_as_a_comman
         "title": "[link=x]y[/link] [/]",
     }
     Path("oak.yaml").write_text(yaml.safe_dump(said))
-    result = multiplex("run", "./oak.yaml")
+    result = multiplex("run", "./oak.yaml", "--personas", "confucian", "--personas", "western")
     assert result.exit_code == 0
     assert "[bold red]it[/]" in result.stdout
     assert "\x1b[31m" not in result.stdout

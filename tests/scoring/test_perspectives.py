@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from multiplex.content.passages import neutral_sentences, passages
 from multiplex.content.personas import Commitment, Persona, Source, load_pack
+from multiplex.deliberation.scores import classifier_for
 from multiplex.embedding import SentenceEmbedder
 from multiplex.scoring.classifiers import SentenceLabel
 from multiplex.scoring.corpus import corpus_entropy, counts_of_labels, pooled_entropy
@@ -38,6 +39,8 @@ from multiplex.scoring.quantify import mixtures
 from multiplex.scoring.score import plain
 from multiplex.scoring.text_model import fit
 from multiplex.sentences import sentences
+
+pytestmark = pytest.mark.heavy
 
 PERSPECTIVES = ("river", "forest", "desert")
 WORDS = {
@@ -104,16 +107,8 @@ def small() -> PerspectiveClassifier:
     return train()
 
 
-@cache
 def shipped() -> PerspectiveClassifier:
-    pack = load_pack("civilizations")
-    return PerspectiveClassifier.train(
-        [passage for persona in pack.personas for passage in passages(persona)],
-        pack.perspectives,
-        pack.lexicon,
-        neutral_sentences(),
-        SentenceEmbedder().embed,
-    )
+    return classifier_for(load_pack("civilizations"), SentenceEmbedder())
 
 
 @cache
@@ -625,3 +620,18 @@ def test_the_shipped_classifier_does_not_fall_below_its_floor_on_dev_sentences()
     assert right[explicit].mean() >= 0.9
     assert right[neutral].mean() >= 0.85
     assert right[~explicit & ~neutral].mean() >= 0.38
+
+
+def test_sentences_that_were_learned_from_are_labelled_by_models_that_had_not_seen_them() -> None:
+    classifier = small()
+    known = persona("river").commitments[0].statement.split(". ")[0] + "."
+    told = f"{known[:-1]} (A book, chapter 1 (the beginning))."
+    strange = "Nobody has said anything of the kind."
+    labels, seen = classifier.label_held_out([known, told, strange])
+    plainly = classifier.label([known, told, strange])
+    assert seen == 2
+    assert [each.sentence for each in labels] == [known, told, strange]
+    assert labels[0].probabilities["river"] < plainly[0].probabilities["river"]
+    assert labels[1].probabilities == labels[0].probabilities
+    assert labels[2] == plainly[2]
+    assert classifier.label_held_out([]) == ([], 0)
