@@ -144,6 +144,10 @@ class Session:
         """Raise ContentError where a model that speaks for somebody cannot: before anything is asked."""
         self._cast.responders(scenario, panel)
 
+    def responders(self, scenario: Scenario, panel: Panel) -> dict[str, Responder]:
+        """Return who answers for whom: by persona's name, `moderator` and `observer`; ContentError as `check`."""
+        return self._cast.responders(scenario, panel)
+
     async def __aenter__(self) -> Self:
         """Return the session; models are opened when they are first asked."""
         return self

@@ -71,7 +71,8 @@ ASSUMPTIONS = (
     f"{_CHARACTERS} characters a token, as in English; other languages take more tokens",
     f"least: nobody moves or objects, half of the values cards merge, replies take {_BRIEF:.0%} of their limits",
     "most: everybody moves and objects, no cards merge, replies reach their limits",
-    "what the moderator is shown of many values cards, group by group, counts as one request to merge them",
+    "merging values cards counts as one request that shows all of them; it is none where no cards lie near to one "
+    "another, and several where many do",
     "no reply has to be repaired, no call fails, nothing comes from the response cache",
     "a model's own reasoning is not counted",
 )

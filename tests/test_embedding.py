@@ -12,6 +12,8 @@ import pytest
 from multiplex.embedding import DEFAULT_MODEL, SentenceEmbedder, cache_folder
 from multiplex.errors import ModelError
 
+pytestmark = pytest.mark.heavy
+
 TEXTS = ["The ferry runs at night.", "A boat crosses after dark.", "Flour is ground slowly."]
 
 

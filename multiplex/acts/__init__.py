@@ -6,12 +6,14 @@ decoding. A responder implements one method, `perform`, and never raises for an 
 it returns a recorded failure instead.
 
 Read `act` (what an act is), `replies` and `shown` (what goes back and forth), `persona` and
-`moderator` (every act there is), and `performing` (who answers).
+`moderator` (every act of a deliberation), `diversity` (what is asked to find questions for one), and
+`performing` (who answers).
 """
 
 from typing import Any
 
 from multiplex.acts.act import Act
+from multiplex.acts.diversity import Held, ProposedQuestion, ProposeQuestions, Questions, Tension
 from multiplex.acts.moderator import (
     AnswerAlone,
     ClassifyPerspectives,
@@ -63,6 +65,7 @@ __all__ = [
     "ClassifyPerspectives",
     "Dissent",
     "Failure",
+    "Held",
     "JudgeTransition",
     "MergeCards",
     "Merger",
@@ -71,7 +74,10 @@ __all__ = [
     "Point",
     "Position",
     "Proposal",
+    "ProposeQuestions",
     "ProposeTransition",
+    "ProposedQuestion",
+    "Questions",
     "Rank",
     "Ranking",
     "Ratify",
@@ -84,6 +90,7 @@ __all__ = [
     "Synthesise",
     "TakePosition",
     "TakenUp",
+    "Tension",
     "Turn",
     "Usage",
     "ValueArticulated",
@@ -107,4 +114,4 @@ ACTS: dict[str, type[Act[Any]]] = {
         AnswerAlone,
     )
 }
-"""Every act by name."""
+"""Every act of a deliberation, by name."""

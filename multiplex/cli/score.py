@@ -126,7 +126,8 @@ def _runs(
         ]
         places = dict.fromkeys(place for each in numbers for place in each)
         found["over_runs"] = {
-            place: interval_of([each.get(place) for each in numbers], seed=0).as_dict() for place in places
+            place: interval_of([each.get(place) for each in numbers], over="runs", seed=0).as_dict()
+            for place in places
         }
     result: dict[str, Any] = rounded(found)
     return result

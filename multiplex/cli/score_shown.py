@@ -18,6 +18,8 @@ def print_scores(found: Mapping[str, Any]) -> None:
         for name, scores in found["runs"].items():
             rows = [(place, each) for place, each in scores_in(scores) if "steered." not in place]
             _table(console, name, rows)
+            if caution := (scores.get("steerability") or {}).get("caution"):
+                console.print(safe(f"steerability: {caution}", style="dim"))
         if "over_runs_reason" in found:
             console.print(safe(f"not taken together: {found['over_runs_reason']}", style="dim"))
         if "over_runs" in found:

@@ -32,6 +32,7 @@ __all__ = [
     "Answer",
     "Articulate",
     "Compare",
+    "Contrast",
     "Exchange",
     "Observe",
     "Open",
@@ -112,6 +113,12 @@ class Ratify(Stage):
     revise: StrictInt = Field(default=1, ge=0, le=5)
 
 
+class Contrast(Stage):
+    """The same model answers without the panel; every persona endorses that answer and the Overton answer."""
+
+    after: ClassVar[tuple[str, ...]] = ("open", "synthesise")
+
+
 class Answer(Stage):
     """One model answers alone: `plain`, or told to be `multiplex`. No panel is heard."""
 
@@ -127,7 +134,7 @@ class Observe(Stage):
 
 STAGES: dict[str, type[Stage]] = {
     stage.__name__.lower(): stage
-    for stage in (Open, Exchange, Poll, Articulate, Compare, Synthesise, Ratify, Answer, Observe)
+    for stage in (Open, Exchange, Poll, Articulate, Compare, Synthesise, Ratify, Contrast, Answer, Observe)
 }
 """Every stage by the name that protocol files use."""
 

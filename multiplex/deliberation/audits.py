@@ -7,15 +7,12 @@ from multiplex.deliberation.record import Record
 from multiplex.deliberation.state import Plain
 from multiplex.runs import Answers
 from multiplex.scoring.agreement import kendall_w
-from multiplex.scoring.classifiers import SentenceClassifier
 from multiplex.scoring.discretion import Case, discretion
 from multiplex.scoring.inequity import value_inequity
-from multiplex.scoring.pluralism import steerability
 from multiplex.scoring.score import Score, plain
-from multiplex.sentences import sentences
 from multiplex.voting import winners_under_every_rule
 
-__all__ = ["choice_of", "discretion_of", "inequity_of", "steerability_of"]
+__all__ = ["choice_of", "discretion_of", "inequity_of"]
 
 
 def choice_of(record: Record) -> Plain:
@@ -49,30 +46,6 @@ def discretion_of(record: Record) -> Plain:
     cases = [Case("wiser", "not_wiser", verdicts) for verdicts in proposed.values()]
     found: Plain = plain(discretion(cases))
     found["contradicted"] = [list(proposed)[place] for place in found["contradicted"]]
-    return found
-
-
-def steerability_of(
-    answers: Answers, classifier: SentenceClassifier, perspectives: Mapping[str, str]
-) -> Plain:
-    """Return whether each steered answer speaks for its persona's perspective and no other on the panel.
-
-    Nearness is the mean probability, over the answer's sentences, of each perspective that is seated.
-    """
-    seated = list(dict.fromkeys(perspectives[name] for name in answers.steered if name in perspectives))
-    if len(seated) < len(answers.steered):
-        return Score.undefined("two personas share a perspective, or one has none that is known").as_dict()
-    if not set(seated) <= set(classifier.perspectives):
-        return Score.undefined("the pack it was scored against has other perspectives").as_dict()
-    table: dict[str, dict[str, float]] = {}
-    for name, steered in answers.steered.items():
-        labels = classifier.label(sentences(steered.answer))
-        if not labels:
-            return Score.undefined(f"the answer of {name} holds no sentence that could be labelled").as_dict()
-        table[perspectives[name]] = {
-            each: sum(label.probabilities[each] for label in labels) / len(labels) for each in seated
-        }
-    found: Plain = plain(steerability(table))
     return found
 
 

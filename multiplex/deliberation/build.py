@@ -22,6 +22,7 @@ from multiplex.content.protocols import (
     Answer,
     Articulate,
     Compare,
+    Contrast,
     Exchange,
     Observe,
     Open,
@@ -36,6 +37,7 @@ from multiplex.deliberation.stages import (
     alone,
     articulate,
     compare,
+    contrast,
     exchange,
     observe,
     opening,
@@ -79,6 +81,7 @@ _WIRING: dict[type[Stage], Callable[[Any], list[Step]]] = {
     Compare: compare.steps,
     Synthesise: synthesise.steps,
     Ratify: ratify.steps,
+    Contrast: contrast.steps,
     Answer: alone.steps,
     Observe: observe.steps,
 }
@@ -221,7 +224,8 @@ def _check_quorum(step: Step, results: list[Plain], context: Context, quorum: fl
     needed = math.ceil(round(quorum * len(panel), 9))  # 0.55 of 20 is 11, not 12 for its last bits
     if len(heard) < needed:
         reasons = sorted({result["failure"]["reason"] for result in results if result["failure"]})
-        more = f" (and {len(reasons) - 2} more reasons)" if len(reasons) > 2 else ""
+        left = len(reasons) - 2
+        more = f" (and {left} more {'reason' if left == 1 else 'reasons'})" if left > 0 else ""
         raise NoQuorumError(
             f"{step.stage}: only {len(heard)} of {len(panel)} personas answered, and the protocol's quorum is "
             f"{needed}: {'; '.join(reasons[:2])}{more}"

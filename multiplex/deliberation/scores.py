@@ -6,9 +6,11 @@ from typing import Any
 
 from multiplex.content.passages import neutral_sentences, passages
 from multiplex.content.personas import Pack
-from multiplex.deliberation.audits import choice_of, discretion_of, inequity_of, steerability_of
+from multiplex.deliberation.audits import choice_of, discretion_of, inequity_of
+from multiplex.deliberation.carried import CARRIED, nearness_of
 from multiplex.deliberation.record import Record
 from multiplex.deliberation.state import Plain, results_of
+from multiplex.deliberation.steering import steerability_of
 from multiplex.embedding import Embedder, Vectors
 from multiplex.moral_graph.cards import ValuesCard
 from multiplex.moral_graph.edges import Edge
@@ -22,7 +24,7 @@ from multiplex.scoring.classifiers import Controlled
 from multiplex.scoring.consensus import endorsement, group_aware_consensus
 from multiplex.scoring.corpus import perspective_sentiment
 from multiplex.scoring.dynamics import dynamics
-from multiplex.scoring.intervals import bootstrap
+from multiplex.scoring.intervals import bootstrap, interval_of
 from multiplex.scoring.judge import labels_from_references
 from multiplex.scoring.perspectives import PerspectiveClassifier, perspective_entropy
 from multiplex.scoring.pluralism import representation
@@ -40,9 +42,6 @@ __all__ = [
 ]
 
 Embed = Callable[[Sequence[str]], Vectors]
-
-_CARRIED = 0.6
-"""The cosine from which a sentence counts as carrying a claim (all-MiniLM-L6-v2)."""
 
 _DIGITS = 4
 """Scores are rounded, so that the last bits of a matrix product do not tell two equal runs apart."""
@@ -213,8 +212,7 @@ def _agreement(record: Record) -> Plain:
     alpha = krippendorff_alpha(units.values()).as_dict()
     # Over the transitions that alpha rests on; not more resamples, because each takes a tenth of a millisecond.
     paired = [unit for unit in units.values() if len(unit) - list(unit.values()).count(None) > 1]
-    interval = bootstrap(paired, krippendorff_alpha, resamples=200, seed=0).as_dict()
-    del interval["score"]  # alpha stands beside it
+    interval = bootstrap(paired, krippendorff_alpha, resamples=200, over="transitions", seed=0).beside()
     return {"krippendorff_alpha": {**alpha, "interval": interval}, "verdicts": counts}
 
 
@@ -222,17 +220,8 @@ def _representation(answers: Answers, text: str | None, embed: Embed) -> Plain:
     parts = sentences(text) if text else ()
     if not parts or not answers.steered:
         return Score.undefined("there is no text" if not parts else "no persona made a claim").as_dict()
-    columns = embed(parts)
-    similarity = {
-        name: (embed([claim["text"] for claim in steered.claims]) @ columns.T).tolist()
-        for name, steered in answers.steered.items()
-    }
-    # A claim of several sentences is carried if one of the text's sentences is near to it, or to one of them.
-    for name, steered in answers.steered.items():
-        for row, claim in zip(similarity[name], steered.claims, strict=True):
-            within = embed(sentences(claim["text"])) @ columns.T
-            row[:] = [max(whole, float(part)) for whole, part in zip(row, within.max(axis=0), strict=True)]
-    return representation(similarity, threshold=_CARRIED).as_dict()
+    claims = {name: [c["text"] for c in steered.claims] for name, steered in answers.steered.items()}
+    return representation(nearness_of(claims, parts, embed), threshold=CARRIED).as_dict()
 
 
 def _dynamics(record: Record) -> Plain:
@@ -257,4 +246,5 @@ def _graph_summary(graph: MoralGraph | None) -> Plain:
 def _mean_likelihood(kept: Sequence[Edge]) -> Plain:
     if not kept:
         return Score.undefined("no edge was kept").as_dict()
-    return Score(sum(edge.likelihood or 0.0 for edge in kept) / len(kept)).as_dict()
+    found = interval_of([edge.likelihood for edge in kept], over="edges", seed=0)
+    return {**found.score.as_dict(), "interval": found.beside()}

@@ -33,7 +33,7 @@ class _Channels(TypedDict, total=False):
     cards: Annotated[list[Plain], operator.add]
     """Values cards as they were written, before any merging."""
     groups: list[list[str]]
-    """Ids of written cards that may be one value, each group shown to the moderator by itself."""
+    """Ids of written cards that may be one value, by cluster; as many clusters to a request as it shows comfortably."""
     values: list[Plain]
     """Values cards after merging."""
     aliases: dict[str, str]

@@ -169,7 +169,11 @@ def score_rows(run: Run) -> list[tuple[str, str, str]]:
     ]
     if "steerability" in scores:  # runs that an earlier version kept have none
         accuracy = scores["steerability"].get("accuracy") or scores["steerability"]
-        rows.append(_row("In character", accuracy, "share of steered answers"))
+        quoted = scores["steerability"].get("caution")
+        reading = "share of steered answers" + (
+            "; they quote what the classifier learned from" if quoted else ""
+        )
+        rows.append(_row("In character", accuracy, reading))
         rows.append(
             _row("Against unanimity", scores["discretion"]["arbitrariness"], "of the moderator; 0 is sound")
         )

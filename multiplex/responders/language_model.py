@@ -101,9 +101,11 @@ class LanguageModelResponder:
         self, act: Act[Any], messages: list[Message], asking: "_Asking", seed: int
     ) -> Performed[Any]:
         """Ask for one letter, and keep how likely each was."""
-        letters = act.letters()
+        letters, role = act.letters(), self._roles[act.agent, act.role]
         # Reasoning comes before the letter: there is no room for it, and the choice is what is wanted.
-        sampling = Sampling(seed=seed, temperature=1.0, max_tokens=1, choices=tuple(letters))
+        # The role's own temperature, whatever the run's: a poll asks what the model would say (1.0), an
+        # observer for the likeliest label (0.0).
+        sampling = Sampling(seed=seed, temperature=role.temperature, max_tokens=1, choices=tuple(letters))
         completion = await self._complete(asking, messages, sampling, None)
         if isinstance(completion, Failure):
             return asking.failed(completion)

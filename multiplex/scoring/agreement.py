@@ -1,12 +1,13 @@
 """Agreement between raters: Krippendorff's alpha on verdicts, Kendall's W on rankings."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, get_args
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, get_args
 
 import krippendorff
 import numpy as np
 
+from multiplex.scoring.panel_intervals import concordance
 from multiplex.scoring.score import Score
 
 __all__ = ["Level", "kendall_w", "krippendorff_alpha"]
@@ -19,6 +20,7 @@ def krippendorff_alpha(
     *,
     level: Level = "nominal",
     order: Sequence[str] | None = None,
+    distance: Callable[[float, float], float] | None = None,
 ) -> Score:
     """Return 1 - D_o / D_e: 1 is perfect agreement, 0 what chance gives, below 0 systematic disagreement.
 
@@ -27,6 +29,9 @@ def krippendorff_alpha(
     least up. The detail holds `units` that could be paired (those with two values or more), `raters`
     on them, their number of `ratings`, and `values`, how often each was given there. Undefined where
     no unit has two ratings, or where all paired ratings are the same (D_e = 0).
+
+    With `distance` numbers lie as far apart as it says (0 or more, the same both ways, 0 for two that are
+    equal), in the place of the level's own distance; the detail's `level` is then "own".
 
     Computed by the library krippendorff. Source: Krippendorff, Content Analysis, chapter on reliability.
 
@@ -46,7 +51,7 @@ def krippendorff_alpha(
         "raters": len(set[str]().union(*paired)),
         "ratings": len(columns),
         "values": {str(value): tally[value] for value in domain if tally[value]},
-        "level": level,
+        "level": level if distance is None else "own",
     }
     if not paired:
         return Score.undefined("no unit was rated by two raters", **detail)
@@ -54,8 +59,29 @@ def krippendorff_alpha(
         return Score.undefined("all ratings are the same, so no disagreement could be expected", **detail)
     # Distances between words depend on their places alone.
     places = range(len(domain)) if isinstance(domain[0], str) else domain
-    alpha = krippendorff.alpha(value_counts=counts, value_domain=list(places), level_of_measurement=level)
+    metric = level if distance is None else _metric(domain, distance)
+    alpha = krippendorff.alpha(value_counts=counts, value_domain=list(places), level_of_measurement=metric)
     return Score(float(alpha), detail=detail)
+
+
+def _metric(domain: Sequence[str | float], distance: Callable[[float, float], float]) -> Any:
+    """Return a distance as the library takes it: of the places that two values have in the domain."""
+    if any(isinstance(value, str) for value in domain):
+        raise ValueError("distance: is between numbers, and these ratings are words")
+    numbers = [float(value) for value in domain]
+    table = np.array([[distance(one, other) for other in numbers] for one in numbers], dtype=float)
+    if (
+        not np.isfinite(table).all()
+        or (table < 0).any()
+        or (table != table.T).any()
+        or table.diagonal().any()
+    ):
+        raise ValueError("distance: needs to be 0 or more, the same both ways, and 0 for two that are equal")
+
+    def metric(v1: Any, v2: Any, i1: Any, i2: Any, n_v: Any, dtype: Any = float) -> Any:
+        return table[np.asarray(i1, dtype=int), np.asarray(i2, dtype=int)].astype(dtype)
+
+    return metric
 
 
 def _domain(values: set[str | float], level: Level, order: Sequence[str] | None) -> list[str | float]:
@@ -86,7 +112,8 @@ def kendall_w(rankings: Iterable[Sequence[float] | None]) -> Score:
     for m rankings of n items; position is the item, the number its rank, lower is better, equal is a
     tie, and S sums the squared deviations of the items' rank sums. Only the order of the numbers
     matters. None is an abstention. Undefined for fewer than two rankings or items, and where every
-    ranking ties everything. Source: Kendall, Rank Correlation Methods, chapter 6.
+    ranking ties everything. `interval` is the 95 % bootstrap interval over the rankings, None with a
+    `reason` below three. Source: Kendall, Rank Correlation Methods, chapter 6.
 
     Raises ValueError where rankings have different lengths or hold what is not finite.
     """
@@ -110,4 +137,7 @@ def kendall_w(rankings: Iterable[Sequence[float] | None]) -> Score:
     most = m * int((deviations**2).sum())
     if not most:
         return Score.undefined("every ranking ties every item", **detail)
-    return Score(spread / most, detail=detail)
+    # In an order of their own, so that that of the raters does not show; fewer resamples of very many.
+    ordered = deviations[np.lexsort(deviations.T[::-1])].astype(float)
+    interval = concordance(ordered, resamples=min(1000, max(200, 200_000 // m)))
+    return Score(spread / most, detail={**detail, "interval": interval.beside()})

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from multiplex.scoring.intervals import interval_of
+from multiplex.scoring.panel_intervals import every_group
 from multiplex.scoring.score import Score
 
 __all__ = ["Ballots", "endorsement", "group_aware_consensus"]
@@ -59,9 +60,7 @@ def endorsement(ballots: Ballots, *, endorsed_from: int = 5) -> Score:
 
 def _interval(votes: list[int]) -> dict[str, Any]:
     # Sorted, so that the order of personas does not show in what is drawn.
-    found = interval_of(sorted(votes), seed=0).as_dict()
-    del found["score"]  # the mean stands beside it
-    return found
+    return interval_of(sorted(votes), over="personas", seed=0).beside()
 
 
 def group_aware_consensus(ballots_by_group: Mapping[str, Ballots], *, endorsed_from: int = 5) -> Score:
@@ -72,7 +71,8 @@ def group_aware_consensus(ballots_by_group: Mapping[str, Ballots], *, endorsed_f
     all votes of the group, lukewarm ones included; abstentions are no votes. A group without a vote
     counts as unknown, 1/2, and is named in `silent`. Because of the smoothing even unanimity stays
     below 1, the more so the more and the smaller the groups: `ceiling` is the value at unanimity of the
-    same votes. Undefined where no group has a vote.
+    same votes. `interval` is the 95 % bootstrap interval over the personas who voted, within each group; a
+    group of one mind stays so. Undefined where no group has a vote.
 
     Raises ValueError where a ballot is not a whole number from 1 to 7.
     """
@@ -84,11 +84,13 @@ def group_aware_consensus(ballots_by_group: Mapping[str, Ballots], *, endorsed_f
     silent = sorted(group for group, each in groups.items() if not each["n"])
     if len(silent) == len(groups):
         return Score.undefined("no group has a vote", groups=groups, silent=silent)
+    told = [(int(each["agree"]), int(each["n"])) for each in groups.values()]
     return Score(
         math.prod(sorted(each["probability"] for each in groups.values())),
         detail={
             "groups": groups,
             "silent": silent,
+            "interval": every_group(told).beside(),
             "ceiling": math.prod(sorted((each["n"] + 1) / (each["n"] + 2) for each in groups.values())),
         },
     )

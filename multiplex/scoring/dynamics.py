@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import linkage
-from scipy.spatial.distance import pdist
+from scipy.spatial.distance import pdist, squareform
 
 from multiplex.errors import near_miss
+from multiplex.scoring import panel_intervals as over_personas
 from multiplex.scoring.entropy import generalised_jsd, js_distance, shannon_entropy, total_variation
+from multiplex.scoring.intervals import Estimate, interval_of
 from multiplex.scoring.score import Score, plain
 from multiplex.scoring.stances import Stances, mean_shares, options_named, stated
 
@@ -80,6 +82,8 @@ class Dynamics:
     with `towards` (another persona, or None) and `closer_by`, the fall in distance to it.
     `erosion`: last minus first diversity, in [-1, 1]; below 0 the panel lost diversity.
     `gain`: last minus first mean support for the option that ends with the most, in [-1, 1].
+    Every measure of spread, erosion, gain and the three parts of the evaluation have an `interval` in their
+    detail: 95 %, over the personas (see `panel_intervals`; the option is kept).
     `evaluation`: that option, or the consensus named, under initial, final and real-time stances.
     """
 
@@ -176,7 +180,9 @@ def euclidean_diversity(points: Sequence[Sequence[float]], *, widest: Sequence[f
     than W.
     """
     apart = _apart(points, widest)
-    return apart if isinstance(apart, Score) else Score(_mean(apart), detail={"n": len(points)})
+    if isinstance(apart, Score):
+        return apart
+    return _with(_mean(apart), over_personas.pairwise(squareform(apart)), n=len(points))
 
 
 def spanning_tree_diversity(points: Sequence[Sequence[float]], *, widest: Sequence[float] | float) -> Score:
@@ -185,14 +191,20 @@ def spanning_tree_diversity(points: Sequence[Sequence[float]], *, widest: Sequen
         length of the tree / (N - 1),   distances and W as in `euclidean_diversity`
 
     Equal rows are joined by edges of length 0, which count among the N - 1. Never above the mean pairwise
-    distance. Undefined, and errors, as there. Source: Xu et al. (arXiv 2606.05985), structural diversity.
+    distance. A bootstrap would draw rows twice and so shorten any tree: `interval` is a jackknife's over the
+    rows, each left out once (None with a `reason` below three). Undefined, and errors, as there. Source: Xu
+    et al. (arXiv 2606.05985), structural diversity.
     """
     apart = _apart(points, widest)
     if isinstance(apart, Score):
         return apart
     # The heights of single linkage are the edges of a minimum spanning tree, those of length 0 included,
     # which scipy.sparse.csgraph takes for no edge.
-    return Score(_mean(linkage(apart, "single")[:, 2]), detail={"n": len(points)})
+    value, table, n = _mean(linkage(apart, "single")[:, 2]), squareform(apart), len(points)
+    each_once = range(n if 2 < n <= over_personas.MOST_LEFT_OUT else 0)
+    without = [np.delete(np.delete(table, i, 0), i, 1) for i in each_once]
+    left_out = [_mean(linkage(squareform(each), "single")[:, 2]) for each in without]
+    return _with(value, over_personas.jackknife(value, left_out, n), n=n)
 
 
 def _mean(distances: NDArray[np.float64]) -> float:
@@ -208,7 +220,8 @@ def _apart(points: Sequence[Sequence[float]], widest: Sequence[float] | float) -
         raise ValueError("widest needs finite numbers of at least 0")
     if not isinstance(widest, int | float) and points and len(ranges) != len(points[0]):
         raise ValueError(f"widest: {len(ranges)} ranges for rows of {len(points[0])}")
-    rows, largest = np.array(points, float), float(np.linalg.norm(ranges))
+    # Sorted, so that the order of the rows does not show in what is drawn for an interval.
+    rows, largest = np.array(sorted(map(tuple, points)), float), float(np.linalg.norm(ranges))
     if not np.isfinite(rows).all():
         raise ValueError("points need finite numbers")
     if len(points) < 2:
@@ -228,10 +241,13 @@ def _spread(number: int, shares: _Shares, abstained: int, options: tuple[str, ..
         _lack(rows, options) or "one persona differs from nobody"
     )
     if mean is not None and len(options) > 1:
-        entropy = Score(min(shannon_entropy(mean) / math.log(len(options)), 1.0))
+        rows.sort()  # so that the order of personas does not show in what is drawn
+        value = min(shannon_entropy(mean) / math.log(len(options)), 1.0)
+        entropy = _with(value, over_personas.entropy(rows))
         if len(rows) > 1:
-            diversity = Score(_diversity(rows))
-            disagreement = Score(generalised_jsd(rows))
+            apart = _distances(rows)
+            diversity = _with(_mean(apart), over_personas.pairwise(squareform(apart)))
+            disagreement = _with(generalised_jsd(rows), over_personas.divergence(rows))
             euclidean = euclidean_diversity(rows, widest=math.sqrt(2))
             tree = spanning_tree_diversity(rows, widest=math.sqrt(2))
     named = None if mean is None else dict(zip(options, mean, strict=True))
@@ -244,9 +260,13 @@ def _lack(rows: Sequence[object], options: Sequence[str]) -> str | None:
     return None if rows else "nobody took a stance"
 
 
-def _diversity(rows: Sequence[tuple[float, ...]]) -> float:
-    pairs = [js_distance(a, b) for a, b in combinations(rows, 2)]
-    return math.fsum(pairs) / len(pairs)
+def _with(value: float, interval: Estimate, **detail: Any) -> Score:
+    return Score(value, detail={**detail, "interval": interval.beside()})
+
+
+def _distances(rows: Sequence[tuple[float, ...]]) -> NDArray[np.float64]:
+    """Return the Jensen-Shannon distance of each pair, in the order of `combinations`."""
+    return np.array([js_distance(a, b) for a, b in combinations(rows, 2)])
 
 
 def _moved(persona: str, first: _Shares, last: _Shares, options: Sequence[str]) -> Score:
@@ -275,13 +295,16 @@ def _erosion(first: _Shares, last: _Shares, options: Sequence[str]) -> Score:
             _lack(["-"], options)
             or "fewer than two personas took a stance both in the first and in the last round"
         )
-    before, after = _diversity(list(first.values())), _diversity(list(last.values()))
+    pairs = sorted((first[who], last[who]) for who in first)
+    apart, then = (_distances([pair[when] for pair in pairs]) for when in (0, 1))
+    before, after = _mean(apart), _mean(then)
     lost = (
         Score((before - after) / before)
         if before > _NOTHING
         else Score.undefined("there was no diversity to lose")
     )
-    return Score(after - before, detail={"first": before, "last": after, "lost": lost, "n": len(first)})
+    interval = over_personas.pairwise(squareform(then - apart))
+    return _with(after - before, interval, first=before, last=after, lost=lost, n=len(first))
 
 
 def _gain(first: _Shares, last: _Shares, options: Sequence[str]) -> Score:
@@ -295,16 +318,16 @@ def _gain(first: _Shares, last: _Shares, options: Sequence[str]) -> Score:
         return Score.undefined("two or more options end level", level=[options[index] for index in top])
     initial, final = before[top[0]], after[top[0]]
     led = initial >= max(before) - _NOTHING
-    return Score(
+    grown = sorted(last[who][top[0]] - first[who][top[0]] for who in first)
+    return _with(
         final - initial,
-        detail={
-            "option": options[top[0]],
-            "initial_support": initial,
-            "final_support": final,
-            "only_under_shift": final - initial > _NOTHING and not led,
-            "led_at_start": led,
-            "n": len(first),
-        },
+        interval_of(grown, over="personas", seed=0),
+        option=options[top[0]],
+        initial_support=initial,
+        final_support=final,
+        only_under_shift=final - initial > _NOTHING and not led,
+        led_at_start=led,
+        n=len(first),
     )
 
 
@@ -341,7 +364,11 @@ def _evaluation(
         )
     judged = {name: score.detail for name, score in personas.items() if score.value is not None}
     initial, final, real_time = (
-        Score(math.fsum(each[when] for each in judged.values()) / len(judged), detail={"n": len(judged)})
+        _with(
+            math.fsum(each[when] for each in judged.values()) / len(judged),
+            interval_of(sorted(each[when] for each in judged.values()), over="personas", seed=0),
+            n=len(judged),
+        )
         for when in ("initial", "final", "real_time")
     )
     return Evaluation(

@@ -7,6 +7,7 @@ from statistics import fmean, pstdev
 from typing import Any
 
 from multiplex.errors import near_miss
+from multiplex.scoring.panel_intervals import deviation
 from multiplex.scoring.score import Score
 
 __all__ = ["value_inequity"]
@@ -31,7 +32,8 @@ def value_inequity(
     detail. Published figures are of accuracies in per cent: multiply scores in [0, 1] by 100 to compare.
     The detail holds `unit`, `dimensions` (for each its `std`, and by group the `mean` and `n`),
     `left_out` (dimension -> why), and `unscored` personas. A dimension with fewer than two groups that
-    have a score is left out and named. Undefined where none is left.
+    have a score is left out and named. `interval` is the 95 % bootstrap interval over the groups, None with
+    a `reason` where a dimension has fewer than three. Undefined where none is left.
 
     Source: Jiang et al., IndieValueCatalog (arXiv 2410.03868). Its repository also holds a function with
     the sample deviation, larger by sqrt(g / (g - 1)) for g groups.
@@ -57,8 +59,11 @@ def value_inequity(
         if len(members) < 2:
             left_out[dimension] = "one group has a score" if members else "no group has a score"
             continue
-        means = {group: {"mean": fmean(of), "n": len(of)} for group, of in sorted(members.items())}
-        dimensions[dimension] = {"std": pstdev(each["mean"] for each in means.values()), "groups": means}
+        means_of = {group: {"mean": fmean(of), "n": len(of)} for group, of in sorted(members.items())}
+        dimensions[dimension] = {
+            "std": pstdev(each["mean"] for each in means_of.values()),
+            "groups": means_of,
+        }
     detail = {
         "unit": unit,
         "dimensions": dimensions,
@@ -67,4 +72,6 @@ def value_inequity(
     }
     if not dimensions:
         return Score.undefined("no dimension has two groups with a score", **detail)
+    means = [[of["mean"] for of in each["groups"].values()] for each in dimensions.values()]
+    detail["interval"] = deviation(means).beside()
     return Score(fmean(each["std"] for each in dimensions.values()), detail=detail)

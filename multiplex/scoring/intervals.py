@@ -1,8 +1,9 @@
 """Bootstrap intervals of any aggregate: over items, over seeds, or over items within seeds."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -11,17 +12,28 @@ from scipy.special import ndtr, ndtri
 
 from multiplex.scoring.score import Score, plain
 
-__all__ = ["Estimate", "bootstrap", "bootstrap_within", "interval_of"]
+__all__ = ["Estimate", "bootstrap", "bootstrap_counts", "bootstrap_within", "interval_of", "summarised"]
 
 _T = TypeVar("_T")
 _Array = NDArray[np.float64]
+
+_CELLS = 1_000_000
+"""How many counts of resamples are held at once, so that memory stays bounded."""
+
+_MOST_KEPT = 64
+"""Up to how many units the draws are kept for the next score of the same panel."""
+
+_FEW = {2: "two", 3: "three"}
+
+_WITHIN = "runs, and items within each"
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """A score with the interval [low, high]; both are None, with a `reason`, where there is no interval.
 
-    `n` is what was resampled (items, or seeds), `undefined` how many of the `resamples` had no value; for
+    `over` says what was resampled (items, personas, claims, ...) and `n` how many of them there are; `method`
+    how the interval was read off the resamples. `undefined` is how many of the `resamples` had no value; for
     `interval_of`, how many of the scores had none.
     """
 
@@ -33,10 +45,18 @@ class Estimate:
     resamples: int
     undefined: int
     reason: str | None = None
+    method: str = "percentile"
+    over: str = "items"
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data, ready for JSON."""
         result: dict[str, Any] = plain(self)
+        return result
+
+    def beside(self) -> dict[str, Any]:
+        """Return the same without the score, to stand beside it."""
+        result = self.as_dict()
+        del result["score"]
         return result
 
 
@@ -48,6 +68,7 @@ def bootstrap(
     level: float = 0.95,
     method: Literal["percentile", "bca"] = "percentile",
     most_undefined: float = 0.05,
+    over: str = "items",
     seed: int,
 ) -> Estimate:
     """Return statistic(data) with a bootstrap interval of the stated level.
@@ -74,15 +95,15 @@ def bootstrap(
     n = len(data)
     score = _scored(statistic(data)) if n else Score.undefined("there is no item")
     if n < 2 or score.value is None:
-        reason = "an interval needs two items" if n < 2 else f"{score.reason}"
-        return Estimate(score, None, None, level, n, 0, 0, reason)
+        reason = f"an interval needs two {over}" if n < 2 else f"{score.reason}"
+        return Estimate(score, None, None, level, n, 0, 0, reason, method, over)
     rng = np.random.default_rng(seed)
     draws = (rng.integers(n, size=n).tolist() for _ in range(resamples))
     values = [_scored(statistic([data[i] for i in draw])).value for draw in draws]
     left_out: list[float | None] = []
     if method == "bca":
         left_out = [_scored(statistic([*data[:i], *data[i + 1 :]])).value for i in range(n)]
-    return _estimate(score, values, left_out, level, n, most_undefined)
+    return _estimate(score, values, left_out, level, n, most_undefined, method, over)
 
 
 def bootstrap_within(
@@ -111,18 +132,23 @@ def bootstrap_within(
     score = _scored(statistic(runs)) if n else Score.undefined("there is no run")
     if n < 2 or score.value is None:
         reason = "an interval needs two runs" if n < 2 else f"{score.reason}"
-        return Estimate(score, None, None, level, n, 0, 0, reason)
+        return Estimate(score, None, None, level, n, 0, 0, reason, over=_WITHIN)
     rng = np.random.default_rng(seed)
     values = []
     for _ in range(resamples):
         drawn = (runs[i] for i in rng.integers(n, size=n))
         sample = [[run[i] for i in rng.integers(len(run), size=len(run))] if run else run for run in drawn]
         values.append(_scored(statistic(sample)).value)
-    return _estimate(score, values, [], level, n, most_undefined)
+    return _estimate(score, values, [], level, n, most_undefined, "percentile", _WITHIN)
 
 
 def interval_of(
-    scores: Sequence[Score | float | None], *, resamples: int = 1000, level: float = 0.95, seed: int
+    scores: Sequence[Score | float | None],
+    *,
+    resamples: int = 1000,
+    level: float = 0.95,
+    over: str = "scores",
+    seed: int,
 ) -> Estimate:
     """Return the mean of scores over seeds or items, with its percentile bootstrap interval.
 
@@ -139,11 +165,93 @@ def interval_of(
     if n < 2:
         missing = "no score has a value" if scores else "there is no score"
         score = Score(values[0]) if values else Score.undefined(missing)
-        reason = "an interval needs two scores" if values else missing
-        return Estimate(score, None, None, level, n, 0, undefined, reason)
+        reason = f"an interval needs two {over}" if values else missing
+        return Estimate(score, None, None, level, n, 0, undefined, reason, over=over)
     drawn = np.random.default_rng(seed).choice(np.array(values), size=(resamples, n))
     low, high = _quantiles(drawn.mean(axis=1), ((1 - level) / 2, (1 + level) / 2))
-    return Estimate(Score(math.fsum(values) / n), low, high, level, n, resamples, undefined)
+    return Estimate(Score(math.fsum(values) / n), low, high, level, n, resamples, undefined, over=over)
+
+
+def bootstrap_counts(
+    statistic: Callable[[_Array], _Array],
+    n: int,
+    *,
+    least: int = 2,
+    resamples: int = 1000,
+    level: float = 0.95,
+    method: Literal["percentile", "moved"] = "percentile",
+    most_undefined: float = 0.05,
+    over: str = "items",
+    seed: int,
+) -> Estimate:
+    """Return a bootstrap interval of a statistic that takes all resamples at once.
+
+    `statistic` gets counts of shape (r, n), how often each of the n units was drawn into each of r
+    resamples, and returns r values, NaN where undefined; a row of ones gives the score. For panels of
+    eight this takes tenths of a millisecond where `bootstrap` takes tens. See `summarised` for `method`.
+    Undefined as in `bootstrap`, but below `least` units.
+
+    Raises ValueError for a level outside (0, 1) or fewer than one resample.
+    """
+    _check(level, resamples)
+    value = float(statistic(np.ones((1, n)))[0]) if n else math.nan
+    score = Score(value) if math.isfinite(value) else Score.undefined("the statistic has no value")
+    if n < least or score.value is None:
+        reason = f"an interval needs {_FEW.get(least, least)} {over}" if n < least else f"{score.reason}"
+        return Estimate(score, None, None, level, n, 0, 0, reason, method, over)
+    values = np.concatenate([statistic(counts) for counts in _drawn(n, resamples, seed)])
+    return summarised(value, values, n, level=level, method=method, most_undefined=most_undefined, over=over)
+
+
+def summarised(
+    value: float,
+    values: _Array,
+    n: int,
+    *,
+    level: float = 0.95,
+    method: Literal["percentile", "moved"] = "percentile",
+    most_undefined: float = 0.05,
+    over: str,
+) -> Estimate:
+    """Return the interval of a score that its resampled values tell; NaN is undefined.
+
+    `percentile` takes their quantiles. `moved`, for scores in [0, 1], takes twice their bias off these, and
+    keeps inside: entropies of resamples are low on average, because a resample loses options and never gains
+    one, and so did the panel when it was drawn (Efron and Tibshirani 1993, chapter 10). Either is widened,
+    where need be, to hold the score. No interval where more than the share `most_undefined` is undefined.
+    """
+    score, known = Score(value), values[np.isfinite(values)]
+    total, undefined = len(values), len(values) - len(known)
+    if not len(known) or undefined > most_undefined * total:
+        reason = f"undefined in {undefined} of {total} resamples"
+        return Estimate(score, None, None, level, n, total, undefined, reason, method, over)
+    ends = _quantiles(known, ((1 - level) / 2, (1 + level) / 2))
+    if method == "moved":
+        bias = float(known.mean()) - value
+        ends = tuple(min(max(end - 2 * bias, 0.0), 1.0) for end in ends)  # type: ignore[assignment]
+    low, high = min(ends[0], value), max(ends[1], value)
+    return Estimate(score, low, high, level, n, total, undefined, None, method, over)
+
+
+def _drawn(n: int, resamples: int, seed: int) -> Iterator[_Array]:
+    """Yield how often each of n units is drawn into each resample, some resamples at a time."""
+    at_once = max(1, _CELLS // n)
+    if at_once >= resamples and n <= _MOST_KEPT:
+        yield _counts(n, resamples, seed)
+        return
+    rng, share = np.random.default_rng(seed), np.full(n, 1 / n)
+    for start in range(0, resamples, at_once):
+        yield rng.multinomial(n, share, size=min(at_once, resamples - start)).astype(float)
+
+
+@lru_cache(maxsize=16)
+def _counts(n: int, resamples: int, seed: int) -> _Array:
+    """Return the draws for a panel, the same for all of its scores, so that they are made once."""
+    found: _Array = (
+        np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples).astype(float)
+    )
+    found.flags.writeable = False
+    return found
 
 
 def _check(level: float, resamples: int) -> None:
@@ -166,6 +274,8 @@ def _estimate(
     level: float,
     n: int,
     most_undefined: float,
+    method: str,
+    over: str,
 ) -> Estimate:
     defined = np.array([value for value in values if value is not None])
     total, undefined = len(values), len(values) - len(defined)
@@ -177,7 +287,7 @@ def _estimate(
         ends = _bca(score.value, defined, left_out, level)
         reason = None if ends else "the bias or the acceleration cannot be told; percentile has an interval"
     low, high = _quantiles(defined, ends) if ends else (None, None)
-    return Estimate(score, low, high, level, n, total, undefined, reason)
+    return Estimate(score, low, high, level, n, total, undefined, reason, method, over)
 
 
 def _bca(

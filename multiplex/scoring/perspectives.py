@@ -63,6 +63,7 @@ class PerspectiveClassifier:
         self.labels = (*self.perspectives, NONE)
         self.trust = trust
         self._lexicon, self._model, self._embed, self._calibration = lexicon, model, embed, calibration
+        self._trained: dict[str, Floats] = {}
         self._held_out: Floats = np.zeros((0, len(self.labels)))
         self._truth: Labels = np.zeros(0, dtype=np.intp)
         self._named: list[tuple[str, ...]] = []
@@ -121,6 +122,7 @@ class PerspectiveClassifier:
         trust = (_TRUST * _TRIALS + own) / (_TRIALS + sum(map(len, named)))
 
         found = cls(perspectives, terms, model, embed, calibrate(scores[tested], labels[tested]), trust)
+        found._trained = {text: row for (_, text, _, _), row in zip(corpus, scores, strict=True)}
         found._truth = labels[tested]
         found._named = [named[i] for i in tested]
         found._held_out = found._with_names(found._shares(scores[tested]), found._named)
@@ -137,11 +139,38 @@ class PerspectiveClassifier:
         Where a sentence names several perspectives, each has an equal share of the trust in names, and
         the text model decides between them on the sentence with the names masked.
         """
+        return self._label(given, [None] * len(given))
+
+    def label_held_out(self, given: Sequence[str]) -> tuple[list[SentenceLabel], int]:
+        """Label sentences as `label` does, but those it was trained on by models that had not seen them.
+
+        Returns also how many these are. A source in brackets at a sentence's end does not make another
+        sentence of it; names in it count as names.
+        """
+        seen = [self._trained_on(sentence) for sentence in given]
+        return self._label(given, seen), sum(each is not None for each in seen)
+
+    def _trained_on(self, sentence: str) -> Floats | None:
+        """Return the held-out scores of a sentence that stands among the passages."""
+        if sentence in self._trained:
+            return self._trained[sentence]
+        if sentence[-2:-1] == ")":
+            parts = sentence.split(" (")
+            for i in range(1, len(parts)):
+                if (bare := " (".join(parts[:i]) + sentence[-1]) in self._trained:
+                    return self._trained[bare]
+        return None
+
+    def _label(self, given: Sequence[str], known: Sequence[Floats | None]) -> list[SentenceLabel]:
         if not given:
             return []
         named = [tuple(self._lexicon.references(sentence)) for sentence in given]
         texts = [self._lexicon.mask(s) if names else s for s, names in zip(given, named, strict=True)]
-        shares = self._with_names(self._shares(self._model.scores(texts, self._embed(texts))), named)
+        scores = self._model.scores(texts, self._embed(texts))
+        for i, row in enumerate(known):
+            if row is not None:
+                scores[i] = row
+        shares = self._with_names(self._shares(scores), named)
         labels = []
         for sentence, names, row in zip(given, named, shares, strict=True):
             best = int(_best(row[None])[0])

@@ -5,8 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from multiplex.errors import near_miss
 from multiplex.scoring.entropy import js_distance
+from multiplex.scoring.intervals import bootstrap_counts, interval_of
+from multiplex.scoring.panel_intervals import coverage, steering, steering_by_sentences
 from multiplex.scoring.score import Score, plain
 from multiplex.scoring.stances import Stances, mean_shares, stated
 
@@ -34,8 +38,10 @@ def representation(similarity: Mapping[str, Sequence[Sequence[float]]], threshol
     (columns). A claim is carried where its best match reaches `threshold`; a persona is covered where
     at least half of its claims are carried. The detail holds `threshold`, the number `covered`, and
     `personas`: for each a score whose value is the mean best match, with `carried` (the share of claims
-    carried, in [0, 1]) and `claims`; without claims or sentences it has no value, `carried` is None and
-    the persona is left out of the coverage. Undefined where nobody is left.
+    carried, in [0, 1]), `claims`, and an `interval` over these; without claims or sentences it has no value,
+    `carried` is None and the persona is left out of the coverage. `interval` is the 95 % bootstrap interval
+    of the coverage over the personas, `interval_over_claims` that over the claims of each, the personas kept.
+    Undefined where nobody is left.
 
     The form of OvertonBench (arXiv 2512.01351), with similarity in the place of people's ratings:
     resemblance in wording or topic is not endorsement.
@@ -48,6 +54,11 @@ def representation(similarity: Mapping[str, Sequence[Sequence[float]]], threshol
     detail = {"threshold": threshold, "covered": covered, "personas": personas}
     if not shares:
         return Score.undefined("no persona has claims that could be compared with the text", **detail)
+    told = [each.detail for each in personas.values() if each.value is not None]
+    claims = [(round(each["carried"] * each["claims"]), each["claims"]) for each in told]
+    flags = sorted(float(share >= 0.5) for share in shares)
+    detail["interval"] = interval_of(flags, over="personas", seed=0).beside()
+    detail["interval_over_claims"] = coverage(claims).beside()
     return Score(covered / len(shares), detail=detail)
 
 
@@ -62,7 +73,10 @@ def _carried(persona: str, rows: Sequence[Sequence[float]], threshold: float) ->
         return Score.undefined("the text has no sentences", carried=None, claims=len(rows))
     best = [max(row) for row in rows]
     carried = sum(match >= threshold for match in best) / len(best)
-    return Score(math.fsum(best) / len(best), detail={"carried": carried, "claims": len(best)})
+    interval = interval_of(sorted(best), over="claims", seed=0).beside()
+    return Score(
+        math.fsum(best) / len(best), detail={"carried": carried, "claims": len(best), "interval": interval}
+    )
 
 
 def overton_entailment(
@@ -84,7 +98,9 @@ def overton_entailment(
     once. Every claim weighs the same, so a persona with many weighs more; the detail holds `share`,
     `threshold`, `premise`, `claims` and `sentences` (their numbers), and `personas` and `covered` as
     `representation` gives them: OvertonBench's share of personas covered is covered / those with
-    claims, in `coverage`. Undefined without claims or sentences.
+    claims, in `coverage`. `interval` is the 95 % bootstrap interval of the value over claims, and
+    `interval_over_personas` that over personas, each with all of its claims. Undefined without claims or
+    sentences.
 
     Source: Feng et al., Modular Pluralism (arXiv 2406.15951), with its threshold 0.33.
 
@@ -113,7 +129,7 @@ def overton_entailment(
     covered = representation(rows, threshold)
     best = [max(row) for each in rows.values() for row in each if row]
     detail = {
-        **covered.detail,
+        **{key: value for key, value in covered.detail.items() if not key.startswith("interval")},
         "coverage": covered.value,
         "premise": premise,
         "claims": sum(map(len, claims.values())),
@@ -123,6 +139,13 @@ def overton_entailment(
     if not best:
         reason = "the text has no sentences" if detail["claims"] else "nobody made a claim"
         return Score.undefined(reason, **detail)
+    sums = sorted((sum(max(row) for row in each), len(each)) for each in rows.values() if each)
+    totals, numbers = np.array(sums).T
+    over_personas = bootstrap_counts(
+        lambda counts: counts @ totals / (counts @ numbers), len(sums), over="personas", seed=0
+    )
+    detail["interval"] = interval_of(sorted(best), over="claims", seed=0).beside()
+    detail["interval_over_personas"] = over_personas.beside()
     return Score(math.fsum(best) / len(best), detail=detail)
 
 
@@ -131,13 +154,15 @@ class Steerability:
     """Whether steered answers speak for their personas and no others.
 
     `accuracy` and `macro_f1` in [0, 1]; `margin` in the unit of the nearness. `by_persona`: each one's
-    margin, with `speaks_for`, the perspectives nearest to its answer.
+    margin, with `speaks_for`, the perspectives nearest to its answer. `caution` says what the numbers may
+    not be read as, where whoever made the table knows.
     """
 
     accuracy: Score
     macro_f1: Score
     margin: Score
     by_persona: Mapping[str, Score]
+    caution: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data, ready for JSON."""
@@ -145,7 +170,9 @@ class Steerability:
         return result
 
 
-def steerability(nearness: Mapping[str, Mapping[str, float]]) -> Steerability:
+def steerability(
+    nearness: Mapping[str, Mapping[str, float] | Sequence[Mapping[str, float]]], *, caution: str | None = None
+) -> Steerability:
     """Return how well steered answers can be told apart, from a square table of nearness.
 
         accuracy = mean_i [the nearest perspective to answer i is i]
@@ -155,9 +182,11 @@ def steerability(nearness: Mapping[str, Mapping[str, float]]) -> Steerability:
     `nearness` maps the persona an answer was steered to, to every perspective and how near (a cosine) or
     how likely (a probability) it is; more is nearer. Where m perspectives are nearest together each has
     1/m of the answer. A margin above 0 means that the answer speaks for its own persona most. With
-    several questions give the table of their means. Accuracy's detail holds `n` and `chance`, 1/n;
-    with one answer a persona it equals balanced accuracy. Undefined for fewer than two personas: an
-    answer cannot be mistaken then.
+    several questions give the table of their means. An answer may be given as a row for each of its
+    sentences: its nearness is their mean then. Accuracy's detail holds `n` and `chance`, 1/n;
+    with one answer a persona it equals balanced accuracy. Each score has its 95 % bootstrap `interval` over
+    the personas and, where all answers are given sentence by sentence, `interval_over_sentences`, the
+    personas kept. Undefined for fewer than two personas: an answer cannot be mistaken then.
 
     After the steerable setting of Modular Pluralism (Feng et al. 2024, arXiv 2406.15951), which reports
     accuracy and macro-F1 over its attributes.
@@ -165,37 +194,67 @@ def steerability(nearness: Mapping[str, Mapping[str, float]]) -> Steerability:
     Raises ValueError where a row lacks a persona or has another, or a number is not finite.
     """
     personas = list(nearness)
-    for persona, row in nearness.items():
-        if strangers := [name for name in row if name not in nearness]:
-            miss = near_miss(strangers[0], personas)
-            raise ValueError(f"nearness of {persona!r}: no persona {strangers[0]!r}; {miss}")
-        if missing := [name for name in personas if name not in row]:
-            raise ValueError(f"nearness of {persona!r}: lacks {missing[0]!r}")
-        if not all(math.isfinite(cell) for cell in row.values()):
-            raise ValueError(f"nearness of {persona!r}: needs finite numbers")
+    told = {name: [row] if isinstance(row, Mapping) else list(row) for name, row in nearness.items()}
+    for persona, rows in told.items():
+        if not rows:
+            raise ValueError(f"nearness of {persona!r}: the answer has no sentence")
+        for row in rows:
+            _check_row(persona, row, personas)
+    table = {
+        persona: {name: math.fsum(row[name] for row in rows) / len(rows) for name in personas}
+        for persona, rows in told.items()
+    }
     n = len(personas)
     if n < 2:
         lone = Score.undefined("with fewer than two personas none can be mistaken for another", n=n)
-        return Steerability(lone, lone, lone, dict.fromkeys(personas, lone))
+        return Steerability(lone, lone, lone, dict.fromkeys(personas, lone), caution)
     by_persona: dict[str, Score] = {}
     right = dict.fromkeys(personas, 0.0)
-    claimed = {name: [0.0] for name in personas}
-    for persona, row in nearness.items():
+    claimed = {name: dict.fromkeys(personas, 0.0) for name in personas}
+    for persona, row in table.items():
         most = max(row.values())
         nearest = [name for name in personas if row[name] >= most - _SAME]
         for name in nearest:
-            claimed[name].append(1 / len(nearest))
+            claimed[persona][name] = 1 / len(nearest)
         right[persona] = (persona in nearest) / len(nearest)
         rival = max(cell for name, cell in row.items() if name != persona)
         by_persona[persona] = Score(row[persona] - rival, detail={"speaks_for": nearest})
-    f1 = {name: 2 * right[name] / (math.fsum(claimed[name]) + 1) for name in personas}
-    margins = [score.value for score in by_persona.values() if score.value is not None]
-    return Steerability(
-        accuracy=Score(min(math.fsum(right.values()) / n, 1.0), detail={"n": n, "chance": 1 / n}),
-        macro_f1=Score(min(math.fsum(f1.values()) / n, 1.0), detail={"n": n, "by_persona": f1}),
-        margin=Score(math.fsum(margins) / n, detail={"n": n}),
-        by_persona=by_persona,
+    f1 = {name: 2 * right[name] / (math.fsum(row[name] for row in claimed.values()) + 1) for name in personas}
+    margins = {name: score.value or 0.0 for name, score in by_persona.items()}
+    # By name, so that the order in which personas stand does not show in what is drawn.
+    ordered = sorted(personas)
+    over = steering(
+        [right[name] for name in ordered],
+        [[claimed[name][other] for other in ordered] for name in ordered],
+        [margins[name] for name in ordered],
     )
+    intervals = {name: {"interval": each.beside()} for name, each in over.items()}
+    if not any(isinstance(row, Mapping) for row in nearness.values()):
+        rows_of = [[[row[other] for other in ordered] for row in told[name]] for name in ordered]
+        for name, each in steering_by_sentences(rows_of).items():
+            intervals[name]["interval_over_sentences"] = each.beside()
+    return Steerability(
+        accuracy=Score(
+            min(math.fsum(right.values()) / n, 1.0),
+            detail={"n": n, "chance": 1 / n, **intervals["accuracy"]},
+        ),
+        macro_f1=Score(
+            min(math.fsum(f1.values()) / n, 1.0), detail={"n": n, "by_persona": f1, **intervals["macro_f1"]}
+        ),
+        margin=Score(math.fsum(margins.values()) / n, detail={"n": n, **intervals["margin"]}),
+        by_persona=by_persona,
+        caution=caution,
+    )
+
+
+def _check_row(persona: str, row: Mapping[str, float], personas: Sequence[str]) -> None:
+    if strangers := [name for name in row if name not in personas]:
+        miss = near_miss(strangers[0], personas)
+        raise ValueError(f"nearness of {persona!r}: no persona {strangers[0]!r}; {miss}")
+    if missing := [name for name in personas if name not in row]:
+        raise ValueError(f"nearness of {persona!r}: lacks {missing[0]!r}")
+    if not all(math.isfinite(cell) for cell in row.values()):
+        raise ValueError(f"nearness of {persona!r}: needs finite numbers")
 
 
 def distributional_distance(

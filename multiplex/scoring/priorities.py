@@ -12,6 +12,7 @@ from scipy.optimize import minimize
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import expit, log_ndtr
+from threadpoolctl import threadpool_limits
 
 from multiplex.errors import near_miss
 from multiplex.scoring.score import Score, plain
@@ -339,9 +340,10 @@ def _fit(pairs: _Pairs, options: int, penalty: float) -> tuple[_Floats, _Floats]
         return float(nats), slope + penalty * flat
 
     bounds = [(-50.0, 50.0)] * options + [(-20.0, 20.0)] * options
-    best = minimize(
-        loss, np.zeros(2 * options), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 2000}
-    )
+    with threadpool_limits(1, user_api="blas"):  # the matrices are small: threads would wait for one another
+        best = minimize(
+            loss, np.zeros(2 * options), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 2000}
+        )
     flat: _Floats = best.x
     return flat[:options], flat[options:]
 

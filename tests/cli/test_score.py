@@ -19,6 +19,8 @@ from multiplex.runs import Run, save_run
 from tests.endpoint import endpoint
 from tests.table import SCENARIO, Words, answer, protocol
 
+pytestmark = pytest.mark.heavy
+
 WORDS = Words()
 PANEL = seat(["confucian", "western", "african"])
 STAGES = ("open", "exchange", "articulate", "compare", "synthesise", "ratify", "observe")
@@ -100,6 +102,20 @@ def test_a_judge_labels_the_same_sentences_and_agreement_is_told(tmp_path: Path)
     sentiment = found["classifiers"]["openai:judge"]["sentiment"]
     assert -1 <= sentiment["value"] <= 1
     assert sentiment["failed"] == {}
+
+
+def test_a_span_over_the_end_of_a_sentence_is_a_failure_that_is_told(tmp_path: Path) -> None:
+    # The judge here quotes from full stop to full stop; a paragraph without one ends a sentence all the same.
+    across, within = tmp_path / "across.txt", tmp_path / "within.txt"
+    across.write_text("We heard it e.g. from a friend\n\nNobody asked, e.g. the nurse.", encoding="utf-8")
+    within.write_text("Care is owed to whoever cannot ask for it.", encoding="utf-8")
+    with endpoint(logprobs={"A": -0.1, "B": -3.0}) as server:
+        judges = Judges(("openai:judge",), base_url=server.base_url, api_key="k")
+        found = scored(across, within, judges=judges, wanted=["sentiment"])
+    sentiment = found["classifiers"]["openai:judge"]["sentiment"]
+    assert list(sentiment["failed"]) == [str(across)]
+    assert "Nobody asked, e.g.' stands in no sentence" in sentiment["failed"][str(across)]
+    assert -1 <= sentiment["value"] <= 1  # of the other text
 
 
 def test_what_is_printed_says_why_a_number_is_not_there(

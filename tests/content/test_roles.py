@@ -26,7 +26,7 @@ def complaint(body: str, inputs: str = "[text]", more: str = "") -> str:
 
 def test_every_shipped_role_loads() -> None:
     roles = load_roles()
-    assert {agent for agent, _ in roles} == {"common", "moderator", "observer", "persona"}
+    assert {agent for agent, _ in roles} == {"common", "diversity", "moderator", "observer", "persona"}
     for (agent, name), each in roles.items():
         assert (each.agent, each.name) == (agent, name)
         assert load_role(f"{agent}/{name}") == each

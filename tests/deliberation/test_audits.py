@@ -9,9 +9,10 @@ import pytest
 
 from multiplex.cli.score import Judges, score_files
 from multiplex.content.panels import seat
-from multiplex.deliberation.audits import choice_of, discretion_of, inequity_of, steerability_of
+from multiplex.deliberation.audits import choice_of, discretion_of, inequity_of
 from multiplex.deliberation.record import Record
 from multiplex.deliberation.run import conduct
+from multiplex.deliberation.steering import steerability_of
 from multiplex.errors import RunError
 from multiplex.moral_graph.judgements import Judgement, Opinion
 from multiplex.responders.scripted import ScriptedResponder

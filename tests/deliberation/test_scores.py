@@ -7,14 +7,12 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from multiplex.acts import Act, Ballot, Failure, JudgeTransition, Ratify, Respond, Verdict
+from multiplex.acts import Act, Ballot, Failure, JudgeTransition, Ratify, Respond, TakePosition, Verdict
 from multiplex.content.protocols import Protocol, load_protocol, protocol_names
 from multiplex.content.scenarios import Scenario
 from multiplex.deliberation.answers import answers_of
 from multiplex.deliberation.record import Record
 from multiplex.deliberation.scores import (
-    _MOST_TRAINED,
-    _TRAINED,
     classifier_for,
     judgements_of,
     moral_graph_of,
@@ -25,6 +23,7 @@ from multiplex.deliberation.scores import (
 from multiplex.deliberation.state import Context
 from multiplex.scoring.agreement import krippendorff_alpha
 from multiplex.scoring.intervals import bootstrap
+from multiplex.scoring.perspectives import PerspectiveClassifier
 from tests.table import (
     MILLER,
     NURSE,
@@ -224,6 +223,34 @@ def test_representation_is_whole_where_every_claim_is_in_the_text() -> None:
     assert representation["consensus"]["value"] == pytest.approx(0)
 
 
+def test_steerability_says_so_where_answers_are_made_of_what_the_classifier_learned_from() -> None:
+    def quoting(act: Act[Any], seed: int) -> BaseModel | Failure:
+        said = answer(act, seed)
+        if isinstance(act, TakePosition):
+            assert isinstance(said, BaseModel)
+            own = act.persona.commitments[0]
+            text = f"{own.statement[:-1]} (a source). Weights and measures are another thing."
+            return said.model_copy(update={"statement": text})
+        return said
+
+    found = scored(protocol("open"), quoting)[0]["steerability"]
+    assert found["caution"].startswith("3 of 6 sentences are the pack's own")
+    for name in ("accuracy", "macro_f1", "margin"):
+        assert {found[name][each]["over"] for each in ("interval", "interval_over_sentences")} == {
+            "personas",
+            "sentences",
+        }
+
+    def other(act: Act[Any], seed: int) -> BaseModel | Failure:
+        said = quoting(act, seed)
+        if isinstance(act, TakePosition):
+            assert isinstance(said, BaseModel)
+            return said.model_copy(update={"statement": "Weights and measures are another thing."})
+        return said
+
+    assert scored(protocol("open"), other)[0]["steerability"]["caution"] is None
+
+
 def test_who_says_nothing_in_a_round_stands_where_it_stood() -> None:
     def script(act: Act[Any], seed: int) -> BaseModel | Failure:
         if isinstance(act, Respond) and act.persona is NURSE:
@@ -276,10 +303,13 @@ def test_a_classifier_is_trained_once_for_a_pack_and_anew_for_another() -> None:
     assert classifier_for(panel_of(MILLER, NURSE).pack, WORDS) is not classifier_for(PANEL.pack, WORDS)
 
 
-def test_only_so_many_classifiers_are_kept() -> None:
+def test_only_so_many_classifiers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("multiplex.deliberation.scores._MOST_TRAINED", 2)
+    kept: dict[tuple[str, str], PerspectiveClassifier] = {}
+    monkeypatch.setattr("multiplex.deliberation.scores._TRAINED", kept)
     embedder = Words()
-    for number in range(12):
+    for number in range(4):
         embedder.name = f"words {number}"
         last = classifier_for(PANEL.pack, embedder)
-    assert len(_TRAINED) == _MOST_TRAINED
+    assert len(kept) == 2
     assert classifier_for(PANEL.pack, embedder) is last

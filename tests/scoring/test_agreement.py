@@ -1,5 +1,6 @@
 """Agreement against published cases and scipy."""
 
+import math
 from collections import Counter
 from random import Random
 from typing import Any
@@ -72,8 +73,19 @@ def test_the_library_gives_its_published_alpha_for_a_distance_of_ones_own() -> N
     metric: Any = absolute
     alpha = krippendorff.alpha([[1, 2, 3], [1, 2, 4]], level_of_measurement=metric)
     assert alpha == pytest.approx(0.761905, abs=5e-7)
+    ours = krippendorff_alpha(units([1, 2, 3], [1, 2, 4]), distance=lambda one, other: abs(one - other))
+    assert ours.value == pytest.approx(0.761905, abs=5e-7)
+    assert ours.detail["level"] == "own"
     # By hand: of 6 ratings, 2 of them a unit's disagreement of 1, all 30 ordered pairs differ by 42 in sum.
     assert alpha == pytest.approx(1 - (2 / 6) / (42 / 30))
+
+
+@pytest.mark.parametrize(
+    "distance", [lambda a, b: a - b, lambda a, b: -abs(a - b), lambda a, b: 1.0, lambda a, b: math.nan]
+)
+def test_a_distance_that_is_none_is_refused(distance: Any) -> None:
+    with pytest.raises(ValueError, match="distance: needs to be 0 or more"):
+        krippendorff_alpha(units([1, 2, 3], [1, 2, 4]), distance=distance)
 
 
 def test_the_counts_behind_alpha_are_kept() -> None:

@@ -46,7 +46,7 @@ def test_the_mean_has_a_bootstrap_interval_over_those_who_voted() -> None:
 def test_one_vote_has_a_mean_and_no_interval() -> None:
     interval = endorsement({"sufi": 7, "zen": None}).detail["interval"]
     assert (interval["low"], interval["high"], interval["n"]) == (None, None, 1)
-    assert interval["reason"] == "an interval needs two scores"
+    assert interval["reason"] == "an interval needs two personas"
 
 
 def test_without_a_vote_nothing_is_defined() -> None:

@@ -32,15 +32,21 @@ def test_an_audit_by_hand() -> None:
     audit = discretion(CASES)
     assert audit.cases == {"consensus": 2, "conflict": 2, "indifference": 2}
     assert audit.arbitrariness.value == 0.5
-    assert audit.arbitrariness.detail == {"contradicted": 1, "consensus": 2, "complete": 1}
+    told = dict(audit.arbitrariness.detail)
+    interval = told.pop("interval")
+    assert told == {"contradicted": 1, "consensus": 2, "complete": 1}
+    assert (interval["low"], interval["high"], interval["n"], interval["over"]) == (0, 1, 2, "cases")
     assert audit.contradicted == (1,)
     assert {persona: score.value for persona, score in audit.supremacy.items()} == {
         "sufi": 0.5,
         "zen": 0.5,
         "stoic": 0,
     }
-    assert audit.supremacy["zen"].detail == {"taken": 1, "conflicts": 2}
-    assert audit.supremacy["stoic"].detail == {"taken": 0, "conflicts": 1}
+    taken = {
+        who: (score.detail["taken"], score.detail["conflicts"]) for who, score in audit.supremacy.items()
+    }
+    assert (taken["zen"], taken["stoic"]) == ((1, 2), (0, 1))
+    assert audit.supremacy["stoic"].detail["interval"]["reason"] == "an interval needs two cases"
 
 
 def test_without_cases_nothing_is_defined() -> None:

@@ -1,15 +1,17 @@
 """Write the winners that pref_voting finds on random profiles, which the tests hold ours against.
 
 pref_voting brings numba, ortools and others, and an older numpy, so that it is not installed with the
-tests. Run this in an environment of its own (`pip install pref_voting==1.18.2`):
+tests, but by `make slow` in an environment of its own:
 
-    python tests/voting/pref_voting_winners.py > tests/voting/pref_voting_winners.json
+    .venv/oracles/bin/python tests/voting/pref_voting_winners.py > tests/voting/pref_voting_winners.json
 
+With `--stdin` it answers about profiles that it is given, as `drawn` makes them in JSON, and draws none.
 A ballot is a string of ranks: position is the candidate, the digit its rank, lower is better.
 """
 
 import argparse
 import json
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -17,30 +19,43 @@ import numpy as np
 
 
 def main() -> None:
-    """Draw profiles, with and without ties, and print them with their winners."""
+    """Print profiles, with and without ties, with their winners."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--profiles", type=int, default=160)
+    parser.add_argument("--stdin", action="store_true", help="answer about the profiles that are given")
     options = parser.parse_args()
-    draw = np.random.default_rng(options.seed)
-    cases = []
-    for number in range(options.profiles):
-        n, voters, tied = int(draw.integers(2, 7)), int(draw.integers(1, 13)), number % 2 == 1
-        rows = [(draw.integers(0, n, n) if tied else draw.permutation(n)).tolist() for _ in range(voters)]
-        cases.append(
-            {"ballots": " ".join("".join(map(str, row)) for row in rows), **winners(rows, tied, number)}
-        )
-    lines = ",\n".join(json.dumps(case) for case in cases)
+    given = json.load(sys.stdin) if options.stdin else drawn(options.seed, options.profiles)
+    cases = [{**case, **winners(**case)} for case in given]
+    lines = ",\n".join(json.dumps(told(case)) for case in cases)
     version = import_module("importlib.metadata").version("pref_voting")
     print(f'{{"pref_voting": "{version}", "cases": [\n{lines}\n]}}')  # noqa: T201
 
 
-def winners(rows: list[list[int]], tied: bool, seed: int) -> dict[str, Any]:
-    """Return the winners of one profile under every rule, and the seed of the lot."""
+def drawn(seed: int, profiles: int) -> list[dict[str, Any]]:
+    """Return random profiles of two to six candidates and one to twelve voters, every other one with ties."""
+    draw = np.random.default_rng(seed)
+    found = []
+    for number in range(profiles):
+        n, voters, tied = int(draw.integers(2, 7)), int(draw.integers(1, 13)), number % 2 == 1
+        rows = [(draw.integers(0, n, n) if tied else draw.permutation(n)).tolist() for _ in range(voters)]
+        ballots = " ".join("".join(map(str, row)) for row in rows)
+        found.append({"ballots": ballots, "tied": tied, "seed": number})
+    return found
+
+
+def told(case: dict[str, Any]) -> dict[str, Any]:
+    """Return a case as the file of winners has it."""
+    return {key: case[key] for key in ("ballots", "seed", "winners")}
+
+
+def winners(ballots: str, tied: bool, seed: int) -> dict[str, Any]:
+    """Return the winners of one profile under every rule; `seed` is that of the lot."""
     margin = import_module("pref_voting.margin_based_methods")
     iterative = import_module("pref_voting.iterative_methods")
     scoring = import_module("pref_voting.scoring_methods")
     grades = import_module("pref_voting.grade_methods")
+    rows = [[int(rank) for rank in ballot] for ballot in ballots.split()]
     n = len(rows[0])
     if tied:
         profile = import_module("pref_voting.profiles_with_ties").ProfileWithTies(
@@ -69,7 +84,7 @@ def winners(rows: list[list[int]], tied: bool, seed: int) -> dict[str, Any]:
         "minimax by winning votes": margin.minimax(profile, strength_function=profile.support),
         "minimax by margins": margin.minimax(profile),
     }
-    return {"seed": seed, "winners": {rule: [int(x) for x in each] for rule, each in found.items()}}
+    return {"winners": {rule: [int(x) for x in each] for rule, each in found.items()}}
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from multiplex.acts import (
     JudgeTransition,
     MergeCards,
     Performed,
+    ProposeQuestions,
     ProposeTransition,
     Rank,
     Ratify,
@@ -27,7 +28,7 @@ from multiplex.acts import (
 from multiplex.background import in_background
 from multiplex.content.personas import Persona
 from multiplex.embedding import Embedder
-from multiplex.responders.extractive import moderator, persona
+from multiplex.responders.extractive import moderator, persona, proposals
 from multiplex.responders.relevance import Relevance
 
 __all__ = ["ExtractiveResponder"]
@@ -85,4 +86,6 @@ class ExtractiveResponder:
                 return moderator.classify_perspectives(relevance, act)
             case AnswerAlone():
                 return moderator.answer(relevance, act, seed)
+            case ProposeQuestions():
+                return proposals.propose_questions(relevance, act, seed)
         raise TypeError(f"the extractive responder knows no act {act.name!r}")
