@@ -1,11 +1,12 @@
 """The command line. Results go to stdout, progress and errors to stderr.
 
-`app` holds the commands, `outcome` how each ends, `run` what `multiplex run` and `resume` do, `live`
-and `progress` what is seen meanwhile, `estimate` what a dry run prints, `show` how results are
-printed, `checks` what validate looks at, `doctor` what doctor does, `cache` the commands on the
-response cache, `starter` what init writes. `graph` holds the commands on moral graphs (`graph_made`,
-`graph_files` and `graph_shown` its parts), `score` (printed by `score_shown`) and `values` what is found in
-texts and runs, which `texts` reads.
+`app` holds the commands, `options` what several of them take, `outcome` how each ends, `run` what
+`multiplex run` and `resume` do, `live` and `progress` what is seen meanwhile, `estimate` what a dry run
+prints, `show` how results are printed, `checks` what validate looks at, `doctor` what doctor does, `cache`
+the commands on the response cache, `starter` what init writes. `graph` holds the commands on moral graphs
+(`graph_made`, `graph_given`, `graph_files` and `graph_shown` its parts), `dataset` those on training data
+(`dataset_build`, `dataset_progress`, `dataset_folder` and `dataset_audit` its parts), `score` (printed by
+`score_shown`) and `values` what is found in texts and runs, which `texts` reads.
 """
 
 import os

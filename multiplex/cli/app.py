@@ -3,12 +3,23 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from multiplex.cli.cache import cache_app
+from multiplex.cli.dataset import dataset_app
 from multiplex.cli.graph import graph_app
+from multiplex.cli.options import (
+    BaseUrl,
+    Concurrency,
+    EngineArg,
+    Model,
+    NoCache,
+    Retries,
+    Timeout,
+    engine_options,
+)
 from multiplex.cli.outcome import Json, plain_errors, print_json
 from multiplex.errors import ContentError, near_miss
 
@@ -22,50 +33,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Model = Annotated[
-    str,
-    typer.Option(
-        envvar="MULTIPLEX_MODEL",
-        help="extractive, openai:NAME for a served model, or vllm:NAME-OR-FOLDER for one in this process.",
-    ),
-]
-BaseUrl = Annotated[
-    list[str] | None,
-    typer.Option(
-        envvar="OPENAI_BASE_URL",
-        help="Where served models are, else https://api.openai.com/v1; NAME=URL for one of them; repeatable.",
-        show_default=False,
-    ),
-]
-Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds that one call to a served model may take.")]
-Retries = Annotated[int, typer.Option(min=0, max=10, help="How often a failed call is tried again.")]
-Concurrency = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        help="The most calls in flight at once, over all scenarios; else 32 for served models, 512 for vllm.",
-        show_default=False,
-    ),
-]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither recall answers of models nor keep them.")]
-EngineArg = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="KEY=VALUE",
-        help="An option of vLLM's engine for vllm:NAME, as in max_model_len=16384; repeat for more.",
-        show_default=False,
-    ),
-]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print the run's folder and nothing else.")]
 _RUNS = Path("runs")
-
-
-def _engine_options(given: list[str] | None) -> dict[str, Any]:
-    if not given:
-        return {}
-    from multiplex.models.engine import parse_options
-
-    return parse_options(given)
 
 
 def _version(wanted: bool) -> None:
@@ -134,7 +103,7 @@ def run(
             retries=retries,
             concurrency=concurrency,
             cache=not no_cache,
-            engine=_engine_options(engine_arg),
+            engine=engine_options(engine_arg),
             scores=not no_scores,
         )
         if dry_run:
@@ -179,7 +148,7 @@ def resume(
             retries=retries,
             concurrency=concurrency,
             cache=not no_cache,
-            engine={**request.engine, **_engine_options(engine_arg)},
+            engine={**request.engine, **engine_options(engine_arg)},
         )
         resume_run(folder, request, options, as_json=as_json, quiet=quiet)
 
@@ -392,6 +361,7 @@ def values(
 
 
 app.add_typer(cache_app, name="cache")
+app.add_typer(dataset_app, name="dataset")
 app.add_typer(graph_app, name="graph")
 
 _KINDS = ("scenario", "persona", "pack", "protocol", "agent", "schema")

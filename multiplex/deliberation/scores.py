@@ -7,7 +7,7 @@ from typing import Any
 from multiplex.content.passages import neutral_sentences, passages
 from multiplex.content.personas import Pack
 from multiplex.deliberation.audits import choice_of, discretion_of, inequity_of
-from multiplex.deliberation.carried import CARRIED, nearness_of
+from multiplex.deliberation.carried import CARRIED, Claims
 from multiplex.deliberation.record import Record
 from multiplex.deliberation.state import Plain, results_of
 from multiplex.deliberation.steering import steerability_of
@@ -221,7 +221,7 @@ def _representation(answers: Answers, text: str | None, embed: Embed) -> Plain:
     if not parts or not answers.steered:
         return Score.undefined("there is no text" if not parts else "no persona made a claim").as_dict()
     claims = {name: [c["text"] for c in steered.claims] for name, steered in answers.steered.items()}
-    return representation(nearness_of(claims, parts, embed), threshold=CARRIED).as_dict()
+    return representation(Claims(claims, embed).nearness(parts), threshold=CARRIED).as_dict()
 
 
 def _dynamics(record: Record) -> Plain:

@@ -19,6 +19,10 @@ _VARIETY = 0.1
 """The weight of novelty against relevance in maximal marginal relevance (Carbonell and Goldstein, 1998)."""
 
 
+_MOST_STACKED = 128
+"""How many arrays of vectors stay as they are: a persona's commitments are asked for hundreds of times a run."""
+
+
 class Relevance:
     """Cosines between commitments, scenarios and texts; every text is embedded once."""
 
@@ -26,6 +30,7 @@ class Relevance:
         self._embedder = embedder
         self.corpus = tuple(corpus)
         self._prepared = False
+        self._stacked: dict[tuple[str, ...], Vectors] = {}
 
     def vectors(self, texts: Sequence[str]) -> Vectors:
         """Return unit vectors of shape (len(texts), d), the corpus embedded in one go beforehand."""
@@ -35,7 +40,12 @@ class Relevance:
                 t for p in self.corpus for c in p.commitments for t in (wording(c), *c.attends_to)
             ]
             self._embedder.embed(texts_of_corpus)
-        return self._embedder.embed(texts)
+        key = tuple(texts)
+        if key not in self._stacked:
+            while len(self._stacked) >= _MOST_STACKED:
+                del self._stacked[next(iter(self._stacked))]  # the oldest
+            self._stacked[key] = self._embedder.embed(texts)
+        return self._stacked[key]
 
     def cosines(self, left: Sequence[str], right: Sequence[str]) -> NDArray[np.float32]:
         """Return cosines of shape (len(left), len(right))."""

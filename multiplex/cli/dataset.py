@@ -1,0 +1,177 @@
+"""`multiplex dataset`: training data built from prompts; what is done with a finished one is in dataset_folder."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from multiplex.cli.dataset_audit import audit_command
+from multiplex.cli.dataset_folder import check_command, push_command, stats_command
+from multiplex.cli.options import (
+    BaseUrl,
+    Concurrency,
+    EngineArg,
+    Model,
+    Retries,
+    Timeout,
+    engine_options,
+)
+from multiplex.cli.outcome import Json, plain_errors
+
+__all__ = ["dataset_app"]
+
+dataset_app = typer.Typer(help="Build, check, audit and publish training data.", no_args_is_help=True)
+dataset_app.command("check")(check_command)
+dataset_app.command("stats")(stats_command)
+dataset_app.command("push")(push_command)
+dataset_app.command("audit")(audit_command)
+
+
+@dataset_app.command("build")
+def build_command(
+    prompts: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Files of prompts (.jsonl, .csv, .tsv, .parquet, .txt), scenarios (.yaml), or folders of these.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The folder of the dataset.", show_default=False)] = Path(
+        "dataset"
+    ),
+    generate: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Have so many prompts written, over topics and choice contexts.", show_default=False
+        ),
+    ] = None,
+    topic: Annotated[
+        list[str] | None,
+        typer.Option(help="A topic to write prompts on; repeat for more; else all.", show_default=False),
+    ] = None,
+    model: Model = "extractive",
+    base_url: BaseUrl = None,
+    personas: Annotated[
+        list[str] | None,
+        typer.Option(help="A pack, or a persona by name or file; repeat for more.", show_default=False),
+    ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="A protocol by name or file; else the prompt's.", show_default=False)
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**63 - 1, help="Everything that is drawn depends on it.")
+    ] = 0,
+    config: Annotated[
+        list[str] | None,
+        typer.Option(help="A kind of records to write; repeat for more; else all eight.", show_default=False),
+    ] = None,
+    conditions: Annotated[
+        bool,
+        typer.Option("--conditions", help="Write scores into the prompts, as tokens to ask for them by."),
+    ] = False,
+    no_contrast: Annotated[
+        bool,
+        typer.Option(
+            "--no-contrast", help="Do not ask the model without the panel; fewer pairs, fewer calls."
+        ),
+    ] = False,
+    names: Annotated[
+        str,
+        typer.Option(help="How names of people are found: contexts, or spacy:PIPELINE that is installed."),
+    ] = "contexts",
+    no_mask: Annotated[
+        bool, typer.Option("--no-mask", help="Leave personal data as it is: only where there can be none.")
+    ] = False,
+    balance: Annotated[
+        str,
+        typer.Option(
+            help="How full a perspective, topic or value may be, in times the mean; none keeps all."
+        ),
+    ] = "3",
+    least_margin: Annotated[
+        float, typer.Option(min=0, max=1, help="The margin below which a pair is a tie, and left out.")
+    ] = 0.02,
+    splits: Annotated[str, typer.Option(help="The shares of train, validation and test.")] = "0.9,0.05,0.05",
+    shard_rows: Annotated[int, typer.Option(min=1, help="The most rows of a shard.")] = 10_000,
+    title: Annotated[str, typer.Option(help="The dataset's title.")] = "Pluralistic training data",
+    license: Annotated[  # noqa: A002 (the option's name)
+        str | None,
+        typer.Option(help="The licence that you give the data, as in cc-by-4.0.", show_default=False),
+    ] = None,
+    model_licence: Annotated[
+        str | None,
+        typer.Option(help="The licence of the model's output, for the card.", show_default=False),
+    ] = None,
+    language: Annotated[
+        list[str] | None, typer.Option(help="A language of the data (ISO 639); repeat for more; else en.")
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(help="Where deliberations run: local, or ray, on a Ray cluster.")
+    ] = "local",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            help="The Ray cluster, as in auto or ray://HOST:10001; else one is started here.",
+            show_default=False,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Workers on the Ray cluster; else one for each node.", show_default=False),
+    ] = None,
+    price: Annotated[
+        str | None,
+        typer.Option(
+            help="What a million prompt and a million completion tokens cost, as in 0.15,0.60.",
+            show_default=False,
+        ),
+    ] = None,
+    timeout: Timeout = 120.0,
+    retries: Retries = 2,
+    concurrency: Concurrency = None,
+    engine_arg: EngineArg = None,
+    as_json: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print the folder and nothing else.")] = False,
+) -> None:
+    """Deliberate on every prompt, and write training data; run the same again to go on where it was cut off."""
+    with plain_errors():
+        from multiplex.cli.dataset_build import Asked, build_dataset
+
+        build_dataset(
+            Asked(
+                prompts=tuple(prompts or ()),
+                out=out,
+                generate=generate,
+                topics=tuple(topic or ()),
+                model=model,
+                base_url=tuple(base_url or ()),
+                api_key=os.environ.get("OPENAI_API_KEY"),
+                personas=tuple(personas) if personas else None,
+                protocol=protocol,
+                seed=seed,
+                configs=tuple(config or ()),
+                conditions=conditions,
+                contrast=not no_contrast,
+                names=names,
+                mask=not no_mask,
+                balance=balance,
+                least_margin=least_margin,
+                splits=splits,
+                shard_rows=shard_rows,
+                title=title,
+                license=license,
+                model_licence=model_licence,
+                languages=tuple(language or ("en",)),
+                engine=engine,
+                ray_address=ray_address,
+                workers=workers,
+                price=price,
+                timeout=timeout,
+                retries=retries,
+                concurrency=concurrency,
+                engine_options=engine_options(engine_arg),
+            ),
+            as_json=as_json,
+            quiet=quiet,
+        )

@@ -1,0 +1,290 @@
+"""What `multiplex dataset build` does: options made sense of, a build watched, and what came of it printed."""
+
+import asyncio
+import contextlib
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from multiplex.api import Session
+from multiplex.cli.dataset_progress import BuildProgress
+from multiplex.cli.outcome import print_json
+from multiplex.cli.run import endpoints
+from multiplex.cli.text import safe
+from multiplex.content.panels import Panel, seat
+from multiplex.content.protocols import load_protocol
+from multiplex.content.scenarios import Scenario
+from multiplex.dataset.assembling import Assembly
+from multiplex.dataset.building import BUILD, Plan, Publication, build, sources_of
+from multiplex.dataset.deliberating import deliberate_all
+from multiplex.dataset.manifest import Manifest
+from multiplex.dataset.masking import Masks
+from multiplex.dataset.preferences import Thresholds
+from multiplex.dataset.producing import Producer, Recipe, content_hashes, installed_version
+from multiplex.dataset.prompts import Prompt, Skipped, read_prompts
+from multiplex.dataset.schemas import CONFIGS, SPLITS
+from multiplex.dataset.store import Store
+from multiplex.deliberation.run import check_panel
+from multiplex.embedding import SentenceEmbedder
+from multiplex.errors import ContentError, near_miss
+
+__all__ = ["Asked", "build_dataset"]
+
+_CAUTIOUS = 0.45
+"""How sure the masker needs to be: what is published is masked rather too often than too seldom."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The options of `multiplex dataset build`, as they were given."""
+
+    prompts: tuple[str, ...]
+    out: Path
+    generate: int | None
+    topics: tuple[str, ...]
+    model: str
+    base_url: tuple[str, ...]
+    api_key: str | None
+    personas: tuple[str, ...] | None
+    protocol: str | None
+    seed: int
+    configs: tuple[str, ...]
+    conditions: bool
+    contrast: bool
+    names: str
+    mask: bool
+    balance: str
+    least_margin: float
+    splits: str
+    shard_rows: int
+    title: str
+    license: str | None
+    model_licence: str | None
+    languages: tuple[str, ...]
+    engine: str
+    ray_address: str | None
+    workers: int | None
+    price: str | None
+    timeout: float
+    retries: int
+    concurrency: int | None
+    engine_options: Mapping[str, Any]
+
+    @property
+    def session_options(self) -> dict[str, Any]:
+        """Return what a `Session` is made with, here or on a worker, but for its cache and embedder."""
+        return {
+            "model": self.model,
+            "base_url": endpoints(self.base_url),
+            "api_key": self.api_key,
+            "timeout": self.timeout,
+            "retries": self.retries,
+            "concurrency": self.concurrency,
+            "engine": dict(self.engine_options),
+        }
+
+
+def build_dataset(asked: Asked, *, as_json: bool, quiet: bool) -> None:
+    """Build the dataset, and print what there is of it.
+
+    Raises:
+        MultiplexError: see `multiplex.dataset.building.build`.
+    """
+    if bool(asked.prompts) == (asked.generate is not None):
+        raise ContentError("name files of prompts, or --generate N to have prompts written; one of the two")
+    if asked.topics and asked.generate is None:
+        raise ContentError("--topic is for prompts that are written: give --generate N with it")
+    if asked.engine not in {"local", "ray"}:
+        raise ContentError(
+            f"--engine {asked.engine!r}: no such engine; {near_miss(asked.engine, ['local', 'ray'])}"
+        )
+    if asked.engine != "ray" and (asked.ray_address or asked.workers):
+        raise ContentError("--ray-address and --workers are for --engine ray")
+    assembly, publication = _assembly(asked), _publication(asked)
+    recipe = Recipe(
+        personas=asked.personas, protocol=asked.protocol, seed=asked.seed, contrast=asked.contrast
+    )
+    panel = seat(asked.personas or Scenario.model_fields["personas"].default)
+    protocol = load_protocol(asked.protocol or Scenario.model_fields["protocol"].default)
+    check_panel(protocol, panel)
+    masks = _masks(asked, panel)
+    embedder = SentenceEmbedder()
+    plan = Plan(
+        model=asked.model,
+        recipe=recipe,
+        embedding=embedder.name,
+        multiplex=installed_version(),
+        sources=sources_of(asked.prompts),
+        generated=None
+        if asked.generate is None
+        else {"prompts": asked.generate, "topics": list(asked.topics) or "all"},
+        content=content_hashes(recipe, asked.model),
+        masker=None if masks is None else masks.describe(),
+    )
+    with BuildProgress(shown=not (as_json or quiet), prices=_prices(asked.price)) as progress:
+        manifest = asyncio.run(_built(asked, plan, assembly, publication, panel, masks, embedder, progress))
+    _print(asked.out, manifest, as_json=as_json, quiet=quiet)
+
+
+async def _built(
+    asked: Asked,
+    plan: Plan,
+    assembly: Assembly,
+    publication: Publication,
+    panel: Panel,
+    masks: Masks | None,
+    embedder: SentenceEmbedder,
+    progress: BuildProgress,
+) -> Manifest:
+    async with contextlib.AsyncExitStack() as stack:
+        session = Session(
+            **asked.session_options, cache=asked.out / BUILD / "responses.sqlite", embedder=embedder
+        )
+        await stack.enter_async_context(session)
+
+        async def prompts() -> Iterable[Prompt | Skipped]:
+            if asked.generate is None:
+                return read_prompts(asked.prompts)
+            return await _proposed(asked, asked.generate, session, panel, embedder)
+
+        async def deliberate(store: Store) -> None:
+            producer = Producer(session, embedder, plan.recipe)
+            for task in store.todo(most=1):  # what cannot speak at all is told before anything is asked
+                producer.check(task.prompt)
+            if asked.engine == "ray":
+                from multiplex.dataset.distributed import deliberate_on_ray
+
+                await session.aclose()  # an engine that wrote prompts here may stand where a worker's has to
+                await deliberate_on_ray(
+                    store,
+                    plan.recipe,
+                    asked.session_options,
+                    address=asked.ray_address,
+                    workers=asked.workers,
+                    on_done=progress.ended,
+                    on_notice=lambda notice: print(safe(notice).plain, file=sys.stderr),
+                )
+                return
+            await session.start()
+            await deliberate_all(store, producer.produce, at_once=producer.at_once(), on_done=progress.ended)
+
+        return await build(
+            asked.out,
+            plan,
+            assembly,
+            publication,
+            prompts=prompts,
+            deliberate=deliberate,
+            embedder=embedder,
+            masks=masks,
+            on_phase=progress.phase,
+        )
+
+
+async def _proposed(
+    asked: Asked, number: int, session: Session, panel: Panel, embedder: SentenceEmbedder
+) -> list[Prompt | Skipped]:
+    from multiplex.dataset.proposing import propose_prompts
+
+    await session.start()
+    responder = session.responders(Scenario(name="proposing", question="What shall we ask?"), panel)[
+        "moderator"
+    ]
+    proposals = propose_prompts(
+        number,
+        panel=panel,
+        responder=responder,
+        embed=embedder.embed,
+        seed=asked.seed,
+        topics=asked.topics or None,
+    )
+    return [each async for each in proposals]
+
+
+def _assembly(asked: Asked) -> Assembly:
+    for config in asked.configs:
+        if config not in CONFIGS:
+            raise ContentError(f"--config {config!r}: no such kind of records; {near_miss(config, CONFIGS)}")
+    ratio = math.inf if asked.balance == "none" else _number("--balance", asked.balance)
+    if not ratio >= 1:
+        raise ContentError(f"--balance {asked.balance}: needs a number of 1 or more, or none")
+    return Assembly(
+        configs=tuple(config for config in CONFIGS if not asked.configs or config in asked.configs),
+        conditions=asked.conditions,
+        thresholds=replace(Thresholds(), margin=asked.least_margin),
+        ratio=ratio,
+        shares=_shares(asked.splits),
+        seed=asked.seed,
+    )
+
+
+def _shares(given: str) -> dict[str, float]:
+    parts = [_number("--splits", part) for part in given.split(",")]
+    if len(parts) != len(SPLITS) or not all(0 <= part <= 1 for part in parts) or abs(sum(parts) - 1) > 1e-9:
+        raise ContentError(
+            f"--splits {given}: needs three shares of {', '.join(SPLITS)} that come to 1, as in 0.9,0.05,0.05"
+        )
+    if not parts[0]:
+        raise ContentError(f"--splits {given}: leaves nothing to train on; give train a share above 0")
+    return dict(zip(SPLITS, parts, strict=True))
+
+
+def _prices(given: str | None) -> tuple[float, float] | None:
+    if given is None:
+        return None
+    parts = [_number("--price", part) for part in given.split(",")]
+    if len(parts) != 2 or min(parts) < 0:
+        raise ContentError(f"--price {given}: needs two prices, for a million prompt and completion tokens")
+    return parts[0], parts[1]
+
+
+def _number(option: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ContentError(f"{option} {text}: {text!r} is no number")
+    return value
+
+
+def _publication(asked: Asked) -> Publication:
+    return Publication(
+        title=asked.title,
+        license=asked.license,
+        languages=asked.languages,
+        model_licence=asked.model_licence,
+        shard_rows=asked.shard_rows,
+    )
+
+
+def _masks(asked: Asked, panel: Panel) -> Masks | None:
+    if not asked.mask:
+        return None
+    from multiplex.dataset.privacy import Masker, public_names
+
+    return Masks(Masker(names=asked.names, allow=public_names(panel), threshold=_CAUTIOUS), panel)
+
+
+def _print(out: Path, manifest: Manifest, *, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        print_json({"path": str(out), **manifest.model_dump(mode="json", exclude={"files"})})
+    elif quiet:
+        print(out)
+    else:
+        from rich.console import Console
+        from rich.table import Table
+
+        console = Console()
+        table = Table(box=None, pad_edge=False)
+        for column in ("config", *SPLITS):
+            table.add_column(column, justify="left" if column == "config" else "right")
+        for config, counts in manifest.counts.items():
+            table.add_row(config, *(f"{counts.get(split, 0):,}" for split in SPLITS))
+        console.print(table)
+        console.print(
+            safe(f"\n{out}: read {out / 'README.md'} first; what was left out stands in report.json")
+        )

@@ -1,0 +1,12 @@
+"""Training data made of deliberations.
+
+To read it, go the way of a prompt: `prompts` (with `rows`) and `proposing` (with `coverage`) bring it in,
+`privacy` masks it, `intake` leaves out near-duplicates (`similarity`) and puts it into the work file
+(`store`); `producing` deliberates on one and measures it (`material`), `deliberating` on all, `distributed`
+on many machines (`crew`, `worker`). `preferences` says what is preferred and why, `records` (with
+`conditions`) makes rows of it; `assembling` gates (`quality`, `citations`, `refusals`), masks (`masking`),
+thins and balances (`curation`) them, and splits them (`splitting`). `writing`, `manifest`, `card`,
+`statistics` and `pictures` write the folder (columns: `schemas`); `building` ties all of it together.
+What is done with a finished folder: `reading`, `checking` (with `row_checks` and `traces`), `audit` (with
+`pair_files` and `side_counts`), `pushing`.
+"""

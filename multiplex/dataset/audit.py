@@ -1,0 +1,227 @@
+"""An audit of any preference set: whose side it takes, which perspectives it speaks from, how evenly, how long.
+
+After AI Alignment at Your Discretion (arXiv 2502.10441), with personas in the place of principles. A set of
+our own holds what each persona endorsed; for a foreign one a pack's personas judge by embeddings, which is
+an estimate and is said to be one. One pass, running counts; texts are kept for a sample of pairs alone.
+"""
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from multiplex.acts import Ratify
+from multiplex.content.personas import Pack
+from multiplex.content.scenarios import Scenario
+from multiplex.dataset.manifest import read_manifest
+from multiplex.dataset.pair_files import Columns, Preference, Side, label, read_preferences
+from multiplex.dataset.reading import LONGEST_LINE
+from multiplex.dataset.side_counts import Counts
+from multiplex.deliberation.scores import classifier_for, rounded
+from multiplex.embedding import Embedder
+from multiplex.errors import ContentError
+from multiplex.responders.extractive.persona import coverage, opening_commitments, ratify
+from multiplex.responders.relevance import Relevance
+from multiplex.scoring.classifiers import Controlled, SentenceLabel
+from multiplex.scoring.corpus import corpus_entropy
+from multiplex.scoring.score import Score, plain
+from multiplex.sentences import sentences
+
+__all__ = ["BAND", "SAMPLE", "audit"]
+
+SAMPLE = 2_000
+"""How many pairs are embedded."""
+
+BAND = 0.02
+"""The least difference of two nearnesses, as cosines, that counts as a side where sides are estimated."""
+
+_AT_ONCE = 32
+"""Pairs whose sentences are embedded in one go."""
+
+
+def audit(
+    path: Path,
+    *,
+    pack: Pack,
+    embedder: Embedder,
+    columns: Columns | None = None,
+    sample: int = SAMPLE,
+    seed: int = 0,
+    band: float = BAND,
+) -> dict[str, Any]:
+    """Audit a dataset's folder (its config `dpo`, else `reward`) or a file of preferences; return plain data.
+
+    - `rows`, `pairs` that differ, `identical` ones, and rows `skipped` by kind, with the first `reasons`.
+    - `basis`: whether sides are `recorded` in the rows or `estimated` by embeddings, over how many pairs, and
+      the same in words. Pairs that nobody voted on, as under a persona's own system turn, are no cases.
+    - `discretion`: cases of consensus, conflict and indifference and how each was `decided`; `arbitrariness`,
+      the share of consensus cases decided against the consensus, `against` the first of these; for each
+      persona its side `with` and `against`, its `win_rate` (with / both), its `supremacy` (the same in
+      conflicts alone) and its mean endorsement, 1 to 7, of what was chosen and of what was rejected.
+      `longer_preferred` is the share of all sides that are the longer text's.
+    - `inequity` over personas of the mean endorsement of what was chosen, and of the win rate.
+    - `length`: characters and words by side, their difference, and `longer_wins`, the share of pairs of
+      different length in which the longer is chosen.
+    - `rules`: the same by rule; and `not_made`, what a dataset's own report says that its rules made no pair of,
+      and why (`conflict`: some persona would have lost by it), else None.
+    - `perspective_entropy` of the chosen, the rejected and all texts of a sample (`sample`), with its controls.
+
+    Sides are recorded where a persona endorsed both texts, or where a row without a persona of its own names
+    `supporters` or `opponents`. Else every persona of the pack takes the side of the text that carries more of
+    the concerns that it would open with on the prompt (all of its concerns where there is none), unless the
+    difference is below `band`; its endorsement is the extractive responder's, where there is a prompt.
+    Intervals take pairs as independent, which those on one prompt are not.
+
+    Source: AI Alignment at Your Discretion, arXiv 2502.10441; intervals of shares: Wilson, Probable Inference,
+    the Law of Succession, and Statistical Inference, Journal of the American Statistical Association 22 (1927).
+
+    Raises:
+        ContentError: what is at the path is no preference set, or no row of it is a pair.
+        ModelError: the embedding model cannot be loaded.
+    """
+    if sample < 0 or not 0 <= band <= 2:
+        raise ContentError("sample: needs 0 or more pairs, and band a difference of cosines from 0 to 2")
+    found = Counts(sample, seed)
+    for where, entry in read_preferences(path, columns or Columns()):
+        found.add(where, entry)
+    if not found.pairs and not found.identical:
+        reason = next(iter(found.reasons), "it holds no rows")
+        raise ContentError(f"{path}: no row is a pair of a chosen and a rejected text; {reason}")
+    kept, judged = found.kept, found.whole.tally.cases
+    for start in range(0, len(kept), _AT_ONCE):  # in one go it is faster than text by text
+        parts = [one for pair in kept[start : start + _AT_ONCE] for t in pair.texts for one in sentences(t)]
+        embedder.embed(parts)
+    if not judged:
+        _estimate(found, kept, pack, embedder, band)
+    result = {
+        "source": str(path).encode("utf-8", "replace").decode(),
+        "pack": pack.name,
+        "rows": found.rows,
+        "pairs": found.pairs,
+        "identical": found.identical,
+        "skipped": dict(found.skipped),
+        "reasons": found.reasons,
+        "sample": {
+            "asked": sample,
+            "pairs": len(kept),
+            "of": found.pairs,
+            "seed": seed,
+            "shortened": sum(not pair.whole for pair in kept),
+        },
+        "basis": _basis(found.pairs, judged, len(kept), pack, embedder, band),
+        **found.whole.summary(),
+        "rules": {rule: part.summary() for rule, part in sorted(found.parts.items())},
+        "perspective_entropy": _entropies(kept, pack, embedder, seed),
+        "not_made": _not_made(path),
+        "notes": _notes(path, pack),
+    }
+    plainly: dict[str, Any] = rounded(plain(result))
+    return plainly
+
+
+def _basis(
+    pairs: int, judged: int, sampled: int, pack: Pack, embedder: Embedder, band: float
+) -> dict[str, Any]:
+    """Return where sides come from, in words too."""
+    if judged:
+        said = "sides are those that the rows record"
+        if left := pairs - judged:
+            said += f"; in {left:,} of {pairs:,} pairs nobody's is, as under a persona's own system turn"
+        return {"kind": "recorded", "pairs": judged, "band": None, "embedding": None, "said": said}
+    if not sampled:
+        said = "no row records a side, and no pair was sampled to estimate one"
+        return {"kind": None, "pairs": 0, "band": None, "embedding": None, "said": said}
+    said = (
+        f"an estimate by embeddings, and nobody's own judgement: on {sampled:,} sampled pairs each persona of the "
+        f"pack {pack.name!r} takes the side of the text whose sentences come nearer to its concerns, and neither "
+        f"where the cosines differ by less than {band:g}"
+    )
+    return {"kind": "estimated", "pairs": sampled, "band": band, "embedding": embedder.name, "said": said}
+
+
+def _estimate(found: Counts, kept: Sequence[Preference], pack: Pack, embedder: Embedder, band: float) -> None:
+    """Have the pack's personas judge the sample."""
+    relevance = Relevance(embedder, pack.personas)
+    for pair in kept:
+        sides: dict[str, Side | None] = {}
+        ballots: dict[Side, dict[str, int]] = {"chosen": {}, "rejected": {}}
+        scenario = Scenario(name="audited", question=pair.question) if pair.question else None
+        for persona in pack.personas:
+            own = opening_commitments(relevance, persona, scenario) if scenario else [*persona.commitments]
+            first, second = (float(coverage(relevance, own, text).mean()) for text in pair.texts)
+            ahead = first - second
+            sides[persona.name] = None if abs(ahead) < band else "chosen" if ahead > 0 else "rejected"
+            if scenario:  # an endorsement is of an answer to something
+                for side, text in zip(ballots, pair.texts, strict=True):
+                    act = Ratify(scenario=scenario, persona=persona, statement=text)
+                    ballots[side][persona.name] = ratify(relevance, act).endorsement
+        for part in found.both(pair):
+            part.tally.add(replace(pair, sides=sides, ballots=ballots))
+
+
+class _Remembering:
+    """A classifier that labels every text once: what is chosen and what is rejected is all there is."""
+
+    def __init__(self, classifier: Controlled) -> None:
+        self._classifier = classifier
+        self._known: dict[tuple[str, ...], list[SentenceLabel]] = {}
+        self.perspectives = classifier.perspectives
+        self.control, self.likelihoods = classifier.control, classifier.likelihoods
+        self.noise_floor = classifier.noise_floor
+
+    def label(self, given: Sequence[str]) -> list[SentenceLabel]:
+        key = tuple(given)
+        if key not in self._known:
+            self._known[key] = self._classifier.label(given)
+        return self._known[key]
+
+
+def _entropies(kept: Sequence[Preference], pack: Pack, embedder: Embedder, seed: int) -> dict[str, Any]:
+    sides = {
+        "chosen": [pair.chosen for pair in kept],
+        "rejected": [pair.rejected for pair in kept],
+        "all": [text for pair in kept for text in pair.texts],
+    }
+    if not kept:
+        nothing = Score.undefined("no pair was sampled")
+        return {**{side: {"micro": nothing, "macro": nothing} for side in sides}, "control": None}
+    classifier = _Remembering(classifier_for(pack, embedder))
+    found: dict[str, Any] = {}
+    for side, texts in sides.items():
+        pooled = corpus_entropy(texts, classifier, seed=seed)
+        left_out = {"control", "entropies"}  # the one is the same for all, the other as long as the sample
+        found[side] = {
+            how: {name: value for name, value in score.as_dict().items() if name not in left_out}
+            for how, score in (("micro", pooled.micro), ("macro", pooled.macro))
+        }
+    return {**found, "control": classifier.control()}
+
+
+def _not_made(path: Path) -> dict[str, dict[str, int]] | None:
+    """Return the pairs that a dataset's rules did not make, by rule and reason, from the report beside it."""
+    file = path / "report.json"
+    try:
+        if not file.is_file() or file.stat().st_size > LONGEST_LINE:
+            return None
+        rules = json.loads(file.read_bytes())["rules"]
+        return {
+            label(rule): {label(why): int(number) for why, number in told.items() if why != "made"}
+            for rule, told in rules.items()
+        }
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return None  # a folder of this layout need not be ours
+
+
+def _notes(path: Path, pack: Pack) -> list[str]:
+    notes = []
+    if path.is_dir():
+        with suppress(ContentError):  # a folder of this layout need not be ours
+            listed = read_manifest(path).perspectives
+            if listed and set(listed) != set(pack.perspectives):
+                notes.append(
+                    f"the set was made over {', '.join(listed)}, and is audited over the pack {pack.name!r} of "
+                    "other perspectives: name its own with --pack"
+                )
+    return notes

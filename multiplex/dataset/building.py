@@ -1,0 +1,361 @@
+"""A dataset from prompts: taken in, deliberated on, assembled, written; and gone on with where it was cut off.
+
+The folder is a dataset once `manifest.json` is in it, which is written last. What is in the making lies in
+`.build` below it and stays there: with other options of assembly the same deliberations give another dataset
+without asking any model again. Remove it when you do not need it any more.
+"""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from hashlib import file_digest
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from multiplex.dataset.assembling import Assembly, assemble
+from multiplex.dataset.card import About, Generator, Seat, write_card
+from multiplex.dataset.intake import Likeness, take_in
+from multiplex.dataset.manifest import (
+    MANIFEST,
+    FileEntry,
+    Manifest,
+    described,
+    read_manifest,
+    sync_folder,
+    write_manifest,
+    write_whole,
+)
+from multiplex.dataset.masking import Masks
+from multiplex.dataset.pictures import draw
+from multiplex.dataset.preferences import RULES
+from multiplex.dataset.producing import Recipe
+from multiplex.dataset.prompts import Prompt, Skipped
+from multiplex.dataset.splitting import Splitter
+from multiplex.dataset.statistics import statistics
+from multiplex.dataset.store import Store
+from multiplex.dataset.writing import SHARD_ROWS, write_split
+from multiplex.embedding import Embedder
+from multiplex.errors import ContentError, RunError
+
+__all__ = ["BUILD", "Plan", "Publication", "build", "sources_of"]
+
+BUILD = ".build"
+
+_EXTRACTIVE = "Apache-2.0, as the personas that its texts are put together from"
+
+_OURS = {BUILD, MANIFEST, "README.md", "report.json", "data", "jsonl", "pictures"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the deliberations of a dataset depend on: a build goes on only with the same.
+
+    `sources` are the prompt files with their hashes, `generated` what prompts were asked for instead;
+    `content` the hashes of personas, protocols and roles; `masker` what masks personal data, None for nothing.
+    """
+
+    model: str
+    recipe: Recipe
+    embedding: str
+    multiplex: str
+    sources: tuple[Mapping[str, Any], ...] = ()
+    generated: Mapping[str, Any] | None = None
+    content: Mapping[str, str] = field(default_factory=dict)
+    masker: Mapping[str, Any] | None = None
+    likeness: Likeness = field(default_factory=Likeness)
+    longest: int = 4000
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plan as plain data."""
+        plan: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """What only the one who publishes a dataset can tell, and how large a shard is."""
+
+    title: str = "Pluralistic training data"
+    license: str | None = None
+    languages: tuple[str, ...] = ("en",)
+    model_licence: str | None = None
+    shard_rows: int = SHARD_ROWS
+
+
+def sources_of(paths: Iterable[str | Path]) -> tuple[dict[str, Any], ...]:
+    """Return what is kept of prompt files: their names, and the hashes that tell whether they have changed.
+
+    Raises:
+        ContentError: a file cannot be read.
+    """
+    found = []
+    for path in map(Path, paths):
+        for file in sorted(path.glob("*.yaml")) if path.is_dir() else [path]:
+            try:
+                with file.open("rb") as opened:
+                    digest = file_digest(opened, "sha256").hexdigest()
+            except OSError as error:
+                raise ContentError(f"{file}: cannot be read: {error.strerror or error}") from error
+            found.append({"file": file.name, "sha256": digest, "bytes": file.stat().st_size})
+    return tuple(found)
+
+
+async def build(
+    folder: Path,
+    plan: Plan,
+    assembly: Assembly,
+    publication: Publication,
+    *,
+    prompts: Callable[[], Awaitable[Iterable[Prompt | Skipped]]],
+    deliberate: Callable[[Store], Awaitable[None]],
+    embedder: Embedder,
+    masks: Masks | None,
+    on_phase: Callable[[str, Mapping[str, int]], None] = lambda phase, states: None,
+) -> Manifest:
+    """Build a dataset in a folder, or go on with the one that was begun there, and return its manifest.
+
+    Args:
+        folder: where it is written; it has to be new, empty, or one in which the same plan was begun.
+        plan: what the deliberations depend on.
+        assembly: how rows are made of them.
+        publication: what the card says beside.
+        prompts: reads the prompts, or has them written; not called where they have been taken in.
+        deliberate: makes all that is still to be made (see `deliberate_all`).
+        embedder: the sentence embeddings that duplicates are told by.
+        masks: masks personal data; None leaves it.
+        on_phase: told of each phase as it begins (`prompts`, `deliberations`, `rows`, `files`), with how many
+            prompts are `todo`, `done` and `failed`.
+
+    Raises:
+        ContentError: the folder holds something else, or another build; there is no prompt.
+        RunError: the folder cannot be written, another process builds in it, or no row is left.
+        ModelError: the model cannot be used.
+    """
+    _check_folder(folder)
+    work = folder / BUILD
+    with _held(work), Store(work) as store:
+        _begin(store, folder, plan)
+        if store.fact("taken_in") is None:
+            on_phase("prompts", store.states())
+            take_in(
+                store, await prompts(), embedder=embedder, folder=work, masks=masks, likeness=plan.likeness
+            )
+            if not sum(store.states().values()):
+                raise ContentError(f"{folder}: there is no prompt to deliberate on: {_skipped(store)}")
+            store.keep_fact("taken_in", True)
+        store.retry_failed()
+        on_phase("deliberations", store.states())
+        if store.states()["todo"]:
+            await deliberate(store)
+        made = {
+            "assembly": assembly.as_dict(),
+            "publication": asdict(publication),
+            "prompts": store.states(),
+        }
+        if (folder / MANIFEST).exists() and store.fact("written") == json.loads(json.dumps(made)):
+            return read_manifest(folder)
+        await asyncio.sleep(0)  # what follows does not wait for anything: Ctrl-C is heard here
+        on_phase("rows", store.states())
+        splitter, report = assemble(store, work, assembly, embedder=embedder, masks=masks)
+        await asyncio.sleep(0)
+        on_phase("files", store.states())
+        store.keep_fact("written", None)  # a kill right after the manifest leaves nothing that says otherwise
+        manifest = _written(store, folder, plan, assembly, publication, splitter, report)
+        store.keep_fact("written", made)
+        return manifest
+
+
+@contextmanager
+def _held(work: Path) -> Iterator[None]:
+    """Hold the folder while it is built in: two at once would undo each other's work."""
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(work / "lock", timeout=0)
+        lock.acquire()
+    except Timeout as error:
+        raise RunError(
+            f"{work.parent}: another process is building there; wait for it, or stop it"
+        ) from error
+    except OSError as error:
+        raise RunError(f"{work}: cannot be written: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _check_folder(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ContentError(f"{folder}: is a file; name a folder with --out")
+    there = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+    if BUILD not in there and MANIFEST in there:
+        raise ContentError(
+            f"{folder}: holds a finished dataset, and not what it was made from; name another folder with --out"
+        )
+    if BUILD not in there and there:
+        other = sorted(there)[0]
+        raise ContentError(f"{folder}: is not empty (it holds {other!r}); name another folder with --out")
+
+
+def _begin(store: Store, folder: Path, plan: Plan) -> None:
+    given = plan.as_dict()
+    if (
+        store.fact("taken_in") is None
+    ):  # nothing hangs on an earlier plan yet: its prompts were wrong, perhaps
+        store.keep_fact("plan", given)
+        store.keep_fact("created", datetime.now(UTC).isoformat(timespec="seconds"))
+        return
+    before, now = dict(_flat(store.fact("plan"))), dict(_flat(given))
+    for name in sorted(before.keys() | now.keys()):
+        if before.get(name) != now.get(name):
+            raise ContentError(
+                f"{folder}: was begun with another {name} ({before.get(name)!r}, and now {now.get(name)!r}); "
+                "give the same to go on with it, or name another folder with --out"
+            )
+
+
+def _flat(data: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(data, dict) and data:
+        for key, value in data.items():
+            yield from _flat(value, f"{name}.{key}" if name else key)
+    elif isinstance(data, list) and data:
+        for number, value in enumerate(data):
+            yield from _flat(value, f"{name}[{number}]")
+    else:
+        yield name, data
+
+
+def _skipped(store: Store) -> str:
+    counts = store.counts().get("prompts", {})
+    told = ", ".join(f"{each['number']} {kind}" for kind, each in counts.items())
+    return f"every row was left out ({told})" if told else "no row was found"
+
+
+def _written(
+    store: Store,
+    folder: Path,
+    plan: Plan,
+    assembly: Assembly,
+    publication: Publication,
+    splitter: Splitter,
+    report: Mapping[str, Any],
+) -> Manifest:
+    """Write everything beside its place, and put it there; the manifest comes last."""
+    work = folder / BUILD
+    new = work / "out"
+    shutil.rmtree(new, ignore_errors=True)
+    try:
+        new.mkdir(parents=True)
+    except OSError as error:
+        raise RunError(f"{new}: cannot be made: {error.strerror or error}") from error
+    files: list[FileEntry] = []
+    for config in assembly.configs:
+        counts: dict[str, int] = {}
+        for row in store.staged(config):
+            split = splitter.split_of(row.group)
+            counts[split] = counts.get(split, 0) + 1
+        for split, count in counts.items():
+            rows = (c for group, c in store.columns(config) if splitter.split_of(group) == split)
+            files += write_split(new, config, split, rows, count, shard_rows=publication.shard_rows)
+    told = _report(store, report)
+    write_whole(new / "report.json", json.dumps(told, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    sample = next(store.materials()).provenance
+    found = statistics(new, perspectives=sample["perspectives"])
+    pictures = draw(new, found)
+    about = _about(store, plan, assembly, publication, told)
+    write_card(new, about, found, pictures=pictures)
+    files += [described(new, path) for path in ("README.md", "report.json", *pictures)]
+    manifest = Manifest(
+        multiplex=plan.multiplex,
+        created=store.fact("created"),
+        options={"plan": plan.as_dict(), "assembly": assembly.as_dict(), "publication": asdict(publication)},
+        sources=tuple(dict(each) for each in plan.sources),
+        files=tuple(files),
+        rules=dict(RULES),
+        models={"names": sample["models"], "details": sample["model_details"]},
+        perspectives=tuple(sample["perspectives"]),
+        seeds={"deliberations": plan.recipe.seed, "assembly": assembly.seed},
+        masker=dict(plan.masker) if plan.masker is not None else None,
+    )
+    sealed = write_manifest(new, manifest)
+    _put_in_place(new, folder)
+    return sealed
+
+
+def _put_in_place(new: Path, folder: Path) -> None:
+    """Move what was written into the folder, in place of what an earlier build wrote: nothing that takes room."""
+    try:
+        (folder / MANIFEST).unlink(missing_ok=True)  # until the new one is there this is no dataset
+        for name in sorted(_OURS - {BUILD, MANIFEST}):
+            there = folder / name
+            shutil.rmtree(there) if there.is_dir() else there.unlink(missing_ok=True)
+            if (new / name).exists():
+                (new / name).rename(there)
+        sync_folder(folder)
+        (new / MANIFEST).rename(folder / MANIFEST)
+        sync_folder(folder)
+        shutil.rmtree(new, ignore_errors=True)
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be written: {error.strerror or error}") from error
+
+
+def _report(store: Store, report: Mapping[str, Any]) -> dict[str, Any]:
+    states = store.states()
+    return {
+        "prompts": {"deliberated": states["done"], "failed": states["failed"]},
+        "failures": [{"prompt": prompt, "reason": reason} for prompt, reason in store.failures()],
+        "left_out": store.counts(),
+        "tokens": store.tokens(),
+        **report,
+    }
+
+
+def _about(
+    store: Store, plan: Plan, assembly: Assembly, publication: Publication, report: Mapping[str, Any]
+) -> About:
+    seats: dict[str, Seat] = {}
+    protocols: dict[str, tuple[str, ...]] = {}
+    notices: dict[str, None] = {}
+    models: dict[str, None] = {}
+    for material in store.materials():
+        for voice in material.voices:
+            seats.setdefault(
+                voice.name,
+                Seat(name=voice.name, label=voice.label, perspective=voice.perspective, region=voice.region),
+            )
+        stages = tuple(chain.from_iterable(stage for stage in material.provenance["stages"]))
+        protocols.setdefault(material.provenance["protocol"], stages)
+        models.setdefault(material.provenance["model"])
+        if material.notice:
+            notices.setdefault(material.notice)
+    return About(
+        title=publication.title,
+        multiplex=plan.multiplex,
+        created=store.fact("created"),
+        license=publication.license,
+        languages=publication.languages,
+        protocol=", ".join(protocols),
+        stages=next(iter(protocols.values()), ()),
+        panel=tuple(seats.values()),
+        generators=tuple(
+            Generator(name=name, licence=_EXTRACTIVE if name == "extractive" else publication.model_licence)
+            for name in models
+        ),
+        embedding=plan.embedding,
+        notice=" ".join(notices) or None,
+        rules=dict(RULES),
+        masker=dict(plan.masker) if plan.masker is not None else None,
+        report={"left out": _numbers(store.counts()), "near duplicates": report["near_duplicates"]},
+        options={"seed": plan.recipe.seed, **assembly.as_dict()},
+    )
+
+
+def _numbers(counts: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, int]]:
+    return {stage: {kind: each["number"] for kind, each in kinds.items()} for stage, kinds in counts.items()}

@@ -1,0 +1,262 @@
+"""The workers of a build on many machines: hired, given prompts, and replaced when they die.
+
+Who is hired is known by its remote methods alone (`actor.produce.remote(...)`, which is awaited), so that this
+module needs no Ray either; `distributed` says how one is hired and dismissed, and what its death looks like.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from multiplex.dataset.producing import Made, installed_version
+from multiplex.dataset.prompts import Prompt
+from multiplex.dataset.worker import Errand, Failed
+from multiplex.errors import MultiplexError, RunError
+
+__all__ = ["Crew", "Deserted"]
+
+_TRIES = 3
+"""How often a worker dies before it has made anything until its place stays empty; how many workers may die over
+a prompt before it is the prompt's fault; and how many fail it before its failure is believed."""
+
+_FAREWELL = 10.0
+"""Seconds that workers have to close their engines and files before they are killed."""
+
+
+class Deserted(Exception):  # noqa: N818 (the build ends with it; it is no prompt's own failure)
+    """No worker is left, and none can be hired; `reason` is what to tell the user."""
+
+    def __init__(self, reason: MultiplexError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+@dataclass(eq=False, slots=True)
+class _Hand:
+    """A worker that is ready, in its place, on some machine."""
+
+    actor: Any
+    place: int
+    host: str
+    room: int
+    made: int = 0
+    given: set[str] = field(default_factory=set)
+
+
+class Crew:
+    """So many places for workers, and `produce`, which has whoever is free deliberate on a prompt.
+
+    Args:
+        places: how many workers there should be.
+        hire: starts one; it may wait for a machine that has room.
+        dismiss: ends one, whatever state it is in.
+        lost: what is raised when a worker or its machine has died, or cannot be reached.
+        broken: what of it is raised when a worker met an error that is ours.
+        errand, options: what each is told (see `Worker.start`).
+        patience: seconds without any worker and without any that is starting, after which there are none.
+        needs: what a worker needs, in words.
+        on_notice: told, in a sentence, of workers that are lost or do not start.
+    """
+
+    def __init__(
+        self,
+        places: int,
+        *,
+        hire: Callable[[], Any],
+        dismiss: Callable[[Any], None],
+        lost: type[Exception],
+        broken: type[Exception],
+        errand: Errand,
+        options: Mapping[str, Any],
+        patience: float,
+        needs: str,
+        on_notice: Callable[[str], None],
+    ) -> None:
+        self._places = places
+        self._hire = hire
+        self._dismiss = dismiss
+        self._gone = lost
+        self._broken = broken
+        self._errand = errand
+        self._options = options
+        self._patience = patience
+        self._needs = needs
+        self._on_notice = on_notice
+        self._hands: list[_Hand] = []
+        self._actors: dict[int, Any] = {}
+        self._seeking: dict[int, asyncio.Task[None]] = {}
+        self._starting: set[int] = set()
+        self._deaths = dict.fromkeys(range(places), 0)
+        self._reason: MultiplexError | None = None
+        self._changed = asyncio.Event()
+
+    async def open(self) -> int:
+        """Hire, wait for the first to be ready, and return how many prompts at once keep all places full.
+
+        Raises:
+            Deserted: none could start, or there is no room for any.
+        """
+        for place in range(self._places):
+            self._seek(place)
+        hand = await self._free(())
+        hand.room += 1
+        return hand.room * self._places
+
+    async def produce(self, prompt: Prompt) -> Made:
+        """Have a prompt deliberated on, by another worker if the first is lost.
+
+        A failure on a worker that has not made anything yet may be the machine's: others are asked first.
+
+        Raises:
+            MultiplexError: as the worker's `Producer.produce`; or its workers died again and again.
+            Deserted: no worker is left.
+        """
+        died = 0
+        failed: list[_Hand] = []
+        while True:
+            hand = await self._free(failed)
+            hand.given.add(prompt.id)
+            try:
+                outcome = await hand.actor.produce.remote(prompt)
+            except self._gone as error:
+                if isinstance(error, self._broken):
+                    raise
+                self._lose(hand, error)
+                died += 1
+                if died == _TRIES:
+                    raise RunError(
+                        f"{died} workers died while they deliberated on it: {_brief(error)}"
+                    ) from error
+                continue
+            finally:
+                hand.given.discard(prompt.id)
+                hand.room += 1
+                self._tell()
+            if isinstance(outcome, Made):
+                hand.made += 1
+                self._deaths[hand.place] = 0
+                return outcome
+            failed.append(hand)
+            elsewhere = any(other not in failed for other in self._hands)
+            if hand.made or len(failed) == _TRIES or not elsewhere:
+                raise outcome.error
+
+    async def close(self, *, forget: bool) -> None:
+        """Let workers close what they opened, then end them; `forget` as `Worker.close`."""
+        for seeking in self._seeking.values():
+            seeking.cancel()
+        await asyncio.gather(*self._seeking.values(), return_exceptions=True)
+        farewells = [asyncio.ensure_future(_closed(hand.actor, forget)) for hand in self._hands]
+        if farewells:
+            await asyncio.wait(farewells, timeout=_FAREWELL)
+        for farewell in farewells:
+            farewell.cancel()
+        self.dismiss()
+
+    def dismiss(self) -> None:
+        """End all workers at once."""
+        self._hands.clear()
+        while self._actors:
+            self._dismiss(self._actors.popitem()[1])
+
+    async def _free(self, but: Iterable[_Hand]) -> _Hand:
+        """Return the worker with the most room, rather none of those; wait where all are busy."""
+        while True:
+            others = [hand for hand in self._hands if hand not in but]
+            free = [hand for hand in others or self._hands if hand.room]
+            if free:
+                hand = max(free, key=lambda hand: hand.room)
+                hand.room -= 1
+                return hand
+            if not self._hands and not self._seeking:
+                raise Deserted(self._reason or RunError("no worker is left"))
+            waits = None if self._hands or self._starting else self._patience
+            try:
+                await asyncio.wait_for(self._changed.wait(), waits)
+            except TimeoutError:
+                if not self._hands and not self._starting:
+                    said = f" ({self._reason})" if self._reason else ""
+                    raise Deserted(
+                        RunError(
+                            f"for {self._patience:.0f} s there was no room on the cluster for any worker: each needs "
+                            f"{self._needs}{said}; what is done is kept: run the same again when there is room"
+                        )
+                    ) from None
+
+    def _seek(self, place: int) -> None:
+        seeking = asyncio.ensure_future(self._fill(place))
+        self._seeking[place] = seeking
+        seeking.add_done_callback(lambda _: self._tell())
+
+    async def _fill(self, place: int) -> None:
+        """Hire until somebody is ready in this place, or until it is of no use."""
+        try:
+            while self._deaths[place] < _TRIES:
+                try:
+                    actor = self._actors[place] = self._hire()
+                    if (hand := await self._welcomed(actor, place)) is not None:
+                        self._hands.append(hand)
+                        return
+                    break  # it said why, and would say it again
+                except self._gone as error:
+                    self._deaths[place] += 1
+                    self._reason = RunError(f"workers die as they start: {_brief(error)}")
+                finally:
+                    self._starting.discard(place)
+                self._send_away(place)
+            self._send_away(place)
+            self._on_notice(f"worker {place + 1} of {self._places} does not start: {self._reason}")
+        finally:
+            del self._seeking[place]
+
+    async def _welcomed(self, actor: Any, place: int) -> _Hand | None:
+        version, host = await actor.hello.remote()
+        self._starting.add(place)
+        self._tell()
+        if version != installed_version():
+            self._reason = RunError(
+                f"{host} has Multiplex {version}, and this is {installed_version()}; install the same there"
+            )
+            return None
+        started = await actor.start.remote(self._errand, dict(self._options))
+        if isinstance(started, Failed):
+            self._reason = Failed(started.kind, f"{host}: {started.message}", started.detail).error
+            return None
+        return _Hand(actor, place, host, room=started)
+
+    def _lose(self, hand: _Hand, error: Exception) -> None:
+        """Replace a worker that has died; whoever had given it something comes by here, the first does it."""
+        if hand not in self._hands:
+            return
+        self._hands.remove(hand)
+        self._deaths[hand.place] += 1
+        self._reason = RunError(f"no worker is left, the last on {hand.host}: {_brief(error)}")
+        self._on_notice(
+            f"the worker on {hand.host} is lost ({type(error).__name__}); the {len(hand.given)} prompts that it had "
+            "are given to others"
+        )
+        self._send_away(hand.place)
+        if self._deaths[hand.place] < _TRIES:
+            self._seek(hand.place)
+
+    def _send_away(self, place: int) -> None:
+        if (actor := self._actors.pop(place, None)) is not None:
+            self._dismiss(actor)
+
+    def _tell(self) -> None:
+        """Wake up who waits."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+async def _closed(actor: Any, forget: bool) -> None:
+    with suppress(Exception):  # it may be gone already, and is ended in any case
+        await actor.close.remote(forget=forget)
+
+
+def _brief(error: Exception) -> str:
+    """Return the line of an error that says most: Ray tells the whole story, and the reason last."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:300]

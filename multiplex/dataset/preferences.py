@@ -1,0 +1,270 @@
+"""What is preferred, and why: every rule is declared, and a pair that its rule does not carry is not made.
+
+No rule lets a majority overrule a minority's sincere view. What a persona says is rejected in its own
+character never, and in another's only as out of character; a group's text is preferred only where nobody
+on the panel loses by it.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Literal
+
+from multiplex.dataset.material import Material, Text
+from multiplex.seeds import derive_seed
+
+__all__ = ["RULES", "Pair", "Passed", "Thresholds", "pairs_of"]
+
+RULES: Mapping[str, str] = {
+    "coverage": (
+        "The panel's Overton answer is preferred to the answer of the same model without the panel where it "
+        "carries more of the panel's opening claims, the panel endorses it more, and no persona is less heard "
+        "in it: each has as many of its claims carried as in the other, or half of them. "
+        "Margin: the mean rise in endorsement, as a share of the scale; where nobody endorsed both, the rise in "
+        "the share of the panel's claims."
+    ),
+    "in_character": (
+        "A persona's own answer, given before it heard anyone, is preferred under that persona's system turn "
+        "to the answer that another persona gave to the same question. The other's answer is rejected as out "
+        "of character, and never as a view. Margin: how many more of the persona's claims its own answer carries."
+    ),
+    "after_critique": (
+        "The consensus statement revised from the panel's objections is preferred to the one before, where its "
+        "mean endorsement rose and nobody endorses it less. Margin: the mean rise, as a share of the scale."
+    ),
+    "ratified": (
+        "A statement that at least two thirds of the panel can live with (4 of 7 or more) is preferred to one "
+        "that drew objections and that less than half can live with, where nobody endorses it less. "
+        "Margin: the mean difference in endorsement, as a share of the scale."
+    ),
+}
+"""The rules by name, each in a sentence or two that stands in the dataset's card."""
+
+Side = Literal["chosen", "rejected", "indifferent"]
+Why = Literal["missing", "tie", "reversed", "conflict", "unfaithful"]
+
+_SCALE = 6
+"""From the lowest endorsement, 1, to the highest, 7."""
+
+_LIVE_WITH = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """From where a rule holds: shares from 0 to 1.
+
+    `margin` is the least margin that is no tie; `carried` the share of a persona's claims from which it
+    counts as heard; `faithful` the least share of its own claims that an answer in character carries.
+    """
+
+    margin: float = 0.02
+    carried: float = 0.5
+    faithful: float = 0.5
+    ratified: float = 2 / 3
+    objected: float = 1 / 2
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where a threshold is no share."""
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and 0 <= value <= 1):
+                raise ValueError(f"{name}: needs a share from 0 to 1, not {value!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One text preferred to another under a declared rule; `margin` in (0, 1].
+
+    `persona` is whose system turn stands over both, None for a group's text. `preferring` says for each
+    persona which of the two it endorses more, None where it did not vote on both.
+    """
+
+    rule: str
+    persona: str | None
+    chosen: Text
+    rejected: Text
+    margin: float
+    reason: str
+    preferring: Mapping[str, Side | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A pair that was not made: a text was `missing`; it was a `tie`; the rule would prefer the other
+    (`reversed`); some of the panel would lose by it (`conflict`); the answer was out of character
+    (`unfaithful`).
+    """
+
+    rule: str
+    why: Why
+    persona: str | None = None
+
+
+def pairs_of(
+    material: Material, *, seed: int, thresholds: Thresholds | None = None
+) -> Iterator[Pair | Passed]:
+    """Return what each rule makes of a deliberation, in the order of `RULES`.
+
+    `seed` decides which other persona's answer is rejected as out of character.
+    """
+    given = thresholds or Thresholds()
+    yield _coverage(material, given)
+    yield from _in_character(material, given, seed)
+    yield _after_critique(material, given)
+    yield _ratified(material, given)
+
+
+def _coverage(material: Material, given: Thresholds) -> Pair | Passed:
+    rule = "coverage"
+    panel, alone = material.text("overton"), material.text("alone")
+    if panel is None or alone is None:
+        return Passed(rule, "missing")
+    mine, theirs = _mean(panel.carried), _mean(alone.carried)
+    if mine is None or theirs is None:
+        return Passed(rule, "missing")
+    if _sincere(material, alone):
+        return Passed(rule, "conflict")
+    if mine <= theirs:
+        return Passed(rule, "tie" if mine == theirs else "reversed")
+    for persona, share in panel.carried.items():
+        if (share or 0.0) < min(alone.carried.get(persona) or 0.0, given.carried):
+            return Passed(rule, "conflict")
+    preferring = _preferring(panel, alone)
+    rise = _rise(panel, alone)
+    if rise is None:
+        margin, measure = (
+            mine - theirs,
+            "nobody was asked to endorse both, so the margin is that of the claims",
+        )
+    else:
+        margin, measure = rise, f"the panel's mean endorsement is {rise * _SCALE:.2f} of 7 higher"
+    if _is_tie(margin, given):
+        return Passed(rule, "tie")
+    if margin < 0:
+        return Passed(rule, "reversed")
+    reason = f"carries {mine:.0%} of the panel's opening claims, the other {theirs:.0%}; {measure}"
+    return Pair(rule, None, panel, alone, _share(margin), reason, preferring)
+
+
+def _in_character(material: Material, given: Thresholds, seed: int) -> Iterator[Pair | Passed]:
+    rule = "in_character"
+    answers = {text.persona: text for text in material.texts if text.kind == "steered" and text.persona}
+    for name, own in answers.items():
+        fidelity = own.carried.get(name)
+        if fidelity is None:
+            yield Passed(rule, "missing", name)
+            continue
+        if fidelity < given.faithful or any((own.carried.get(other) or 0.0) > fidelity for other in answers):
+            yield Passed(rule, "unfaithful", name)
+            continue
+        others = [
+            other
+            for other in answers
+            if other != name
+            and answers[other].text != own.text
+            and (ahead := fidelity - (answers[other].carried.get(name) or 0.0)) >= given.faithful / 2
+            and not _is_tie(ahead, given)
+        ]
+        if not others:
+            yield Passed(rule, "tie" if len(answers) > 1 else "missing", name)
+            continue
+        other = others[derive_seed(seed, "in_character", material.prompt.id, name) % len(others)]
+        strange = answers[other].carried.get(name) or 0.0
+        yield Pair(
+            rule,
+            name,
+            own,
+            answers[other],
+            _share(fidelity - strange),
+            f"carries {fidelity:.0%} of what {material.voice(name).label} claims, "
+            f"the answer of {material.voice(other).label} {strange:.0%}",
+            {name: "chosen"},
+        )
+
+
+def _after_critique(material: Material, given: Thresholds) -> Pair | Passed:
+    revised, draft = material.text("consensus"), material.text("draft")
+    if revised is None or draft is None:
+        return Passed("after_critique", "missing")
+    return _endorsed("after_critique", material, revised, draft, given, "revised from the panel's objections")
+
+
+def _ratified(material: Material, given: Thresholds) -> Pair | Passed:
+    rule = "ratified"
+    group = [text for text in material.texts if text.kind in {"overton", "consensus", "draft", "alone"}]
+    signed = [t for t in group if t.kind in {"consensus", "overton"} and _living(t) >= given.ratified]
+    refused = [t for t in group if t.objections and 0 <= _living(t) < given.objected]
+    made = {("overton", "alone"), ("consensus", "draft")}  # the pairs of other rules
+    both = [(a, b) for a in signed for b in refused if (a.kind, b.kind) not in made and a.text != b.text]
+    if not both:
+        return Passed(rule, "missing")
+    chosen, rejected = max(both, key=lambda pair: (_rise(*pair) or 0.0, pair[0].kind, pair[1].kind))
+    why = f"{_living(chosen):.0%} of the panel can live with it, with the other {_living(rejected):.0%}"
+    return _endorsed(rule, material, chosen, rejected, given, why)
+
+
+def _endorsed(
+    rule: str, material: Material, chosen: Text, rejected: Text, given: Thresholds, why: str
+) -> Pair | Passed:
+    """Return the pair where the panel endorses one more and nobody endorses it less."""
+    rise = _rise(chosen, rejected)
+    if rise is None:
+        return Passed(rule, "missing")
+    preferring = _preferring(chosen, rejected)
+    if _sincere(material, rejected):
+        return Passed(rule, "conflict")
+    if _is_tie(rise, given) or chosen.text == rejected.text:
+        return Passed(rule, "tie")
+    if rise < 0:
+        return Passed(rule, "reversed")
+    if "rejected" in preferring.values():
+        return Passed(rule, "conflict")
+    reason = f"{why}; the panel's mean endorsement is {rise * _SCALE:.2f} of 7 higher, and nobody's is lower"
+    return Pair(rule, None, chosen, rejected, _share(rise), reason, preferring)
+
+
+def _sincere(material: Material, text: Text) -> bool:
+    """Return whether a group's text is what a persona says for itself, word for word."""
+    return any(each.kind == "steered" and each.text == text.text for each in material.texts)
+
+
+def _preferring(chosen: Text, rejected: Text) -> dict[str, Side | None]:
+    sides: dict[str, Side | None] = {}
+    for persona in dict.fromkeys((*chosen.endorsements, *rejected.endorsements)):
+        one, other = chosen.endorsements.get(persona), rejected.endorsements.get(persona)
+        if one is None or other is None:
+            sides[persona] = None
+        else:
+            sides[persona] = "chosen" if one > other else "rejected" if one < other else "indifferent"
+    return sides
+
+
+def _rise(one: Text, other: Text) -> float | None:
+    """Return the mean difference in endorsement over those who voted on both, as a share of the scale."""
+    both = [
+        given - before
+        for persona, given in one.endorsements.items()
+        if given is not None and (before := other.endorsements.get(persona)) is not None
+    ]
+    return fmean(both) / _SCALE if both else None
+
+
+def _living(text: Text) -> float:
+    """Return the share of voters that can live with a text; -1 where nobody voted."""
+    given = [each for each in text.endorsements.values() if each is not None]
+    return sum(each >= _LIVE_WITH for each in given) / len(given) if given else -1.0
+
+
+def _mean(carried: Mapping[str, float | None]) -> float | None:
+    known = [share for share in carried.values() if share is not None]
+    return math.fsum(known) / len(known) if known else None
+
+
+def _is_tie(margin: float, given: Thresholds) -> bool:
+    """Return whether a margin is too small either way; one that would be written as 0 always is."""
+    return abs(margin) < given.margin or not round(margin, 4)
+
+
+def _share(margin: float) -> float:
+    return round(min(max(margin, 0.0), 1.0), 4)

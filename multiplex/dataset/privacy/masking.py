@@ -1,0 +1,256 @@
+"""Masking personal data: what is found becomes a placeholder, the same one each time it is met.
+
+    masker = Masker()
+    masked = masker.mask("My name is Priya Sharma, write to priya@example.org. Priya is my first name.")
+    masked.text    # My name is [NAME_1], write to [EMAIL_1]. [NAME_1] is my first name.
+
+What was found is never returned, logged or written anywhere: only its kind, its place and how sure it is.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from multiplex.dataset.privacy.engine import Engine, load_engine
+from multiplex.dataset.privacy.gazetteer import fold, public_figures
+from multiplex.dataset.privacy.names import name_parts, repeats
+from multiplex.dataset.privacy.public import PublicNames
+from multiplex.dataset.privacy.spans import KINDS, Span
+from multiplex.errors import ContentError, near_miss
+
+__all__ = ["DEFAULT", "Found", "Masked", "Masker", "Session"]
+
+DEFAULT = KINDS
+"""What is masked unless the caller names less."""
+
+_NOT_DETECTED = (
+    "names without an introduction that the gazetteer does not hold",
+    "names in lower case that nothing introduces",
+    "one-word family names that nothing introduces",
+    "names in scripts without capitals that nothing introduces, unless a known given and family name stand together",
+    "nicknames, user names, and who is meant where nobody is named",
+    "addresses without a house number, or in forms other than the commoner western ones",
+    "dates of birth that the text does not call so, ages, employers, schools and places",
+    "identity numbers without a check digit that nothing introduces",
+    "telephone numbers without country code, spacing or a word such as call",
+)
+_PLACEHOLDER = re.compile(r"\[(" + "|".join(KINDS) + r")_(\d+)\]")
+_WINDOW, _OVERLAP = 4000, 300
+_WORDS = re.compile(r"\w+(?:['’-]\w+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One find: its kind, its place in the text that was given (`text[start:end]`), and how sure it is, 0 to 1."""
+
+    kind: str
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """A text with placeholders, and what they stand for by kind and place alone."""
+
+    text: str
+    found: tuple[Found, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many finds of each kind there were, in the order of the kinds."""
+        return {kind: n for kind in KINDS if (n := sum(find.kind == kind for find in self.found))}
+
+
+class Masker:
+    """Finds and masks personal data with Presidio.
+
+    `names` says how people's names are found: `contexts` (a gazetteer and the words beside a name), or
+    `spacy:PIPELINE` for a spaCy pipeline that is installed. `entities` are the kinds to mask, `allow` the
+    names that are public and stay (beside some two hundred that always do), `threshold` how sure a find has
+    to be, 0 to 1: at 0.45 two unknown words with capitals are a name too, which finds more rare names and
+    masks more places.
+
+    Raises:
+        ContentError: an option is wrong, or the extra `data` is not installed.
+    """
+
+    def __init__(
+        self,
+        *,
+        names: str = "contexts",
+        entities: Sequence[str] = DEFAULT,
+        allow: Iterable[str] = (),
+        threshold: float = 0.5,
+    ) -> None:
+        for kind in entities:
+            if kind not in KINDS:
+                raise ContentError(
+                    f"entities: nothing called {kind!r} can be masked; {near_miss(kind, KINDS)}"
+                )
+        if names != "contexts" and not re.fullmatch(r"spacy:.+", names):
+            raise ContentError(f"names: {names!r} needs to be 'contexts' or 'spacy:PIPELINE'")
+        if not 0 < threshold <= 1:
+            raise ContentError(f"threshold: {threshold} needs to be above 0 and at most 1")
+        self._names = names
+        self._kinds = tuple(kind for kind in KINDS if kind in entities)
+        self._allow = PublicNames((*public_figures(), *allow))
+        self._threshold = threshold
+        self._engine: Engine = load_engine(self._kinds, names=names)
+
+    def mask(self, text: str) -> Masked:
+        """Return the text with what is personal masked; numbering begins anew."""
+        return self.session().mask(text)
+
+    def session(self) -> "Session":
+        """Return a session that keeps its numbering over several texts: a prompt and its answers."""
+        return Session(self)
+
+    def describe(self) -> dict[str, Any]:
+        """Return how masking is done, as plain data for a manifest."""
+        return {
+            "library": "presidio-analyzer",
+            "names": self._names,
+            "entities": list(self._kinds),
+            "threshold": self._threshold,
+            "public_names_kept": len(self._allow),
+            "versions": {
+                name: _version(name) for name in ("presidio-analyzer", "phonenumbers", "spacy", "faker")
+            },
+            "not_detected": list(_NOT_DETECTED),
+        }
+
+    def find(self, text: str, known: set[str]) -> list[Span]:
+        """Return what is personal in a text, in order and apart; `known` are folded parts of names met before."""
+        if not text.strip():
+            return []
+        spans = [
+            span
+            for span in self._windows(text)
+            if not (span.kind == "NAME" and self._allow.covers(text, span))
+        ]
+        if "NAME" in self._kinds:
+            parts = set(known)
+            for span in spans:
+                if span.kind == "NAME":
+                    parts |= name_parts(text[span.start : span.end])
+            again = (Span("NAME", n.start, n.end, n.score) for n in repeats(text, parts))
+            spans += [s for s in again if not self._allow.covers(text, s)]
+        return _apart(text, spans)
+
+    def _windows(self, text: str) -> list[Span]:
+        if len(text) <= _WINDOW + _OVERLAP:
+            return self._engine.find(text, threshold=self._threshold)
+        found: list[Span] = []
+        start = 0
+        while start < len(text):
+            end = min(len(text), start + _WINDOW + _OVERLAP)
+            inside = self._engine.find(text[start:end], threshold=self._threshold)
+            last = end == len(text)
+            # what touches the edge of a window is left to the window that holds it whole
+            found += [
+                Span(span.kind, span.start + start, span.end + start, span.score)
+                for span in inside
+                if (span.end < end - start or last) and (span.start > 0 or start == 0)
+            ]
+            if last:
+                break
+            start += _WINDOW
+        return found
+
+
+class Session:
+    """Masks several texts with one numbering. It remembers what it met, in memory only."""
+
+    def __init__(self, masker: Masker) -> None:
+        self._masker = masker
+        self._numbers: dict[str, dict[str, int]] = {}
+        self._highest: dict[str, int] = {}
+        self._parts: dict[str, int] = {}
+
+    def mask(self, text: str) -> Masked:
+        """Return the text with what is personal masked, numbered as in the texts before.
+
+        Masking what is masked changes nothing: a placeholder is never masked, and the text is looked
+        through until nothing more is found.
+        """
+        for match in _PLACEHOLDER.finditer(text):
+            self._highest[match[1]] = max(self._highest.get(match[1], 0), int(match[2]))
+        pieces: list[tuple[int, int, Found | None, str]] = [(0, len(text), None, text)]
+        while True:
+            current = "".join(piece[3] for piece in pieces)
+            spans = self._masker.find(current, set(self._parts))
+            if not spans:
+                break
+            pieces = self._split(text, pieces, current, spans)
+        found = tuple(piece[2] for piece in pieces if piece[2])
+        return Masked(current, found)
+
+    def _split(
+        self,
+        text: str,
+        pieces: list[tuple[int, int, Found | None, str]],
+        current: str,
+        spans: Sequence[Span],
+    ) -> list[tuple[int, int, Found | None, str]]:
+        """Return the pieces with the spans of the current text cut out; a piece is (start, end, find, as written)."""
+        result: list[tuple[int, int, Found | None, str]] = []
+        waiting = list(spans)
+        place = 0
+        for start, end, find, written in pieces:
+            if find:
+                result.append((start, end, find, written))
+                place += len(written)
+                continue
+            at = start
+            while waiting and waiting[0].start < place + len(written):
+                span = waiting.pop(0)
+                first, last = start + span.start - place, start + span.end - place
+                placeholder = f"[{span.kind}_{self._number(span.kind, text[first:last])}]"
+                result.append((at, first, None, text[at:first]))
+                result.append((first, last, Found(span.kind, first, last, round(span.score, 3)), placeholder))
+                at = last
+            result.append((at, end, None, text[at:end]))
+            place += len(written)
+        return result
+
+    def _number(self, kind: str, value: str) -> int:
+        numbers = self._numbers.setdefault(kind, {})
+        parts = name_parts(value) if kind == "NAME" else set()
+        key = (
+            " ".join(fold(word) for word in _WORDS.findall(value))
+            if kind == "NAME"
+            else re.sub(r"[^\w@]", "", value).casefold()
+        )
+        if key not in numbers:
+            met = {self._parts[part] for part in parts if part in self._parts}
+            if parts and parts <= set(self._parts) and len(met) == 1:
+                numbers[key] = met.pop()  # a part of a name that was met whole
+            else:
+                self._highest[kind] = self._highest.get(kind, 0) + 1
+                numbers[key] = self._highest[kind]
+        for part in parts:
+            self._parts.setdefault(part, numbers[key])
+        return numbers[key]
+
+
+def _apart(text: str, spans: Iterable[Span]) -> list[Span]:
+    """Return spans in order that touch neither each other nor a placeholder; the longer, then the surer one stays."""
+    taken = bytearray(len(text))
+    for match in _PLACEHOLDER.finditer(text):
+        taken[match.start() : match.end()] = b"\1" * len(match[0])
+    kept = []
+    for span in sorted(spans, key=lambda s: (s.start - s.end, -s.score, KINDS.index(s.kind), s.start)):
+        if span.start < span.end and not any(taken[span.start : span.end]):
+            kept.append(span)
+            taken[span.start : span.end] = b"\1" * (span.end - span.start)
+    return sorted(kept, key=lambda s: s.start)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,276 @@
+"""Finding the names of people, by evidence: a capital, the gazetteer, and the words beside the name.
+
+A name needs two of the three, and a word that means something else as well (May, Grace, Jordan) or that
+belongs to history (Abraham, Kant) needs the third. Scripts without capitals need words beside the name,
+or a given and a family name side by side. There is no model in it: it knows the names of its gazetteer
+and the turns of phrase of `contexts`, and misses a rare name in a sentence that does not introduce it.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from multiplex.dataset.privacy.contexts import AFTER, CLOSE, KIN, MY_NAME, STRONG
+from multiplex.dataset.privacy.gazetteer import Gazetteer, fold, gazetteer
+from multiplex.dataset.privacy.scripts import spaced_names, unspaced_names
+from multiplex.dataset.privacy.tokens import WORD, Name, Token, tokenise, without_possessive
+
+__all__ = ["find_names", "name_parts", "repeats"]
+
+_JOINT = re.compile(r"[ \t\u00a0]{1,2}|\.[ \t]{0,2}|[ \t]?[-‐][ \t]?")
+_BEFORE = 80
+_DOUBTFUL = 0.45  # two unknown words with capitals: a rare name, or a place
+_SENTENCE = re.compile(r"(?:^|[.!?:;।。！？…]['\"”’)\]]*\s+|\n\s*|[\"“«(\[¿¡]\s*|[-–—•*]\s+|\d[.)]\s+)$")
+_SPOKEN_ON = re.compile(r"\s*(?:[,.;!?\n)]|$|(?:and|i|but|from|aged?|im)\b)", re.I)
+
+
+def find_names(text: str) -> list[Name]:
+    """Return the names in a text, in their order, without overlaps.
+
+    Raises ContentError where the gazetteer is not installed.
+    """
+    names = gazetteer()
+    tokens = tokenise(text, names)
+    found = [*_capitalised(text, tokens, names), *_lower_case(text, tokens, names)]
+    if not text.isascii():
+        found += [*spaced_names(text, tokens, names), *unspaced_names(text, names)]
+    return _apart(found)
+
+
+def name_parts(name: str) -> set[str]:
+    """Return the folded words of a name that stand for the person alone: Priya and Sharma, no van or J."""
+    names = gazetteer()
+    words = (fold(match[0]) for match in WORD.finditer(name))
+    return {w for w in words if len(w) > 2 and w not in names.particles and w not in names.ordinary}
+
+
+def repeats(text: str, parts: Iterable[str]) -> list[Name]:
+    """Return where a part of a name that is known already stands again, capitalised or in an uncased script."""
+    known = set(parts)
+    if not known:
+        return []
+    found = []
+    for match in WORD.finditer(text):
+        word = without_possessive(match[0])
+        if fold(word) in known and not word[0].islower():
+            found.append(Name(match.start(), match.start() + len(word), 0.6))
+    return found
+
+
+def _apart(found: Iterable[Name]) -> list[Name]:
+    kept: list[Name] = []
+    for name in sorted(found, key=lambda n: (n.start, -n.end)):
+        if kept and name.start < kept[-1].end:
+            last = kept[-1]
+            kept[-1] = Name(last.start, max(last.end, name.end), max(last.score, name.score))
+        else:
+            kept.append(name)
+    return kept
+
+
+def _capitalised(text: str, tokens: Sequence[Token], names: Gazetteer) -> Iterator[Name]:
+    index = 0
+    while index < len(tokens):
+        run = _run(text, tokens, index, names)
+        if not run:
+            index += 1
+            continue
+        following = tokens[index + len(run)] if index + len(run) < len(tokens) else None
+        previous = tokens[index - 1] if index else None
+        index += len(run)
+        behind = tokens[max(0, index - len(run) - 3) : index - len(run)]
+        ahead = tokens[index : index + 2]
+        run = _introduced(text, behind, run, ahead, names)
+        name = _judged(text, run, previous, following, names)
+        if name:
+            yield name
+
+
+def _run(text: str, tokens: Sequence[Token], index: int, names: Gazetteer) -> list[Token]:
+    """Return the longest run from here of capitalised words that a name may hold, particles between them."""
+    run: list[Token] = []
+    for token in tokens[index:]:
+        joint = text[run[-1].end : token.start] if run else ""
+        if run and not (_JOINT.fullmatch(joint) and ("." not in joint or run[-1].kind == "initial")):
+            break
+        if (token.kind == "particle" and (run or token.capital)) or (token.capital and token.nameable):
+            run.append(token)
+        else:
+            break
+        if len(run) == 8:
+            break
+    while run and (
+        run[-1].kind == "particle"
+        or (run[-1].kind == "initial" and len(run) > 1 and not _initial_ends(text, run[-1]))
+    ):
+        run.pop()
+    return run if any(t.kind not in ("particle", "initial") for t in run) else []
+
+
+def _introduced(
+    text: str, behind: Sequence[Token], run: list[Token], ahead: Sequence[Token], names: Gazetteer
+) -> list[Token]:
+    """Return the run with what belongs to it behind an introduction: Mr van der Berg, Mrs Corazon Quick.
+
+    There, small words may come first and ordinary words with a capital be names.
+    """
+    whole = list(run)
+    for token in reversed(behind):
+        ordinary = token.capital and token.kind == "other"
+        if not (token.kind == "particle" or ordinary) or text[token.end : whole[0].start] != " ":
+            break
+        whole.insert(0, token)
+    while len(whole) > len(run) and not _strong(text, whole[0]):
+        whole.pop(0)
+    if not _strong(text, whole[0]):
+        return run
+    for token in ahead:
+        ordinary = token.capital and token.kind == "other" and token.folded not in names.institutions
+        if not ordinary or text[whole[-1].end : token.start] != " ":
+            break
+        whole.append(token)
+    return whole
+
+
+def _strong(text: str, token: Token) -> bool:
+    return bool(STRONG.search(text[max(0, token.start - _BEFORE) : token.start]))
+
+
+def _initial_ends(text: str, token: Token) -> bool:
+    return text[token.end : token.end + 1] == "."
+
+
+def _judged(
+    text: str, run: list[Token], previous: Token | None, following: Token | None, names: Gazetteer
+) -> Name | None:
+    before = text[max(0, run[0].start - _BEFORE) : run[0].start]
+    strong, kin = STRONG.search(before), KIN.search(before)
+    close, after = kin or CLOSE.search(before), AFTER.match(text, run[-1].end)
+    if strong:
+        whole = [t for t in run if t.kind not in ("particle",)]
+        if len(whole) == 1 and _no_name(run[0], names):
+            return None
+        return Name(run[0].start, run[-1].end, 0.95 if any(t.kind == "certain" for t in run) else 0.8)
+    if _belongs_to_a_thing(text, run, previous, following, names):
+        return None
+    opens = bool(_SENTENCE.search(before))
+    words = [t for t in run if t.kind not in ("particle", "initial")]
+    spoken = words[0].kind == "unknown" and after
+    if (
+        opens
+        and len(words) > 1
+        and words[0].kind in ("ambiguous", "unknown")
+        and not (spoken or _given_before_family(words))
+    ):
+        # the first word may have its capital from the sentence alone
+        first = run.index(words[0])
+        rest = run[first + 1 :]
+        if not any(t.kind == "certain" for t in rest) or words[0].kind == "ambiguous":
+            run, words, opens = rest, words[1:], False
+            while run and run[0].kind == "particle":
+                run = run[1:]
+    if not words or (opens and _shouted(text, run)):
+        return None
+    if len(words) == 1 and words[0].text.isupper() and not close:
+        return None  # an abbreviation
+    if (
+        text[max(0, run[0].start - 3) : run[0].start].strip() == "&"
+        or text[run[-1].end : run[-1].end + 2] == " &"
+    ):
+        return None  # a firm
+    related = kin or (after and after[0][:2] in ("'s", "’s"))
+    if related and (words[0].kind == "unknown" if len(words) == 1 else "unknown" in {t.kind for t in words}):
+        return Name(run[0].start, run[-1].end, 0.55)
+    score = _score(
+        words,
+        names,
+        initials=any(t.kind == "initial" for t in run),
+        opens=opens,
+        close=bool(close),
+        after=bool(after),
+    )
+    return Name(run[0].start, run[-1].end, score) if score else None
+
+
+def _no_name(token: Token, names: Gazetteer) -> bool:
+    """Return whether a lone word after `Dear` or `Mr` is none: Sir, Editor, Friends."""
+    return token.kind in ("other", "title") or (token.kind == "ambiguous" and token.folded not in names.given)
+
+
+def _given_before_family(words: Sequence[Token]) -> bool:
+    return words[0].kind in ("certain", "family") or (
+        words[0].kind == "unknown" and any(t.kind in ("certain", "family") for t in words[1:])
+    )
+
+
+def _shouted(text: str, run: Sequence[Token]) -> bool:
+    line = text[text.rfind("\n", 0, run[0].start) + 1 : run[0].start + 80]
+    return len(line) > 20 and line.upper() == line
+
+
+def _belongs_to_a_thing(
+    text: str, run: Sequence[Token], previous: Token | None, following: Token | None, names: Gazetteer
+) -> bool:
+    named = following and following.capital and following.folded in names.institutions
+    if following and named and not text[run[-1].end : following.start].strip():
+        return True
+    if any(t.folded in names.institutions for t in run[1:]):
+        return True
+    if previous and previous.capital and previous.folded in names.titles_of_office:
+        return text[previous.end : run[0].start].strip(". ") == ""
+    return False
+
+
+def _score(
+    words: Sequence[Token], names: Gazetteer, *, initials: bool, opens: bool, close: bool, after: bool
+) -> float:
+    """Return how sure a run of capitalised words is a name; 0 where the evidence does not reach."""
+    kinds = [t.kind for t in words]
+    certain, family = kinds.count("certain"), kinds.count("family")
+    beside = close or after
+    if len(words) > 1:
+        if certain and certain + family > 1:
+            return 0.9 if beside else 0.8
+        if certain:
+            return 0.85 if beside else 0.7
+        if family > 1 or (family and kinds[0] in ("ambiguous", "unknown")):
+            return 0.8 if beside else 0.6
+        introduced = close and words[0].folded in names.given and words[-1].folded in names.family
+        # a capital and the words beside it are two of three, if no word of the run means anything else
+        if set(kinds) == {"unknown"}:
+            return 0.55 if beside else _DOUBTFUL
+        return 0.55 if introduced else 0.0
+    if certain:
+        return 0.8 if beside else (0.0 if opens else 0.6)
+    if family:
+        return 0.65 if beside or initials else 0.0
+    return 0.0
+
+
+def _lower_case(text: str, tokens: Sequence[Token], names: Gazetteer) -> Iterator[Name]:
+    """Find names in lower case, which only a name of the gazetteer behind words that introduce one can be.
+
+    After `my name is` one or two words that mean nothing else are a name too, if the sentence then goes on.
+    """
+    for index, token in enumerate(tokens):
+        if (
+            token.capital
+            or token.kind not in ("certain", "unknown")
+            or len(token.text) < 3
+            or not token.text.islower()
+        ):
+            continue
+        before = text[max(0, token.start - _BEFORE) : token.start]
+        if token.kind == "unknown" and not MY_NAME.search(before):
+            continue
+        if not (STRONG.search(before) or KIN.search(before) or CLOSE.search(before)):
+            continue
+        end, met = token.end, 1
+        for other in tokens[index + 1 : index + 6]:
+            if text[end : other.start] not in (" ", "-") or other.capital or met == 3:
+                break
+            if other.kind in ("certain", "family", "unknown"):
+                end, met = other.end, met + 1
+            elif other.kind != "particle":
+                break
+        if token.kind == "certain" or _SPOKEN_ON.match(text, end):
+            yield Name(token.start, end, 0.65 if token.kind == "certain" else 0.55)

@@ -1,0 +1,316 @@
+"""Prompt files in, prompts out: JSONL, CSV, Parquet, plain lines and scenario files, one row at a time.
+
+What is wrong with a file is an error; what is wrong with one row of it is a `Skipped` that can be counted,
+and the next row is read. Memory holds one row (of Parquet, one batch) and a number or two for every prompt seen.
+Formats go by the suffix: `.jsonl`, `.csv` (commas, semicolons or tabs), `.tsv`, `.parquet`, `.txt` (a prompt
+a line) and `.yaml` (a scenario), or a folder of scenario files.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from multiplex.content.files import explain, named_files
+from multiplex.content.scenarios import Option, Scenario, load_scenario
+from multiplex.content.topics import TOPICS
+from multiplex.dataset.rows import FORMATS, BadRow, read_rows
+from multiplex.errors import ContentError, near_miss
+
+__all__ = ["Prompt", "Skipped", "prompt_id", "prompt_of", "read_prompts"]
+
+_QUESTIONS = ("question", "prompt", "text", "instruction", "query")
+_CHATS = ("messages", "conversation", "conversations", "chat")
+_COLUMNS = frozenset((*_QUESTIONS, *_CHATS, "id", "context", "choice_context", "domain", "options", "group"))
+
+_SUFFIXES = (*FORMATS, ".yaml")
+
+_LONGEST_QUESTION, _LONGEST_CONTEXT, _LONGEST_NAME = 4000, 20_000, 200
+
+_PATIENCE = 20
+"""How many rows may lack the question before the file is said to have none."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class Prompt(BaseModel):
+    """A question for a panel, where it came from, and what has to stay in one split with it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    """The first 16 hexadecimal digits of the sha256 of question, context and options; or the file's own."""
+    scenario: Scenario
+    group: str
+    origin: str
+    """File and line, as in `questions.jsonl:12`; or `generated`."""
+
+
+class Skipped(BaseModel):
+    """A row that gave no prompt, or a prompt that was left out, and why."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    origin: str
+    kind: str
+    """`empty`, `not_utf8`, `too_long`, `malformed`, `duplicate`, `duplicate_id`, `near_duplicate`, ..."""
+    reason: str
+
+
+def prompt_id(question: str, context: str | None = None, options: Sequence[Option] = ()) -> str:
+    """Return the id of a prompt that has none of its own: 16 hexadecimal digits of what is asked."""
+    asked = [question, context or "", [[o.key, o.text] for o in options]]
+    text = json.dumps(asked, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def read_prompts(
+    paths: Iterable[str | Path], *, longest: int = _LONGEST_QUESTION
+) -> Iterator[Prompt | Skipped]:
+    """Yield the prompts of files and folders in their order, and what was skipped where it stood.
+
+    A row's question is in its column `question`, `prompt`, `text`, `instruction` or `query` (the first of
+    these that the row has), or is the last user turn of a chat in `messages`. A row may also have `id`,
+    `context`, `choice_context`, `domain` (one of the topics; any other is passed over), `options` (a list of
+    texts, or of mappings of key and text; in CSV the same as JSON) and `group`. Control characters are taken
+    out. A prompt that has been seen, in whatever file, is skipped.
+
+    Args:
+        paths: prompt files, scenario files and folders of scenario files.
+        longest: characters that a question may have, up to 4,000.
+
+    Raises:
+        ContentError: at once, if a path leads nowhere or to a format that is not read; while reading, if a
+            file is binary, has no rows, or has no column for the question.
+    """
+    if not 1 <= longest <= _LONGEST_QUESTION:
+        raise ContentError(f"longest: {longest!r} needs to be from 1 to {_LONGEST_QUESTION:,} characters")
+    files = [file for path in paths for file in _files(Path(path))]
+    if not files:
+        raise ContentError("prompts: no file is named; name a .jsonl, .csv, .parquet, .txt or .yaml file")
+    return _told_apart(entry for file in files for entry in _read(file, longest))
+
+
+def _files(path: Path) -> list[Path]:
+    try:
+        if path.is_dir():
+            scenarios = [path / f"{name}.yaml" for name in named_files(path)]
+            if not scenarios:
+                raise ContentError(f"{path}: holds no scenario (.yaml); name a prompt file by its own path")
+            return scenarios
+        if not path.exists():
+            near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+            raise ContentError(f"{path}: no such file{f'; {near_miss(path.name, near)}' if near else ''}")
+        if not path.is_file():
+            raise ContentError(f"{path}: is no file that can be read; name a file on disk")
+    except OSError as error:
+        raise ContentError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if path.suffix.lower() not in _SUFFIXES:
+        raise ContentError(
+            f"{path}: prompts are read from {', '.join(_SUFFIXES)}, not from "
+            f"{path.suffix or 'a file without a suffix'!r}; convert or rename it"
+        )
+    return [path]
+
+
+def _told_apart(entries: Iterable[Prompt | Skipped]) -> Iterator[Prompt | Skipped]:
+    """Skip what has been seen: the same prompt again, or another under the same id."""
+    seen: set[int] = set()
+    for entry in entries:
+        if isinstance(entry, Prompt):
+            scenario = entry.scenario
+            asked = prompt_id(scenario.question, scenario.context, scenario.options)
+            marks = {int(asked, 16)}
+            if entry.id != asked:
+                own = hashlib.sha256(f"id\x1f{entry.id}".encode()).digest()
+                marks.add(int.from_bytes(own[:8], "big"))
+            if int(asked, 16) in seen:
+                entry = Skipped(origin=entry.origin, kind="duplicate", reason="the same prompt came before")
+            elif marks & seen:
+                reason = f"the id {entry.id!r} came before, with another text"
+                entry = Skipped(origin=entry.origin, kind="duplicate_id", reason=reason)
+            else:
+                seen |= marks
+        yield entry
+
+
+class _NoQuestionError(BadRow):
+    """The row has no column that a question could be in."""
+
+
+def _read(path: Path, longest: int) -> Iterator[Prompt | Skipped]:
+    reader = _from_scenario if path.suffix.lower() == ".yaml" else _from_rows
+    return reader(path, longest)
+
+
+def _from_rows(path: Path, longest: int) -> Iterator[Prompt | Skipped]:
+    """Turn the rows of a file into prompts; that it has none, or none with a question, is the file's own fault."""
+    found: dict[str, None] = {}
+    read = lacking = 0
+    has_question = False
+    for number, row in read_rows(path, columns=_COLUMNS):
+        origin = f"{path.name}:{number}"
+        read += 1
+        try:
+            if isinstance(row, BadRow):
+                raise row
+            entry: Prompt | Skipped = prompt_of(row, origin=origin, longest=longest)
+            has_question = True
+        except BadRow as bad:
+            if isinstance(bad, _NoQuestionError) and isinstance(row, Mapping):
+                lacking += 1
+                found.update(dict.fromkeys(map(str, row)))
+                if lacking == _PATIENCE and not has_question:
+                    raise _lacks_question(path, found) from None
+            elif not isinstance(row, BadRow):
+                has_question = True  # and something else is wrong
+            entry = Skipped(origin=origin, kind=bad.kind, reason=str(bad))
+        yield entry
+    if not read:
+        raise ContentError(f"{path}: holds no rows; put a prompt in each")
+    if lacking and not has_question:
+        raise _lacks_question(path, found)
+
+
+def _from_scenario(path: Path, longest: int) -> Iterator[Prompt | Skipped]:
+    scenario = load_scenario(path)
+    origin = "/".join(path.parts[-2:]) if path.parent.name else path.name
+    if len(scenario.question) > longest:
+        reason = f"the question: {len(scenario.question):,} characters are more than {longest:,}"
+        yield Skipped(origin=origin, kind="too_long", reason=reason)
+        return
+    asked = prompt_id(scenario.question, scenario.context, scenario.options)
+    yield Prompt(id=asked, scenario=scenario, group=asked, origin=origin)
+
+
+def _lacks_question(path: Path, columns: Iterable[str]) -> ContentError:
+    names = [repr(name[:60]) for name in columns]
+    shown = ", ".join([*names[:12], "..."] if len(names) > 12 else names) or "none"
+    wanted = ", ".join(_QUESTIONS)
+    return ContentError(
+        f"{path}: no column holds the question; found: {shown}; name one of them {wanted} or messages"
+    )
+
+
+# --- one row -----------------------------------------------------------------------------------
+
+
+def prompt_of(given: Mapping[str, Any], *, origin: str, longest: int = _LONGEST_QUESTION) -> Prompt:
+    """Return the prompt that a row holds, its columns as in `read_prompts`.
+
+    Raises:
+        BadRow: the row holds none, and why.
+    """
+    row: dict[str, Any] = {}
+    for name, value in given.items():
+        row.setdefault(str(name).strip().lower(), value)
+    question = _text(_question(row), "the question", longest)
+    if not question:
+        raise BadRow("empty", "the question is empty")
+    context = _text(row.get("context"), "context", _LONGEST_CONTEXT) or None
+    domain = re.sub(r"[\s-]+", "_", str(row.get("domain") or "").strip().lower())
+    own = _label(row.get("id"), "id")
+    try:
+        options = _options(row.get("options"))
+        asked = own or prompt_id(question, context, options)
+        scenario = Scenario(
+            name=_name(asked),
+            question=question,
+            context=context,
+            choice_context=_text(row.get("choice_context"), "choice_context", 600) or None,
+            domain=domain if domain in TOPICS else None,
+            options=options,
+        )
+    except ValidationError as error:
+        raise BadRow("malformed", explain(error, Scenario)) from error
+    return Prompt(
+        id=asked, scenario=scenario, group=_label(row.get("group"), "group") or asked, origin=origin
+    )
+
+
+def _question(row: Mapping[str, Any]) -> Any:
+    for name in (*_QUESTIONS, *_CHATS):
+        if name in row:
+            value = row[name]
+            is_chat = isinstance(value, list) or name in _CHATS
+            return _last_user_turn(_parsed(value, name), name) if is_chat and value else value
+    raise _NoQuestionError("malformed", f"has no question; its columns are {', '.join(map(repr, row))[:300]}")
+
+
+def _last_user_turn(chat: Any, column: str) -> Any:
+    """Return what the user said last, in `role` and `content` or in `from` and `value`."""
+    turns = [turn for turn in chat if isinstance(turn, Mapping)] if isinstance(chat, list) else []
+    for turn in reversed(turns):
+        if turn.get("role", turn.get("from")) in {"user", "human"}:
+            said = turn.get("content", turn.get("value"))
+            if isinstance(said, list):  # in parts, of which some may be pictures
+                parts = [part.get("text") for part in said if isinstance(part, Mapping)]
+                return "\n".join(part for part in parts if isinstance(part, str))
+            return said
+    raise BadRow("malformed", f"{column}: holds no turn of a user")
+
+
+def _parsed(value: Any, column: str) -> Any:
+    """Return a list or mapping that stands in a text as JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise BadRow("malformed", f"{column}: is no JSON") from error
+
+
+def _options(value: Any) -> tuple[Option, ...]:
+    """Return options from a list of texts or of mappings; a text of its own is read as JSON."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return ()
+    given = _parsed(value, "options")
+    if not isinstance(given, list):
+        raise BadRow("malformed", "options: needs to be a list of texts, or of mappings of key and text")
+    options = []
+    for number, each in enumerate(given, start=1):
+        if isinstance(each, Mapping) and set(each) <= {"key", "text"}:
+            key = re.sub(r"\W+", "_", str(each.get("key") or f"option_{number}").strip().lower())
+            text = _text(each.get("text"), "options", 600)
+        elif isinstance(each, str):
+            key, text = f"option_{number}", _text(each, "options", 600)
+        else:
+            raise BadRow("malformed", f"options: {number}: needs to be text, or a key and a text")
+        options.append(Option(key=key, text=text))
+    return tuple(options)
+
+
+def _text(value: Any, column: str, longest: int) -> str:
+    """Return a column's text without control characters, empty where there is none."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BadRow("malformed", f"{column}: needs to be text, and is a {type(value).__name__}")
+    text = _CONTROL.sub("", value.replace("\r\n", "\n").replace("\r", "\n")).replace("\ufeff", "").strip()
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise BadRow("not_utf8", f"{column}: holds half a character (a surrogate alone)") from error
+    if len(text) > longest:
+        raise BadRow("too_long", f"{column}: {len(text):,} characters are more than {longest:,}")
+    return text
+
+
+def _label(value: Any, column: str) -> str:
+    """Return an id or a group as text: numbers may stand for one."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # what a missing number elsewhere in the column makes of whole ones
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return " ".join(_text(value, column, _LONGEST_NAME).split())
+
+
+def _name(asked: str) -> str:
+    """Return the scenario's name: with the id in it where it can stand in a name, else with a hash of it."""
+    if re.fullmatch(r"[a-z0-9_]{1,50}", asked):
+        return f"prompt_{asked}"
+    return f"prompt_{hashlib.sha256(asked.encode()).hexdigest()[:16]}"

@@ -1,0 +1,337 @@
+"""A dataset in the making, on disk: its prompts, what each deliberation left, and the rows made of it.
+
+One SQLite file, `work.sqlite` in the folder `.build` of the dataset. What a method was given is committed
+when it returns: whoever is killed right after loses nothing, and whoever goes on reads it again.
+"""
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from multiplex.dataset.material import Material
+from multiplex.dataset.prompts import Prompt, Skipped
+from multiplex.dataset.records import Row
+from multiplex.errors import RunError
+
+__all__ = ["Staged", "Store", "Task"]
+
+_EXAMPLES = 20
+"""How many of what was left out are kept as examples, of each kind; the rest is counted."""
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS prompts (
+    place INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, prompt TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'todo', material BLOB, failure TEXT, tokens TEXT);
+CREATE INDEX IF NOT EXISTS states ON prompts (state, place);
+CREATE TABLE IF NOT EXISTS counts (
+    stage TEXT NOT NULL, kind TEXT NOT NULL, number INTEGER NOT NULL, examples TEXT NOT NULL,
+    PRIMARY KEY (stage, kind)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rows (
+    number INTEGER PRIMARY KEY, config TEXT NOT NULL, id TEXT NOT NULL, bunch TEXT NOT NULL, kept INTEGER NOT NULL,
+    partition TEXT NOT NULL, completion TEXT NOT NULL, facts TEXT NOT NULL, columns BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS by_config ON rows (config, kept, number);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A prompt that waits for its deliberation, and its place in the dataset."""
+
+    place: int
+    prompt: Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A row as it waits for curation: what is decided by, without its columns."""
+
+    number: int
+    id: str
+    group: str
+    kind: str
+    persona: str | None
+    perspective: str | None
+    topics: tuple[str, ...]
+    schwartz: tuple[str, ...]
+
+
+class Store:
+    """The work file. Use it as a context manager; one process writes at a time (see `building`)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "work.sqlite"
+        self._connection: sqlite3.Connection | None = None
+
+    def __enter__(self) -> Self:
+        """Open the file, and make it where there is none.
+
+        Raises:
+            RunError: it cannot be opened or is no such file.
+        """
+        with self._told():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(self.path, isolation_level=None, timeout=30)
+            try:
+                self._connection.executescript(
+                    "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _TABLES
+                )
+            except sqlite3.Error:
+                self.__exit__()
+                raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Commit all that is written within at once, or nothing of it.
+
+        Raises:
+            RunError: the disk is full, or the file is damaged.
+        """
+        with self._told():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                if self._db.in_transaction:  # a full disk ends one by itself
+                    self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def fact(self, name: str) -> Any:
+        """Return a fact that was kept, None if there is none."""
+        with self._told():
+            row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+            return None if row is None else json.loads(row[0])
+
+    def keep_fact(self, name: str, value: Any) -> None:
+        """Keep a fact, in place of an earlier one of that name."""
+        with self._told():
+            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, _json(value)))
+
+    def add_prompt(self, prompt: Prompt) -> bool:
+        """Put a prompt in the next place; return False where one of that id is there already."""
+        with self._told():
+            added = self._db.execute(
+                "INSERT OR IGNORE INTO prompts (id, prompt) VALUES (?, ?)",
+                (prompt.id, prompt.model_dump_json()),
+            )
+            return added.rowcount == 1
+
+    def regroup(self, groups: Mapping[str, str]) -> None:
+        """Give every prompt its group, by the prompts' ids."""
+        with self._told():
+            self._db.executemany(
+                "UPDATE prompts SET prompt = json_set(prompt, '$.group', ?) WHERE id = ?",
+                [(group, prompt) for prompt, group in groups.items() if group != prompt],
+            )
+
+    def clear_prompts(self) -> None:
+        """Forget all prompts and what was left out when they were read."""
+        with self._told():
+            self._db.execute("DELETE FROM prompts")
+            self._db.execute("DELETE FROM counts")
+
+    def count(self, stage: str, kind: str, example: str | None = None, number: int = 1) -> None:
+        """Count something that was left out at a stage, with an example of where."""
+        with self._told():
+            found = self._db.execute(
+                "SELECT number, examples FROM counts WHERE stage = ? AND kind = ?", (stage, kind)
+            ).fetchone()
+            so_far, examples = (found[0], json.loads(found[1])) if found else (0, [])
+            if example is not None and len(examples) < _EXAMPLES:
+                examples.append(example)
+            row = (stage, kind, so_far + number, _json(examples))
+            self._db.execute("INSERT OR REPLACE INTO counts VALUES (?, ?, ?, ?)", row)
+
+    def skip(self, skipped: Skipped) -> None:
+        """Count a row of a prompt file that gave no prompt."""
+        self.count("prompts", skipped.kind, f"{skipped.origin}: {skipped.reason}")
+
+    def counts(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Return what was left out, by stage and kind: its number and some examples."""
+        with self._told():
+            found: dict[str, dict[str, dict[str, Any]]] = {}
+            query = "SELECT stage, kind, number, examples FROM counts ORDER BY stage, kind"
+            for stage, kind, number, examples in self._db.execute(query):
+                found.setdefault(stage, {})[kind] = {"number": number, "examples": json.loads(examples)}
+            return found
+
+    def clear_counts(self, stages: Iterable[str]) -> None:
+        """Forget what was left out at these stages."""
+        with self._told():
+            self._db.executemany("DELETE FROM counts WHERE stage = ?", [(stage,) for stage in stages])
+
+    def states(self) -> dict[str, int]:
+        """Return how many prompts are `todo`, `done` and `failed`."""
+        with self._told():
+            found = dict(self._db.execute("SELECT state, count(*) FROM prompts GROUP BY state").fetchall())
+            return {state: found.get(state, 0) for state in ("todo", "done", "failed")}
+
+    def retry_failed(self) -> None:
+        """Let what failed be tried again."""
+        with self._told():
+            self._db.execute("UPDATE prompts SET state = 'todo', failure = NULL WHERE state = 'failed'")
+
+    def todo(self, *, after: int = 0, most: int = 200) -> list[Task]:
+        """Return the next prompts that wait, in their order."""
+        with self._told():
+            query = (
+                "SELECT place, prompt FROM prompts WHERE state = 'todo' AND place > ? ORDER BY place LIMIT ?"
+            )
+            rows = self._db.execute(query, (after, most)).fetchall()
+            return [Task(place, Prompt.model_validate_json(prompt)) for place, prompt in rows]
+
+    def done(self, place: int, material: str, tokens: Mapping[str, Any]) -> None:
+        """Keep what a deliberation left (a `Material` as JSON), and the tokens that it took."""
+        with self._told():
+            self._db.execute(
+                "UPDATE prompts SET state = 'done', material = ?, tokens = ?, failure = NULL WHERE place = ?",
+                (zlib.compress(material.encode("utf-8", "backslashreplace"), 6), _json(tokens), place),
+            )
+
+    def failed(self, place: int, failure: str) -> None:
+        """Keep why a deliberation came to nothing."""
+        with self._told():
+            self._db.execute(
+                "UPDATE prompts SET state = 'failed', failure = ? WHERE place = ?",
+                (failure.encode("utf-8", "backslashreplace").decode(), place),
+            )
+
+    def failures(self, most: int = _EXAMPLES) -> list[tuple[str, str]]:
+        """Return the ids of prompts that failed, and why."""
+        with self._told():
+            query = "SELECT id, failure FROM prompts WHERE state = 'failed' ORDER BY place LIMIT ?"
+            return [(prompt, failure) for prompt, failure in self._db.execute(query, (most,))]
+
+    def tokens(self) -> dict[str, int]:
+        """Return the tokens that all deliberations took together: `prompt`, `cached`, `completion`."""
+        with self._told():
+            total = {"prompt": 0, "cached": 0, "completion": 0}
+            for (given,) in self._db.execute("SELECT tokens FROM prompts WHERE tokens IS NOT NULL"):
+                for name, number in json.loads(given).items():
+                    total[name] = total.get(name, 0) + number
+            return total
+
+    def materials(self) -> Iterator[Material]:
+        """Return what the deliberations left, in the prompts' order, one at a time."""
+        place = 0
+        while True:
+            with self._told():
+                query = "SELECT place, material FROM prompts WHERE state = 'done' AND place > ? ORDER BY place LIMIT 1"
+                row = self._db.execute(query, (place,)).fetchone()
+            if row is None:
+                return
+            place = row[0]
+            yield Material.model_validate_json(zlib.decompress(row[1]))
+
+    def clear_rows(self) -> None:
+        """Forget all rows."""
+        with self._told():
+            self._db.execute("DELETE FROM rows")
+
+    def stage(self, rows: Sequence[Row]) -> None:
+        """Put rows after those that are there."""
+        with self._told():
+            self._db.executemany(
+                "INSERT INTO rows (config, id, bunch, kept, partition, completion, facts, columns) "
+                "VALUES (?, ?, ?, 1, ?, ?, ?, ?)",
+                [
+                    (
+                        *(row.config, row.id, row.group, _partition(row), _whole(row.completion)),
+                        *(_facts(row), _packed(row.columns)),
+                    )
+                    for row in rows
+                ],
+            )
+
+    def staged(self, config: str) -> Iterator[Staged]:
+        """Return the rows of a config that are still kept, in their order, without their columns."""
+        with self._told():
+            query = "SELECT number, id, bunch, facts FROM rows WHERE config = ? AND kept = 1 ORDER BY number"
+            for number, row, group, facts in self._db.execute(query, (config,)):
+                kind, persona, perspective, topics, schwartz = json.loads(facts)
+                yield Staged(number, row, group, kind, persona, perspective, tuple(topics), tuple(schwartz))
+
+    def drop(self, numbers: Iterable[int]) -> None:
+        """Keep these rows no longer."""
+        with self._told():
+            self._db.executemany("UPDATE rows SET kept = 0 WHERE number = ?", [(n,) for n in numbers])
+
+    def completions(self, config: str) -> Iterator[tuple[int, str, str]]:
+        """Return (number, partition, completion) of a config's kept rows that have one, in their order.
+
+        Rows of one partition are compared with each other: those of one rule, kind, persona and label. Two
+        rules may prefer the same text to different ones.
+        """
+        with self._told():
+            query = (
+                "SELECT number, partition, completion FROM rows "
+                "WHERE config = ? AND kept = 1 AND completion <> '' AND number > ? ORDER BY number LIMIT 1000"
+            )
+            last = 0
+            while found := self._db.execute(query, (config, last)).fetchall():
+                last = found[-1][0]
+                yield from found
+
+    def columns(self, config: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Return the kept rows of a config in their order: the group of each, and its columns."""
+        with self._told():
+            query = "SELECT bunch, columns FROM rows WHERE config = ? AND kept = 1 ORDER BY number"
+            for group, columns in self._db.execute(query, (config,)):
+                yield group, json.loads(zlib.decompress(columns))
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise RuntimeError("the store is closed; use it in a `with` statement")
+        return self._connection
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            what = str(error)
+            if "full" in what:
+                what = "the disk is full; make room, and run the same command again"
+            elif "I/O" in what:  # so SQLite calls a full disk too, where it needs room beside the file
+                what = (
+                    f"cannot be read or written ({error}); the disk may be full: make room, and run it again"
+                )
+            raise RunError(f"{self.path}: {what}") from error
+        except OSError as error:
+            raise RunError(f"{self.path}: {error.strerror or error}") from error
+
+
+def _partition(row: Row) -> str:
+    rule, label = row.columns.get("rule"), row.columns.get("label")
+    said = None if label is None else str(label).lower()
+    return "/".join(part for part in (rule, row.kind, row.persona, said) if part)
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def _facts(row: Row) -> str:
+    return _json([row.kind, row.persona, row.perspective, row.topics, row.schwartz])
+
+
+def _packed(columns: Mapping[str, Any]) -> bytes:
+    return zlib.compress(_json(columns).encode("utf-8", "backslashreplace"), 1)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=True, allow_nan=False)

@@ -1,0 +1,412 @@
+"""Audits of preference sets: whose side they take, by records or by estimate, in whatever form they come."""
+
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from multiplex.dataset.audit import audit
+from multiplex.dataset.pair_files import Columns, Preference, read_preferences
+from multiplex.dataset.rows import BadRow
+from multiplex.errors import ContentError
+from multiplex.scoring.discretion import Case, discretion
+from tests.dataset.sound import sound
+from tests.table import MILLER, PANEL, SAILOR, Words
+
+PACK = PANEL.pack
+NAMES = ("miller", "sailor", "nurse")
+ASKED = "Who may close the sluice when the harbour floods?"
+MILLERS = " ".join(f"{c.statement} Attend to {'; '.join(c.attends_to)}." for c in MILLER.commitments)
+SAILORS = " ".join(f"{c.statement} Attend to {'; '.join(c.attends_to)}." for c in SAILOR.commitments)
+
+Row = Mapping[str, Any]
+
+
+def lines(path: Path, rows: Iterable[object]) -> Path:
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path
+
+
+def audited(path: Path, *, sample: int = 0, **options: Any) -> dict[str, Any]:
+    return audit(path, pack=PACK, embedder=Words(), sample=sample, **options)
+
+
+def voted(chosen: Sequence[int | None], rejected: Sequence[int | None], **more: Any) -> dict[str, Any]:
+    """Return a row of ours on which the three voted so; None is an abstention."""
+    ballots = {
+        f"{side}_endorsements": [
+            {"persona": name, "endorsement": given} for name, given in zip(NAMES, levels, strict=True)
+        ]
+        for side, levels in (("chosen", chosen), ("rejected", rejected))
+    }
+    return {
+        "prompt": ASKED,
+        "chosen": "All of us.",
+        "rejected": "Nobody.",
+        "persona": None,
+        **ballots,
+        **more,
+    }
+
+
+def pairs_in(path: Path, columns: Columns | None = None) -> list[Preference]:
+    found = [entry for _, entry in read_preferences(path, columns or Columns())]
+    assert all(isinstance(entry, Preference) for entry in found), found
+    return [entry for entry in found if isinstance(entry, Preference)]
+
+
+@given(st.lists(st.tuples(*[st.sampled_from(["chosen", "rejected", None, "absent"])] * 3), max_size=30))
+def test_running_counts_are_those_of_discretion_over_all_cases(
+    tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple[str | None, ...]]
+) -> None:
+    levels: dict[str | None, tuple[int | None, int | None]] = {
+        "chosen": (6, 2), "rejected": (1, 5), None: (4, 4), "absent": (None, 4)
+    }  # fmt: skip
+    rows = [voted(*zip(*(levels[side] for side in sides), strict=True)) for sides in drawn]
+    asked = [
+        {name: side for name, side in zip(NAMES, sides, strict=True) if side != "absent"} for sides in drawn
+    ]
+    cases = [Case("chosen", "rejected", sides) for sides in asked if sides]
+    file = lines(tmp_path_factory.mktemp("drawn") / "set.jsonl", [*rows, voted((7, 7, 7), (1, 1, 1))])
+    truth = discretion([*cases, Case("chosen", "rejected", dict.fromkeys(NAMES, "chosen"))])
+    found = audited(file)["discretion"]
+    assert found["cases"] == truth.cases
+    assert found["arbitrariness"]["value"] == pytest.approx(truth.arbitrariness.value, abs=1e-4)
+    assert found["arbitrariness"]["complete"] == truth.arbitrariness.detail["complete"]
+    assert found["decided"]["consensus"]["against"] == len(truth.contradicted)
+    assert sum(found["decided"]["conflict"].values()) == truth.cases["conflict"]
+    for name, score in truth.supremacy.items():
+        told = found["personas"][name]["supremacy"]
+        assert told["value"] == (None if score.value is None else pytest.approx(score.value, abs=1e-4))
+        assert (told["taken"], told["conflicts"]) == (score.detail["taken"], score.detail["conflicts"])
+        if told["value"] is not None:
+            assert 0 <= told["interval"]["low"] <= told["value"] <= told["interval"]["high"] <= 1
+
+
+def test_each_case_is_told_by_how_it_was_decided(tmp_path: Path) -> None:
+    rows = [
+        voted((6, 6, 4), (2, 2, 4), rule="ratified"),  # a consensus, one indifferent
+        voted((2, 2, 2), (6, 6, 6), rule="ratified", id="bad"),  # against a consensus
+        voted((6, 6, 2), (2, 2, 6), rule="ratified"),  # with the majority
+        voted((2, 6, 2), (6, 2, 6), rule="coverage"),  # with a minority
+        voted((2, 6, None), (6, 2, 6), rule="coverage"),  # even, and one did not vote
+        voted((4, 4, 4), (4, 4, 4), rule="coverage"),
+    ]
+    found = audited(lines(tmp_path / "set.jsonl", rows))
+    told = found["discretion"]
+    assert told["cases"] == {"consensus": 2, "conflict": 3, "indifference": 1}
+    assert told["decided"] == {
+        "consensus": {"with": 1, "against": 1},
+        "conflict": {"majority": 1, "minority": 1, "even": 1},
+    }
+    assert (told["arbitrariness"]["value"], told["arbitrariness"]["complete"]) == (0.5, 1)
+    assert told["against"] == ["set.jsonl:2 (bad)"]
+    sailor = told["personas"]["sailor"]
+    assert (sailor["with"], sailor["against"], sailor["indifferent"]) == (4, 1, 1)
+    assert sailor["win_rate"]["value"] == 0.8
+    assert sailor["supremacy"]["value"] == 1.0
+    assert told["personas"]["nurse"]["indifferent"] == 2
+    assert sailor["endorsement_of_chosen"]["value"] == pytest.approx((6 + 2 + 6 + 6 + 6 + 4) / 6)
+    assert found["rules"]["coverage"]["discretion"]["cases"] == {
+        "consensus": 0,
+        "conflict": 2,
+        "indifference": 1,
+    }
+    undefined = found["rules"]["coverage"]["discretion"]["arbitrariness"]
+    assert (undefined["value"], undefined["reason"]) == (None, "there is no case of consensus")
+    rates = [told["personas"][name]["win_rate"]["value"] for name in NAMES]
+    mean = sum(rates) / 3
+    spread = (sum((rate - mean) ** 2 for rate in rates) / 3) ** 0.5
+    assert found["inequity"]["win_rate"]["value"] == pytest.approx(spread, abs=1e-4)
+    assert found["inequity"]["endorsement_of_chosen"]["unit"] == "endorsement, 1 to 7"
+
+
+def test_what_a_rule_says_of_a_persona_of_its_own_is_no_ballot(tmp_path: Path) -> None:
+    named = {"supporters": ["miller"], "opponents": ["sailor"], "chosen": "One.", "rejected": "Other."}
+    rows = [{**named, "persona": "miller", "rule": "in_character"}, {**named, "persona": None}]
+    found = audited(lines(tmp_path / "set.jsonl", rows))
+    assert (found["basis"]["kind"], found["basis"]["pairs"], found["pairs"]) == ("recorded", 1, 2)
+    assert "in 1 of 2 pairs nobody's is" in found["basis"]["said"]
+    assert found["discretion"]["decided"]["conflict"]["even"] == 1
+    assert found["discretion"]["personas"]["miller"]["with"] == 1
+    nobody = found["discretion"]["personas"]["miller"]["endorsement_of_chosen"]
+    assert (nobody["value"], nobody["reason"]) == (None, "endorsed none of these texts")
+    alone = found["rules"]["in_character"]
+    assert sum(alone["discretion"]["cases"].values()) == 0
+    assert alone["inequity"]["win_rate"]["reason"] == "nobody takes a side"
+
+
+def test_a_dataset_of_ours_is_audited_by_what_it_records(tmp_path: Path) -> None:
+    folder = sound(tmp_path, configs=("sft", "dpo"))
+    report = {"rules": {"coverage": {"made": 7, "conflict": 3}, "ratified": {"made": 2}}}
+    (folder / "report.json").write_text(json.dumps(report))
+    found = audited(folder)
+    assert (found["rows"], found["pairs"], found["basis"]["kind"]) == (14, 14, "recorded")
+    assert found["discretion"]["personas"]["miller"]["win_rate"]["value"] == 1.0
+    assert set(found["rules"]) == {"coverage", "in_character"}
+    assert found["rules"]["coverage"]["pairs"] == 7
+    assert found["not_made"] == {"coverage": {"conflict": 3}, "ratified": {}}
+    assert "made over rural, coastal, urban" in found["notes"][0]  # and not over the table's perspectives
+
+
+def test_a_set_of_rewards_alone_is_audited_by_its_supporters(tmp_path: Path) -> None:
+    found = audited(sound(tmp_path, configs=("reward",)))
+    assert (found["pairs"], found["basis"]["pairs"]) == (14, 7)  # the others are in a persona's own name
+    assert found["discretion"]["decided"]["conflict"] == {"majority": 0, "minority": 0, "even": 7}
+
+
+def test_the_same_pairs_are_read_from_every_format_and_shape(tmp_path: Path) -> None:
+    def says(role: str, said: object) -> dict[str, object]:
+        return {"role": role, "content": said}
+
+    plain = [(ASKED, 'All of us, "and" more.', "Nobody;\nat all."), (f"{ASKED} Tell.", "Yes.", "No, never.")]
+    rows = [{"prompt": q, "chosen": a, "rejected": b} for q, a, b in plain]
+    chats = [
+        {"prompt": [says("system", "Be brief."), says("user", q)], "chosen": [says("assistant", a)],
+         "rejected": [says("assistant", b)]}
+        for q, a, b in plain
+    ]  # fmt: skip
+    whole = [  # the question is in both, and stands beside them as well
+        {"prompt": q, "chosen": [says("user", q), says("assistant", a)],
+         "rejected": [says("user", q), says("assistant", [{"type": "text", "text": b}])]}
+        for q, a, b in plain
+    ]  # fmt: skip
+    shared = [  # the question is in both alone
+        {side: [{"from": "human", "value": q}, {"from": "gpt", "value": said}]
+         for side, said in (("chosen", a), ("rejected", b))}
+        for q, a, b in plain
+    ]  # fmt: skip
+    dialogues = [
+        {side: f"\n\nHuman: Hello\n\nAssistant: Hello.\n\nHuman: {q}\n\nAssistant: {said}"
+         for side, said in (("chosen", a), ("rejected", b))}
+        for q, a, b in plain
+    ]  # fmt: skip
+    named = [{"Question": q, "response_j": a, "response_k": b} for q, a, b in plain]
+    by_name = Columns(chosen="response_j", rejected="response_k", prompt="question")
+
+    shapes: list[list[Any]] = [rows, chats, whole, shared, dialogues]
+    for number, shape in enumerate(shapes):
+        found = pairs_in(lines(tmp_path / f"{number}.jsonl", shape))
+        assert [(each.question, *each.texts) for each in found] == plain
+    (tmp_path / "list.json").write_text(json.dumps(rows, indent=2))
+    lines(tmp_path / "lines.json", chats)
+    lines(tmp_path / "named.jsonl", named)
+    pq.write_table(pa.Table.from_pylist(chats), tmp_path / "set.parquet")
+    for name, delimiter in (("set.csv", ","), ("set.tsv", "\t")):
+        with (tmp_path / name).open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, ["prompt", "chosen", "rejected"], delimiter=delimiter)
+            writer.writeheader()
+            writer.writerow({key: json.dumps(value) for key, value in chats[0].items()})
+            writer.writerow(rows[1])
+    for name in ("list.json", "lines.json", "set.parquet", "set.csv", "set.tsv"):
+        assert [(each.question, *each.texts) for each in pairs_in(tmp_path / name)] == plain, name
+    assert [(p.question, *p.texts) for p in pairs_in(tmp_path / "named.jsonl", by_name)] == plain
+
+
+def test_an_answer_that_is_json_itself_is_a_text(tmp_path: Path) -> None:
+    said = ['[{"a": 1}]', "[not JSON", "[]"]
+    rows = [{"chosen": each, "rejected": "No."} for each in said]
+    assert [pair.chosen for pair in pairs_in(lines(tmp_path / "set.jsonl", rows))] == said
+
+
+def test_a_json_list_is_read_in_pieces_whatever_they_cut(tmp_path: Path) -> None:
+    rows = [{"chosen": f"{n}: {'é' * (n * 7001)}.", "rejected": "]}, {["} for n in range(60)]
+    file = tmp_path / "set.json"
+    file.write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+    assert file.stat().st_size > 20 * (1 << 16)
+    assert [pair.chosen for pair in pairs_in(file)] == [row["chosen"] for row in rows]
+
+
+def test_foreign_pairs_are_judged_by_what_they_carry_of_each_personas_concerns(tmp_path: Path) -> None:
+    row = {"prompt": ASKED, "chosen": MILLERS, "rejected": SAILORS}
+    found = audited(lines(tmp_path / "set.jsonl", [row]), sample=10)
+    assert (found["basis"]["kind"], found["basis"]["embedding"]) == ("estimated", "words")
+    assert "an estimate by embeddings, and nobody's own judgement" in found["basis"]["said"]
+    people = found["discretion"]["personas"]
+    assert (people["miller"]["with"], people["sailor"]["against"]) == (1, 1)
+    assert (
+        people["miller"]["endorsement_of_chosen"]["value"]
+        > people["miller"]["endorsement_of_rejected"]["value"]
+    )
+    assert found["discretion"]["cases"]["conflict"] == 1
+    without = audited(lines(tmp_path / "bare.jsonl", [{**row, "prompt": ""}]), sample=10)
+    assert without["discretion"]["personas"]["miller"]["with"] == 1
+    assert without["discretion"]["personas"]["miller"]["endorsement_of_chosen"]["value"] is None
+    wide = audited(tmp_path / "set.jsonl", sample=10, band=2.0)
+    assert wide["discretion"]["cases"] == {"consensus": 0, "conflict": 0, "indifference": 1}
+    assert wide["discretion"]["longer_preferred"]["value"] is None
+
+
+def test_the_other_way_round_everyone_wins_what_they_lost(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": ASKED, "chosen": MILLERS, "rejected": "Nobody."},
+        {"prompt": ASKED, "chosen": "The stream is for those below.", "rejected": SAILORS},
+        {"prompt": "", "chosen": SAILORS[:200], "rejected": MILLERS[:150]},
+    ]
+    one = audited(lines(tmp_path / "one.jsonl", rows), sample=10)
+    turned = [{**row, "chosen": row["rejected"], "rejected": row["chosen"]} for row in rows]
+    other = audited(lines(tmp_path / "other.jsonl", turned), sample=10)
+    for name in NAMES:
+        left, right = one["discretion"]["personas"][name], other["discretion"]["personas"][name]
+        assert (left["with"], left["against"]) == (right["against"], right["with"])
+        assert left["endorsement_of_chosen"] == right["endorsement_of_rejected"]
+    assert one["discretion"]["longer_preferred"] == other["discretion"]["longer_preferred"]
+    assert one["length"]["longer_wins"]["value"] == pytest.approx(
+        1 - other["length"]["longer_wins"]["value"], abs=1e-3
+    )
+    assert one["length"]["difference"]["value"] == -other["length"]["difference"]["value"]
+    entropies = one["perspective_entropy"], other["perspective_entropy"]
+    assert entropies[0]["chosen"]["micro"]["counts"] == entropies[1]["rejected"]["micro"]["counts"]
+    micro = entropies[0]["all"]["micro"]
+    assert micro["noise_floor"]["sentences"] == micro["sentences"]
+    assert micro["interval"]["low"] <= micro["value"] <= micro["interval"]["high"]
+    assert "control" in entropies[0]
+    assert "control" not in micro
+
+
+def test_lengths_are_counted_over_all_pairs_and_texts_kept_for_a_sample(tmp_path: Path) -> None:
+    rows = [{"chosen": "Yes. " * (n % 7 + 1), "rejected": "No. " * (n % 5 + 1)} for n in range(60)]
+    rows[3]["chosen"] = "Long " * 5_000
+    file = lines(tmp_path / "set.jsonl", rows)
+    found = audited(file, sample=4, seed=3)
+    texts = [(row["chosen"].strip(), row["rejected"].strip()) for row in rows]
+    more = [len(a) - len(b) for a, b in texts]
+    wins = found["length"]["longer_wins"]
+    assert (wins["longer"], wins["shorter"], wins["equal"]) == (
+        sum(d > 0 for d in more), sum(d < 0 for d in more), more.count(0)
+    )  # fmt: skip
+    assert wins["interval"]["low"] < wins["value"] < wins["interval"]["high"]
+    assert found["length"]["characters"]["chosen"]["value"] == pytest.approx(
+        sum(len(a) for a, _ in texts) / 60
+    )
+    assert found["length"]["difference"]["value"] == pytest.approx(sum(more) / 60, abs=1e-3)
+    sample = found["sample"]
+    assert (sample["asked"], sample["pairs"], sample["of"], sample["seed"]) == (4, 4, 60, 3)
+    assert sum(found["discretion"]["cases"].values()) == 4
+    assert audited(file, sample=4, seed=3) == found
+    everything = audited(file, sample=60)["sample"]
+    assert (everything["pairs"], everything["shortened"]) == (60, 1)
+
+
+def test_without_a_sample_nothing_is_estimated_and_everything_else_is_told(tmp_path: Path) -> None:
+    found = audited(lines(tmp_path / "set.jsonl", [{"chosen": "Yes, surely.", "rejected": "No."}]))
+    assert found["basis"]["kind"] is None
+    nothing = found["perspective_entropy"]["all"]["micro"]
+    assert (nothing["value"], nothing["reason"]) == (None, "no pair was sampled")
+    assert found["discretion"]["arbitrariness"]["reason"] == "there is no case"
+    one = found["length"]["difference"]
+    assert (one["value"], one["interval"]["low"], one["interval"]["reason"]) == (
+        9.0,
+        None,
+        "an interval needs two pairs",
+    )
+    json.dumps(found, allow_nan=False)
+
+
+def test_rows_that_are_no_pair_are_counted_by_why(tmp_path: Path) -> None:
+    good = {"chosen": "Yes.", "rejected": "No."}
+    file = lines(
+        tmp_path / "set.jsonl",
+        [
+            good,
+            {"chosen": "Same.", "rejected": " Same. "},
+            {"chosen": "", "rejected": "No."},
+            {"chosen": None, "rejected": "No."},
+            {"chosen": "   ", "rejected": "No."},
+            {"chosen": 3, "rejected": "No."},
+            {"chosen": [{"role": "assistant"}, "x"], "rejected": "No."},
+            {"chosen": [{"role": "assistant", "content": "Yes."}], "rejected": "No."},
+            {"chosen": "Yes."},
+            ["Yes.", "No."],
+            {"chosen": "Yes." * 300_000, "rejected": "No."},
+        ],
+    )
+    with file.open("ab") as stream:
+        stream.write(b"{\n\n\xff\xfe\n")
+    found = audited(file)
+    assert (found["pairs"], found["identical"], found["rows"]) == (1, 1, 14)
+    assert found["skipped"] == {"empty": 4, "malformed": 5, "column": 1, "too_long": 1, "not_utf8": 1}
+    assert found["reasons"][0] == "set.jsonl:3: chosen is empty"
+    assert any("has no column 'rejected'" in reason for reason in found["reasons"])
+
+
+def test_a_set_of_nothing_but_the_same_texts_is_told_and_not_scored(tmp_path: Path) -> None:
+    found = audited(lines(tmp_path / "set.jsonl", [{"chosen": "Yes.", "rejected": "Yes."}]), sample=5)
+    assert (found["pairs"], found["identical"]) == (0, 1)
+    assert found["length"]["longer_wins"]["reason"] == "no two texts differ in length"
+    assert found["length"]["characters"]["chosen"]["reason"] == "no two texts differ"
+
+
+PAIR = b'{"chosen": "Yes.", "rejected": "No."}'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("set.jsonl", b"", "no row is a pair of a chosen and a rejected text; it holds no rows"),
+        ("set.json", b"[]", "it holds no rows"),
+        ("set.json", b" ", "no row is a pair .* the line is empty"),
+        ("set.jsonl", b"Yes, no.\n", "no row is a pair .* is no JSON"),
+        ("set.jsonl", b'{"yes": "a", "no": "b"}\n' * 3, "no column 'chosen'; its columns are 'yes', 'no': name those"),
+        ("set.csv", b"prompt,chosen\nWho?,Yes.\n", "no column 'rejected'; its columns are 'prompt', 'chosen'"),
+        ("set.json", b"[" + PAIR + b", {", "is no JSON behind element 1"),
+        ("set.json", b"[" + PAIR, "is no JSON behind element 1"),
+        ("set.json", b"[" + PAIR + b"] more", "goes on behind its list of 1"),
+        ("set.json", b"[" * 5000, "cannot be read as JSON|is no JSON"),
+        ("set.json", b"[\xff]", "cannot be read as JSON"),
+        ("set.parquet", b"PAR1 not so", "cannot be read as Parquet"),
+        ("set.txt", PAIR, "preferences are read from .* not from '.txt'"),
+        ("set.jsonl", b"\x00\x01\x02\x03\x04\x05\x06\x07" * 9, "is binary"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_preference_set_is_one_sentence(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ContentError, match=message) as caught:
+        audited(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_columns_are_missed_before_a_large_file_is_read_to_its_end(tmp_path: Path) -> None:
+    rows = read_preferences(lines(tmp_path / "set.jsonl", [{"text": "Yes."}] * 500), Columns())
+    assert [
+        entry.kind for _, (_, entry) in zip(range(19), rows, strict=False) if isinstance(entry, BadRow)
+    ] == ["column"] * 19
+    with pytest.raises(ContentError, match="no column 'chosen'"):
+        next(rows)
+
+
+def test_what_cannot_be_audited_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "prefs.jsonl").write_bytes(PAIR)
+    with pytest.raises(ContentError, match=r"no such file; did you mean 'prefs.jsonl'"):
+        audited(tmp_path / "pref.jsonl")
+    with pytest.raises(ContentError, match="no dataset"):
+        audited(tmp_path)
+    with pytest.raises(ContentError, match="three different"):
+        audited(tmp_path / "prefs.jsonl", columns=Columns(chosen="rejected"))
+    with pytest.raises(ContentError, match="sample: needs 0 or more"):
+        audited(tmp_path / "prefs.jsonl", sample=-1)
+    crowd = [{"persona": f"p{number}", "endorsement": 5} for number in range(1_001)]
+    crowded = {
+        "chosen": "Yes.",
+        "rejected": "No.",
+        "chosen_endorsements": crowd,
+        "rejected_endorsements": crowd,
+    }
+    with pytest.raises(ContentError, match="more than 1,000 personas"):
+        audited(lines(tmp_path / "crowd.jsonl", [crowded]))
+
+
+def test_rules_without_end_are_counted_together(tmp_path: Path) -> None:
+    rows = [{"chosen": "Yes.", "rejected": "No.", "rule": f"rule {number}"} for number in range(150)]
+    found = audited(lines(tmp_path / "set.jsonl", rows))["rules"]
+    assert len(found) == 101
+    assert found["other rules"]["pairs"] == 50

@@ -1,0 +1,494 @@
+"""Datasets built from prompts to folder: gone on with, built anew, and whatever is wrong told in a sentence."""
+
+import json
+import re
+import resource
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from multiplex.acts import Act, AnswerAlone, Answered, Failure, Synthesise, TakePosition
+from multiplex.dataset.assembling import Assembly
+from multiplex.dataset.building import Publication
+from multiplex.dataset.checking import check
+from multiplex.dataset.masking import Masks, masked
+from multiplex.dataset.privacy import Masker
+from multiplex.dataset.prompts import Prompt, Skipped, read_prompts
+from multiplex.dataset.schemas import CONFIGS
+from multiplex.errors import ContentError, ModelError, RunError
+from tests.dataset.made import QUESTIONS, Table, files_of, material, said, text, write_prompts
+from tests.table import PANEL
+
+WORDS = Assembly(configs=("transcripts",))
+"""What is quick to write: no picture can be drawn of it."""
+
+ALL_STAGES = ("open", "articulate", "compare", "synthesise", "ratify")
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Table:
+    return Table(tmp_path)
+
+
+@pytest.fixture
+def prompts(tmp_path: Path) -> Path:
+    return write_prompts(tmp_path / "prompts.jsonl", QUESTIONS[:2])
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    """A whole dataset, which tests look at and leave as it is."""
+    made = Table(tmp_path_factory.mktemp("built"), stages=ALL_STAGES)
+    made.build(write_prompts(made.folder / "prompts.jsonl"))
+    return made
+
+
+@contextmanager
+def a_full_disk(phase: str) -> Iterator[Callable[[str], None]]:
+    """From a phase on no file may grow beyond 900 bytes, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def begins(begun: str) -> None:
+        if begun == phase:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (900, hard))
+
+    try:
+        yield begins
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def report(out: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((out / "report.json").read_text())
+    return found
+
+
+def half_written(out: Path) -> list[str]:
+    """Return the files that a build left in sight although it was not finished, and what is partial anywhere."""
+    return [name for name in files_of(out) if name != "lock"] + [str(p) for p in out.rglob("*.partial")]
+
+
+# --- from prompts to a folder ------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_built_dataset_is_sound_and_holds_every_kind_of_records(built: Table) -> None:
+    assert check(built.out) == []
+    manifest = json.loads((built.out / "manifest.json").read_text())
+    assert set(manifest["counts"]) == set(CONFIGS)
+    assert manifest["sources"][0]["file"] == "prompts.jsonl"
+    assert report(built.out)["prompts"] == {"deliberated": len(QUESTIONS), "failed": 0}
+    assert {rule: counts["made"] for rule, counts in report(built.out)["rules"].items()} == {
+        "coverage": len(QUESTIONS),
+        "in_character": 3 * len(QUESTIONS),
+        "after_critique": len(QUESTIONS),
+        "ratified": len(QUESTIONS),
+    }
+
+
+@pytest.mark.slow
+def test_another_folder_gets_the_same_data_whatever_the_number_at_once(built: Table, tmp_path: Path) -> None:
+    other = Table(tmp_path, stages=ALL_STAGES)
+    prompts = write_prompts(tmp_path / "prompts.jsonl")
+    other.build(prompts, at_once=1, assembly=Assembly(configs=("dpo", "grpo")))
+    there = files_of(built.out)
+    shards = {
+        name: digest for name, digest in files_of(other.out).items() if name.startswith(("data/", "jsonl/"))
+    }
+    assert len(shards) == 12
+    assert shards.items() <= there.items()
+
+
+def test_to_run_it_again_asks_nobody_and_writes_nothing(table: Table, prompts: Path) -> None:
+    phases: list[str] = []
+    first = table.build(prompts, assembly=WORDS, on_phase=phases.append)
+    assert phases == ["prompts", "deliberations", "rows", "files"]
+    times = {path: path.stat().st_mtime_ns for path in (table.out / "data").rglob("*")}
+    asked = len(table.responder.acts)
+    phases.clear()
+    assert table.build(prompts, assembly=WORDS, on_phase=phases.append).sha256 == first.sha256
+    assert (len(table.responder.acts), phases) == (asked, ["deliberations"])
+    assert {path: path.stat().st_mtime_ns for path in (table.out / "data").rglob("*")} == times
+
+
+def test_other_options_of_assembly_ask_nobody_and_give_what_a_new_build_would(
+    table: Table, prompts: Path
+) -> None:
+    table.build(prompts, assembly=WORDS)
+    asked = len(table.responder.acts)
+    both = replace(WORDS, configs=("grpo", "transcripts"), conditions=True)
+    other = Publication(title="Another title", license="cc-by-4.0")
+    manifest = table.build(prompts, assembly=both, publication=other)
+    assert len(table.responder.acts) == asked
+    assert manifest.counts.keys() == {"grpo", "transcripts"}
+    assert check(table.out) == []
+    anew = Table(table.folder / "anew").build(prompts, assembly=both)
+    assert anew.data_sha256 == manifest.data_sha256
+
+
+def test_what_was_built_with_other_options_is_not_taken_for_it_after_a_kill(
+    table: Table, prompts: Path
+) -> None:
+    table.build(prompts, assembly=WORDS)
+
+    def stop(phase: str) -> None:
+        if phase == "files":
+            raise KeyboardInterrupt
+
+    other = replace(WORDS, configs=("grpo",))
+    with pytest.raises(KeyboardInterrupt):
+        table.build(prompts, assembly=other, on_phase=stop)
+    assert check(table.out) == []  # the first dataset is still there
+    assert table.build(prompts, assembly=other).counts.keys() == {"grpo"}
+    assert table.build(prompts, assembly=WORDS).counts.keys() == {"transcripts"}
+
+
+def test_near_duplicates_are_left_out_and_what_is_close_stays_in_one_split(table: Table) -> None:
+    ferry = "Should the village on the northern shore keep the old night ferry running all winter long?"
+    asked = [
+        ferry,
+        ferry.replace("Should", "should"),
+        ferry.replace("all winter long", "in winter"),
+        QUESTIONS[1],
+    ]
+    prompts = write_prompts(table.folder / "prompts.jsonl", asked)
+    halves = {"train": 0.5, "validation": 0.25, "test": 0.25}
+    table.build(prompts, assembly=replace(WORDS, shares=halves))
+    left_out = report(table.out)["left_out"]["prompts"]
+    assert left_out["near_duplicate"]["number"] == 1
+    assert left_out["near_duplicate"]["examples"][0].startswith("prompts.jsonl:2: as ")
+    rows = [
+        json.loads(line)
+        for path in (table.out / "jsonl").rglob("*.jsonl")
+        for line in path.read_text().splitlines()
+    ]
+    groups = {row["question"]: row["group"] for row in rows}
+    assert len(groups) == 3
+    assert len(set(groups.values())) == 2
+    assert groups[asked[0]] == groups[asked[2]]
+
+
+def test_one_deliberation_that_fails_is_counted_and_tried_again_the_next_time(
+    table: Table, prompts: Path
+) -> None:
+    ill = True
+
+    def script(act: Act[Any], seed: int) -> BaseModel | Failure:
+        if ill and isinstance(act, TakePosition) and "baker" in act.scenario.question:
+            return Failure("timeout", "no answer within 9 s")
+        return said(act, seed)
+
+    flaky = Table(table.folder / "flaky", script)
+    first = flaky.build(prompts, assembly=WORDS)
+    assert first.counts == {"transcripts": {"train": 1}}
+    assert report(flaky.out)["prompts"] == {"deliberated": 1, "failed": 1}
+    assert "no answer within 9 s" in report(flaky.out)["failures"][0]["reason"]
+    again = flaky.build(prompts, assembly=WORDS)  # it fails again: nothing has changed
+    assert again.sha256 == first.sha256
+    ill = False
+    asked = len(flaky.responder.acts)
+    whole = flaky.build(prompts, assembly=WORDS)
+    assert 0 < len(flaky.responder.acts) - asked < asked
+    assert whole.data_sha256 == table.build(prompts, assembly=WORDS).data_sha256
+
+
+# --- what is refused ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"model": "openai:other"}, r"another model \('scripted', and now 'openai:other'\)"),
+        ({"multiplex": "9.9"}, r"another multiplex \('0', and now '9.9'\)"),
+        ({"masker": {"names": "contexts"}}, r"another masker"),
+        ({"content": {"personas/miller": "f" * 64}}, r"another content"),
+    ],
+)
+def test_a_folder_begun_with_another_plan_is_refused(
+    table: Table, prompts: Path, changes: dict[str, Any], named: str
+) -> None:
+    table.build(prompts, assembly=WORDS)
+    before = files_of(table.out)
+    with pytest.raises(
+        ContentError, match=rf"dataset: was begun with {named}.*; give the same to go on with it, or"
+    ):
+        table.build(prompts, assembly=WORDS, plan=changes)
+    assert files_of(table.out) == before
+
+
+def test_another_seed_or_a_changed_prompt_file_is_refused(table: Table, prompts: Path) -> None:
+    table.build(prompts, assembly=WORDS)
+    with pytest.raises(
+        ContentError, match=r"was begun with another recipe\.seed \(0, and now 1\); give the same"
+    ):
+        table.build(prompts, plan={"recipe": replace(table.recipe, seed=1)})
+    write_prompts(prompts, QUESTIONS[:3])
+    with pytest.raises(ContentError, match=r"was begun with another sources\[0\]\.bytes"):
+        table.build(prompts)
+
+
+def test_a_plan_may_change_as_long_as_no_prompt_has_been_taken_in(table: Table, prompts: Path) -> None:
+    (wrong := table.folder / "wrong.jsonl").write_text('{"title": "no question here"}\n')
+    with pytest.raises(ContentError, match="no column holds the question"):
+        table.build(wrong)
+    assert half_written(table.out) == []
+    assert table.build(prompts, assembly=WORDS).counts == {"transcripts": {"train": 2}}
+
+
+def test_a_folder_that_holds_something_else_is_refused_and_left_as_it_is(table: Table, prompts: Path) -> None:
+    (file := table.folder / "file").write_text("")
+    (foreign := table.folder / "foreign").mkdir()
+    (foreign / "thesis.tex").write_text("")
+    (finished := table.folder / "finished").mkdir()
+    (finished / "manifest.json").write_text("{}")
+    for out, why in (
+        (file, "file: is a file; name a folder with --out"),
+        (foreign, r"foreign: is not empty \(it holds 'thesis\.tex'\); name another folder with --out"),
+        (finished, "finished: holds a finished dataset, and not what it was made from; name another folder"),
+    ):
+        with pytest.raises(ContentError, match=why):
+            table.build(prompts, out=out)
+    assert table.responder.acts == []
+    assert [path.name for path in foreign.iterdir()] == ["thesis.tex"]
+    assert [path.name for path in finished.iterdir()] == ["manifest.json"]
+
+
+def test_a_folder_below_a_file_cannot_be_written(table: Table, prompts: Path) -> None:
+    with pytest.raises(RunError, match=r"\.build: cannot be written: Not a directory"):
+        table.build(prompts, out=prompts / "dataset")
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "holds no rows; put a prompt in each"),
+        (b"\n\n", "there is no prompt to deliberate on: every row was left out"),
+        (b'\xff\xfe{\x00"\x00\n', "is UTF-16 text; save it as UTF-8"),
+        (b'{"question": ""}\n{"question": 7}\n', "every row was left out (1 empty, 1 malformed)"),
+        (b'{"question": "' + b"a " * 50_000 + b'?"}\n', "every row was left out (1 too_long)"),
+    ],
+)
+def test_a_file_without_a_prompt_is_told_with_what_became_of_its_rows(
+    table: Table, content: bytes, why: str
+) -> None:
+    (path := table.folder / "prompts.jsonl").write_bytes(content)
+    with pytest.raises(ContentError) as error:
+        table.build(path)
+    assert why in str(error.value)
+    assert half_written(table.out) == []
+
+
+def test_rows_that_are_too_long_or_not_utf8_are_counted_and_the_others_are_built(table: Table) -> None:
+    path = table.folder / "prompts.jsonl"
+    path.write_bytes(
+        b'{"question": "'
+        + b"why " * 25_000
+        + b'?"}\n\xff\xfe\n\n{"question": "Who keeps the bells in order?"}\n'
+    )
+    assert table.build(path, assembly=WORDS).counts == {"transcripts": {"train": 1}}
+    kinds = {kind: each["number"] for kind, each in report(table.out)["left_out"]["prompts"].items()}
+    assert kinds["too_long"] == 1
+    assert kinds["not_utf8"] == 1
+
+
+def test_a_generator_that_refuses_everything_leaves_no_row_and_no_manifest(
+    table: Table, prompts: Path
+) -> None:
+    def refusing(act: Act[Any], seed: int) -> BaseModel | Failure:
+        reply = said(act, seed)
+        sorry = "I'm sorry, but I can't help with that request, and I would rather not say why."
+        if isinstance(act, Synthesise):
+            return reply.model_copy(update={"overton": sorry, "consensus": sorry})
+        if isinstance(act, TakePosition):
+            return reply.model_copy(update={"statement": sorry})
+        return Answered(answer=sorry) if isinstance(act, AnswerAlone) else reply
+
+    refused = Table(table.folder / "refused", refusing)
+    with pytest.raises(RunError) as error:
+        refused.build(prompts, assembly=Assembly(configs=("sft", "dpo", "kto", "reward")))
+    assert "dataset: no row is left to write: 2 of 2 deliberations came to something; " in str(error.value)
+    assert "texts passed the gate (dropped: " in str(error.value)
+    assert half_written(refused.out) == []
+
+
+def test_a_generator_that_answers_nothing_is_told_with_its_first_failure(table: Table, prompts: Path) -> None:
+    silent = Table(table.folder / "silent", lambda act, seed: Failure("refused", "I will not"))
+    with pytest.raises(
+        RunError, match=r"0 of 2 deliberations came to something; the first failure was: .*I will not"
+    ):
+        silent.build(prompts)
+    assert half_written(silent.out) == []
+
+
+def test_after_twenty_failures_and_no_success_the_rest_is_not_tried(table: Table) -> None:
+    many = write_prompts(
+        table.folder / "many.jsonl", [f"{word} {word} {word}?" for word in map(str, range(60))]
+    )
+    silent = Table(table.folder / "silent", lambda act, seed: Failure("refused", "I will not"))
+    with pytest.raises(
+        RunError, match=r"the first 2\d deliberations all failed, so the rest was not tried: "
+    ):
+        silent.build(many, at_once=2)
+    assert len({act.scenario.question for act in silent.responder.acts}) < 25
+
+
+def test_a_model_that_cannot_be_used_ends_the_build_and_leaves_what_there_was(
+    table: Table, prompts: Path
+) -> None:
+    ill = False
+
+    def script(act: Act[Any], seed: int) -> BaseModel | Failure:
+        if ill:
+            raise ModelError("openai:x: the key is refused", kind="refused")
+        if isinstance(act, TakePosition) and "baker" in act.scenario.question:
+            return Failure("timeout", "no answer")
+        return said(act, seed)
+
+    flaky = Table(table.folder / "flaky", script)
+    flaky.build(prompts, assembly=WORDS)
+    before, ill = files_of(flaky.out), True
+    with pytest.raises(ModelError, match="the key is refused"):
+        flaky.build(prompts, assembly=WORDS)
+    assert files_of(flaky.out) == before
+    assert check(flaky.out) == []
+
+
+# --- a full disk, two at once, Ctrl-C ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", ["prompts", "deliberations", "rows", "files"])
+def test_a_full_disk_is_told_and_the_build_goes_on_where_there_is_room(
+    table: Table, prompts: Path, phase: str
+) -> None:
+    file = r"prompts\.seen" if phase == "prompts" else r"work\.sqlite"
+    with (
+        a_full_disk(phase) as begins,
+        pytest.raises(RunError, match=rf"dataset/\.build/{file}: cannot be (read or )?written"),
+    ):
+        table.build(prompts, assembly=WORDS, on_phase=begins)
+    assert half_written(table.out) == []
+    assert not (table.out / "manifest.json").exists()
+    manifest = table.build(prompts, assembly=WORDS)
+    assert manifest.data_sha256 == Table(table.folder / "anew").build(prompts, assembly=WORDS).data_sha256
+    assert check(table.out) == []
+
+
+def test_a_full_disk_leaves_the_dataset_that_is_there(table: Table, prompts: Path) -> None:
+    table.build(prompts, assembly=WORDS)
+    before = files_of(table.out)
+    for phase in ("rows", "files"):
+        with a_full_disk(phase) as begins, pytest.raises(RunError, match="the disk may be full: make room"):
+            table.build(prompts, assembly=replace(WORDS, configs=("grpo",)), on_phase=begins)
+        assert files_of(table.out) == before
+    assert check(table.out) == []
+
+
+def test_two_at_once_do_not_undo_each_other(table: Table, prompts: Path) -> None:
+    def meanwhile() -> Iterator[Prompt | Skipped]:
+        other = Table(table.folder / "other")
+        with (
+            ThreadPoolExecutor(1) as elsewhere,
+            pytest.raises(
+                RunError, match=r"dataset: another process is building there; wait for it, or stop it"
+            ),
+        ):
+            elsewhere.submit(other.build, prompts, out=table.out).result()
+        assert other.responder.acts == []
+        yield from read_prompts([prompts])
+
+    assert table.build(prompts, assembly=WORDS, read=meanwhile).counts == {"transcripts": {"train": 2}}
+
+
+def test_who_interrupts_it_goes_on_where_it_was(table: Table, prompts: Path) -> None:
+    left = iter(range(25))
+
+    def script(act: Act[Any], seed: int) -> BaseModel | Failure:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return said(act, seed)
+
+    cut = Table(table.folder / "cut", script)
+    with pytest.raises(KeyboardInterrupt):
+        cut.build(prompts, assembly=WORDS, at_once=1)
+    assert half_written(cut.out) == []
+    asked = len(cut.responder.acts)
+    left = iter(range(10_000))
+    manifest = cut.build(prompts, assembly=WORDS, at_once=1)
+    whole = table.build(prompts, assembly=WORDS)
+    assert manifest.data_sha256 == whole.data_sha256
+    assert asked < len(table.responder.acts)
+    assert len(cut.responder.acts) < asked + len(table.responder.acts)
+
+
+# --- personal data -----------------------------------------------------------------------------
+
+
+ADA = "ada@example.org"
+
+
+@pytest.fixture(scope="module")
+def masks() -> Masks:
+    return Masks(Masker(names="contexts"), PANEL)
+
+
+@pytest.mark.slow
+def test_what_models_say_is_masked_and_names_in_the_data_are_left(masks: Masks) -> None:
+    proposal = {
+        "to": ADA,
+        "about": f"What {ADA} lost.",
+        "mapping": {"1": {"how": "left", "rationale": f"Ask {ADA}."}},
+    }
+    act = {"step": "compare.propose", "round": 1, "act": "propose", "speaker": ADA, "about": ADA}
+    graph: dict[str, Any] = {
+        "values": [{"id": ADA, "title": f"Of {ADA}", "sources": [ADA], "schwartz": [ADA]}],
+        "edges": [{"sourceValueId": ADA, "wiserValueId": ADA}],
+    }
+    found = material(
+        text("overton", said=f"Ask {ADA} first.", votes=(6, 6, 6)),
+        transcript=({**act, "reply": proposal, "failure": None},),
+        moral_graph=graph,
+    )
+    sources = tuple(each.model_copy(update={"work": ADA}) for each in found.voices[0].sources)
+    changes = {"claims": (f"Ask {ADA}.",), "system": f"You are {ADA}.", "sources": sources}
+    voices = (found.voices[0].model_copy(update=changes), *found.voices[1:])
+    clean, kinds = masked(found.model_copy(update={"voices": voices}), masks)
+    assert dict(kinds) == {"EMAIL": 5}
+    assert clean.texts[0].text == "Ask [EMAIL] first."
+    assert clean.voices[0].claims == ("Ask [EMAIL].",)
+    assert clean.voices[0].system == f"You are {ADA}."
+    assert {each.work for each in clean.voices[0].sources} == {ADA}
+    [said] = clean.transcript
+    assert (said["speaker"], said["about"], said["reply"]["to"]) == (ADA, ADA, ADA)
+    assert said["reply"]["about"] == "What [EMAIL] lost."
+    assert said["reply"]["mapping"]["1"]["rationale"] == "Ask [EMAIL]."
+    assert clean.moral_graph == {**graph, "values": [{**graph["values"][0], "title": "Of [EMAIL]"}]}
+
+
+@pytest.mark.slow
+def test_prompts_are_masked_before_anybody_is_asked_and_answers_before_they_are_written(
+    table: Table, masks: Masks
+) -> None:
+    prompts = write_prompts(table.folder / "prompts.jsonl", [f"May {ADA} keep the bells?"])
+
+    def script(act: Act[Any], seed: int) -> BaseModel:
+        reply = said(act, seed)
+        if isinstance(act, TakePosition):
+            return reply.model_copy(update={"statement": "Write to bell@example.org, who knows the way."})
+        return reply
+
+    nosy = Table(table.folder / "nosy", script)
+    nosy.build(prompts, assembly=WORDS, masks=masks)
+    [asked] = {act.scenario.question for act in nosy.responder.acts}
+    assert re.fullmatch(r"May \[EMAIL(_1)?\] keep the bells\?", asked)
+    written = "".join(path.read_text() for path in (nosy.out / "jsonl").rglob("*.jsonl"))
+    assert "Write to [EMAIL], who" in written
+    assert "@" not in written
+    left_out = report(nosy.out)["left_out"]
+    assert left_out["masked in prompts"]["EMAIL"] == {"number": 1, "examples": ["prompts.jsonl:1"]}
+    assert left_out["masked in texts"]["EMAIL"]["number"] > 0

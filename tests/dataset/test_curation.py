@@ -1,0 +1,165 @@
+"""Curation: ties go, no cell takes more than its room, and the order given decides nothing."""
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from multiplex.dataset.curation import Curation, Item, curate
+from multiplex.errors import ContentError
+
+PERSPECTIVES = ("west", "east", "north", "south", "centre")
+items = st.lists(
+    st.builds(
+        lambda margin, perspective, topics: Item(
+            id="", margin=margin, cells={"perspective": perspective, "topics": topics}
+        ),
+        st.sampled_from([None, 0.0, 0.3, 1.0]),
+        st.lists(st.sampled_from(PERSPECTIVES), max_size=1),
+        st.lists(st.sampled_from([*["work"] * 5, "care", "law", "death", "news", "play"]), max_size=3),
+    ),
+    max_size=60,
+).map(lambda made: [Item(f"{place:016x}", item.margin, item.cells) for place, item in enumerate(made)])
+
+
+def many(perspective: str, count: int, *topics: str) -> list[Item]:
+    return [
+        Item(f"{perspective} {n}", 0.5, {"perspective": [perspective], "topics": topics})
+        for n in range(count)
+    ]
+
+
+def kept(given_items: list[Item], curation: Curation) -> set[str]:
+    return {item.id for item, stays in zip(given_items, curation.kept, strict=True) if stays}
+
+
+def counts(chosen: list[Item], axis: str) -> Counter[str]:
+    return Counter(cell for item in chosen for cell in set((item.cells or {}).get(axis, ())))
+
+
+@given(items, st.sampled_from([1.0, 1.5, 2.0, 3.0]), st.integers(0, 3))
+def test_what_is_kept_keeps_to_the_room_and_could_not_be_more(
+    rows: list[Item], ratio: float, seed: int
+) -> None:
+    curation = curate(rows, axes=("perspective", "topics"), ratio=ratio, seed=seed)
+    staying = [item for item, stays in zip(rows, curation.kept, strict=True) if stays]
+    standing = [item for item in rows if item.margin != 0]
+    rooms = {}
+    for axis in ("perspective", "topics"):
+        before, after = counts(standing, axis), counts(staying, axis)
+        room = math.floor(ratio * sum(before.values()) / len(before) + 1e-9) if before else math.inf
+        rooms[axis] = room
+        assert all(count <= room for count in after.values())
+        shown = curation.report["axes"][axis]["cells"]
+        assert {cell: each["before"] for cell, each in shown.items() if each["before"]} == before
+        assert {cell: each["after"] for cell, each in shown.items() if each["after"]} == after
+    for item in (each for each in standing if each not in staying):
+        assert any(
+            counts([*staying, item], axis)[cell] > rooms[axis]
+            for axis, cells in (item.cells or {}).items()
+            for cell in cells
+        ), "a row was left out that there is room for"
+    assert all(item.margin != 0 for item in staying)
+    assert bool(staying) == bool(standing)
+    report = curation.report
+    assert report["given"] == report["ties"] + report["over"] + report["kept"] == len(rows)
+
+
+@given(items, st.randoms(use_true_random=False))
+def test_the_order_given_decides_nothing(rows: list[Item], random: object) -> None:
+    shuffled = list(rows)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    one, other = (curate(each, ratio=1.0, seed=1) for each in (rows, shuffled))
+    assert kept(rows, one) == kept(shuffled, other)
+    assert one.report == other.report
+
+
+def test_a_balanced_set_is_kept_whole() -> None:
+    rows = many("west", 30) + many("east", 10) + many("north", 10)
+    curation = curate(rows, ratio=3.0, seed=1)
+    assert curation.kept.all()
+    assert curation.report["axes"]["perspective"]["ratio"] == {"before": 1.8, "after": 1.8}
+    assert curation.report["axes"]["topics"]["ratio"] == {"before": None, "after": None}
+
+
+def test_a_full_cell_gives_up_rows_and_the_scarce_lose_none() -> None:
+    rows = many("west", 100, "work") + many("east", 4, "work") + many("north", 3, "care") + many("south", 1)
+    curation = curate(rows, ratio=1.5, seed=1)
+    cells = curation.report["axes"]["perspective"]["cells"]
+    assert curation.report["axes"]["perspective"]["room"] == 40
+    assert {name: each["after"] for name, each in cells.items()} == {
+        "west": 40,
+        "east": 4,
+        "north": 3,
+        "south": 1,
+    }
+    assert cells["west"] == {"given": 100, "before": 100, "after": 40}
+
+
+def test_in_a_full_cell_the_rows_of_scarce_cells_stay() -> None:
+    rare = [Item(f"rare {n}", 0.5, {"perspective": ["west"], "topics": ["care"]}) for n in range(5)]
+    common = [
+        Item(f"{topic} {n}", 0.5, {"perspective": ["west"], "topics": [topic]})
+        for topic in ("work", "law", "news", "play")
+        for n in range(50)
+    ]
+    rows = common + rare + many("east", 10, "death")
+    curation = curate(rows, ratio=1.0, seed=1)
+    assert {item.id for item in rare} <= kept(rows, curation)
+    west = curation.report["axes"]["perspective"]["cells"]["west"]
+    assert west == {"given": 205, "before": 205, "after": 107}
+
+
+def test_which_rows_of_a_full_cell_stay_hangs_on_the_seed() -> None:
+    rows = many("west", 60) + many("east", 3) + many("north", 3)
+    first, second = (kept(rows, curate(rows, ratio=1.0, seed=seed)) for seed in (1, 2))
+    assert len(first) == len(second) == 22 + 6
+    assert first != second
+
+
+def test_ties_go_and_rows_without_a_margin_are_none() -> None:
+    rows = [Item("a", 0.0), Item("b", None), Item("c", 0.01), Item("d", 0)]
+    curation = curate(rows, seed=1)
+    assert kept(rows, curation) == {"b", "c"}
+    assert (curation.report["ties"], curation.report["over"]) == (2, 0)
+
+
+def test_a_tie_takes_no_room() -> None:
+    rows = (
+        [Item(f"t{n}", 0.0, {"perspective": ["west"]}) for n in range(50)] + many("west", 5) + many("east", 5)
+    )
+    curation = curate(rows, ratio=1.0, seed=1)
+    assert curation.report["kept"] == 10
+    assert curation.report["axes"]["perspective"]["cells"]["west"] == {"given": 55, "before": 5, "after": 5}
+
+
+def test_few_scarce_cells_do_not_pull_the_whole_set_down() -> None:
+    rows = [row for n in range(20) for row in many(f"rare{n}", 1)] + many("west", 500) + many("east", 500)
+    assert curate(rows, ratio=3.0, seed=1).report["kept"] == 20 + 2 * 139
+
+
+@pytest.mark.parametrize("rows", [[], [Item("a")], [Item("a", 0.0)]])
+def test_nothing_or_nothing_but_ties_is_no_error(rows: list[Item]) -> None:
+    curation = curate(rows, seed=1)
+    assert curation.kept.shape == (len(rows),)
+    assert curation.kept.dtype == np.bool_
+
+
+def test_without_a_bound_only_ties_go() -> None:
+    rows = [*many("west", 100), *many("east", 1), Item("t", 0.0)]
+    report = curate(rows, ratio=math.inf, seed=1).report
+    assert (report["kept"], report["ratio"]) == (101, None)
+
+
+def test_wrong_asks_are_errors() -> None:
+    for ratio in (0.9, -1.0, math.nan):
+        with pytest.raises(ContentError, match="needs to be 1 or more"):
+            curate([], ratio=ratio, seed=1)
+    with pytest.raises(ValueError, match="an id comes twice"):
+        curate([Item("a"), Item("a")], seed=1)
+    for margin in (-0.1, math.nan):
+        with pytest.raises(ValueError, match="margin"):
+            curate([Item("a", margin)], seed=1)

@@ -1,0 +1,302 @@
+"""What is preferred: each rule by its cases, and what no rule ever does, whatever the votes."""
+
+from itertools import combinations
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from multiplex.dataset.material import Material, Text
+from multiplex.dataset.preferences import RULES, Pair, Passed, Thresholds, pairs_of
+from tests.dataset.made import NAMES, material, pairs, text
+
+NONE = (None, None, None)
+HALF, ALL, LITTLE = (0.5, 0.5, 0.5), (1.0, 1.0, 1.0), (0.2, 0.2, 0.2)
+
+
+def decided(rule: str, *texts: Text, **options: Any) -> Pair | str:
+    """Return the pair of a group rule, or why there is none."""
+    [found] = [each for each in pairs_of(material(*texts), seed=0, **options) if each.rule == rule]
+    return found.why if isinstance(found, Passed) else found
+
+
+def in_character(*texts: Text, **options: Any) -> dict[str | None, Pair | str]:
+    found = [
+        each for each in pairs_of(material(*texts), **{"seed": 0, **options}) if each.rule == "in_character"
+    ]
+    return {each.persona: each.why if isinstance(each, Passed) else each for each in found}
+
+
+# --- coverage ----------------------------------------------------------------------------------
+
+
+def test_the_panels_answer_is_preferred_where_it_carries_and_is_endorsed_more() -> None:
+    panel, alone = (
+        text("overton", votes=(6, 6, 4), carried=ALL),
+        text("alone", votes=(3, 4, 5), carried=LITTLE),
+    )
+    pair = decided("coverage", panel, alone)
+    assert isinstance(pair, Pair)
+    assert (pair.chosen, pair.rejected, pair.persona) == (panel, alone, None)
+    assert pair.margin == pytest.approx(4 / 3 / 6, abs=1e-4)
+    assert pair.preferring == {"miller": "chosen", "sailor": "chosen", "nurse": "rejected"}
+    assert "carries 100% of the panel's opening claims, the other 20%" in pair.reason
+
+
+@pytest.mark.parametrize(
+    ("panel", "alone", "why"),
+    [
+        (None, text("alone", votes=(3, 3, 3), carried=HALF), "missing"),
+        (text("overton", votes=(6, 6, 6), carried=ALL), None, "missing"),
+        (
+            text("overton", votes=(6, 6, 6), carried=NONE),
+            text("alone", votes=(3, 3, 3), carried=HALF),
+            "missing",
+        ),
+        (text("overton", votes=(6, 6, 6), carried=HALF), text("alone", votes=(3, 3, 3), carried=HALF), "tie"),
+        (
+            text("overton", votes=(6, 6, 6), carried=LITTLE),
+            text("alone", votes=(3, 3, 3), carried=HALF),
+            "reversed",
+        ),
+        (
+            text("overton", votes=(3, 3, 3), carried=ALL),
+            text("alone", votes=(4, 4, 4), carried=HALF),
+            "reversed",
+        ),
+        (text("overton", votes=(4, 4, 4), carried=ALL), text("alone", votes=(4, 4, 4), carried=HALF), "tie"),
+        # The sailor is heard less than before, and not by half: however glad the others are.
+        (
+            text("overton", votes=(7, 7, 7), carried=(1.0, 0.4, 1.0)),
+            text("alone", votes=(1, 1, 1), carried=(0.0, 0.6, 0.0)),
+            "conflict",
+        ),
+        (
+            text("overton", votes=(7, 7, 7), carried=ALL),
+            text("alone", votes=(1, 1, 1), carried=LITTLE, said="What the miller says."),
+            "conflict",
+        ),
+    ],
+)
+def test_there_is_no_pair_of_coverage(panel: Text | None, alone: Text | None, why: str) -> None:
+    own = text("steered", persona="miller", said="What the miller says.", carried=ALL)
+    assert decided("coverage", *(each for each in (panel, alone, own) if each)) == why
+
+
+def test_who_was_heard_by_half_in_both_may_be_heard_a_little_less() -> None:
+    panel = text("overton", votes=(7, 7, 7), carried=(1.0, 0.5, 1.0))
+    alone = text("alone", votes=(1, 1, 1), carried=(0.0, 0.9, 0.0))
+    assert isinstance(decided("coverage", panel, alone), Pair)
+    assert decided("coverage", panel, alone, thresholds=Thresholds(carried=0.6)) == "conflict"
+
+
+def test_where_nobody_voted_on_both_the_margin_is_that_of_the_claims() -> None:
+    panel, alone = text("overton", votes=(7, None), carried=ALL), text("alone", votes=(None, 1), carried=HALF)
+    pair = decided("coverage", panel, alone)
+    assert isinstance(pair, Pair)
+    assert pair.margin == 0.5
+    assert pair.preferring == {"miller": None, "sailor": None}
+    assert pair.reason.endswith("nobody was asked to endorse both, so the margin is that of the claims")
+
+
+# --- in character ------------------------------------------------------------------------------
+
+OWN = (
+    text("steered", persona="miller", carried=(1.0, 0.0, 0.0)),
+    text("steered", persona="sailor", carried=(0.1, 0.8, 0.0)),
+    text("steered", persona="nurse", carried=(0.0, 0.7, 0.6)),
+)
+
+
+def test_each_personas_own_answer_is_preferred_to_another_personas_and_never_by_votes() -> None:
+    found = in_character(*OWN)
+    miller, sailor = found["miller"], found["sailor"]
+    assert isinstance(miller, Pair)
+    assert isinstance(sailor, Pair)
+    assert miller.chosen is OWN[0]
+    assert miller.rejected in OWN[1:]
+    assert miller.preferring == {"miller": "chosen"}
+    assert sailor.rejected is OWN[0]  # the nurse's says too much of what the sailor claims
+    assert (sailor.margin, sailor.persona) == (0.8, "sailor")
+    assert found["nurse"] == "unfaithful"
+
+
+def test_whom_to_set_against_depends_on_the_seed_and_on_nothing_else() -> None:
+    by_seed = [in_character(*OWN, seed=seed)["miller"] for seed in range(12)]
+    assert [in_character(*OWN, seed=seed)["miller"] for seed in range(12)] == by_seed
+    assert {each.rejected.persona for each in by_seed if isinstance(each, Pair)} == {"sailor", "nurse"}
+
+
+@pytest.mark.parametrize(
+    ("carried", "why"),
+    [((None, 0.0, 0.0), "missing"), ((0.4, 0.0, 0.0), "unfaithful"), ((0.6, 0.7, 0.0), "unfaithful")],
+)
+def test_an_answer_that_is_not_in_character_is_not_chosen(carried: Any, why: str) -> None:
+    own = text("steered", persona="miller", carried=carried)
+    other = text("steered", persona="sailor", carried=(0.0, 1.0, 0.0))
+    assert in_character(own, other)["miller"] == why
+
+
+def test_answers_alike_are_a_tie_and_one_alone_has_nothing_to_be_set_against() -> None:
+    alike = [text("steered", persona=name, carried=ALL, said="The same.") for name in NAMES]
+    assert set(in_character(*alike).values()) == {"tie"}
+    near = text("steered", persona="sailor", carried=(0.8, 1.0, 0.0))
+    assert in_character(OWN[0], near)["miller"] == "tie"
+    assert in_character(OWN[0])["miller"] == "missing"
+
+
+# --- after critique, ratified ------------------------------------------------------------------
+
+
+def test_what_was_revised_is_preferred_to_what_was_objected_to() -> None:
+    revised, draft = text("consensus", votes=(6, 6, 5)), text("draft", votes=(3, 6, 5), objects=["miller"])
+    pair = decided("after_critique", revised, draft)
+    assert isinstance(pair, Pair)
+    assert (pair.chosen, pair.rejected) == (revised, draft)
+    assert pair.margin == pytest.approx(1 / 6, abs=1e-4)
+    assert pair.preferring == {"miller": "chosen", "sailor": "indifferent", "nurse": "indifferent"}
+
+
+@pytest.mark.parametrize(
+    ("revised", "draft", "why"),
+    [
+        ((6, 6, 6), None, "missing"),
+        (NONE, (3, 3, 3), "missing"),
+        ((5, 5, 5), (5, 5, 5), "tie"),
+        ((4, 4, 4), (5, 5, 5), "reversed"),
+        ((7, 7, 4), (2, 2, 5), "conflict"),
+    ],
+)
+def test_there_is_no_pair_of_a_critique(revised: Any, draft: Any, why: str) -> None:
+    before = [] if draft is None else [text("draft", votes=draft, objects=["nurse"])]
+    assert decided("after_critique", text("consensus", votes=revised), *before) == why
+
+
+def test_a_ratified_statement_is_preferred_to_one_objected_to() -> None:
+    ratified = text("consensus", votes=(5, 4, 3))
+    refused = text("alone", votes=(2, 4, 3), objects=["miller"])
+    pair = decided("ratified", ratified, refused)
+    assert isinstance(pair, Pair)
+    assert (pair.chosen, pair.rejected) == (ratified, refused)
+    assert pair.reason.startswith("67% of the panel can live with it, with the other 33%; ")
+
+
+@pytest.mark.parametrize(
+    ("signed", "refused", "why"),
+    [
+        (text("consensus", votes=(5, 3, 3)), text("alone", votes=(1, 1, 1), objects=["miller"]), "missing"),
+        (text("consensus", votes=(5, 5, 5)), text("alone", votes=(1, 1, 1)), "missing"),
+        (text("consensus", votes=(5, 5, 5)), text("alone", votes=(4, 4, 1), objects=["nurse"]), "missing"),
+        (text("consensus", votes=(4, 4, 2)), text("alone", votes=(1, 1, 3), objects=["miller"]), "conflict"),
+        (text("overton", votes=(6, 6, 6)), text("alone", votes=(1, 1, 1), objects=["miller"]), "missing"),
+        (text("consensus", votes=NONE), text("alone", votes=NONE, objects=["miller"]), "missing"),
+    ],
+)
+def test_there_is_no_pair_of_ratification(signed: Text, refused: Text, why: str) -> None:
+    assert decided("ratified", signed, refused) == why
+
+
+def test_a_text_is_not_preferred_to_what_a_persona_says_for_itself() -> None:
+    own = text("steered", persona="nurse", said="Stay at the bedside.", carried=(0, 0, 1))
+    draft = text("draft", votes=(1, 1, 1), objects=["miller"], said="Stay at the bedside.")
+    assert decided("after_critique", text("consensus", votes=(6, 6, 6)), draft, own) == "conflict"
+    assert decided("ratified", text("overton", votes=(6, 6, 6)), draft, own) == "conflict"
+
+
+def test_a_threshold_that_is_no_share_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"margin: needs a share from 0 to 1, not 2"):
+        Thresholds(margin=2)
+
+
+def test_with_no_least_margin_a_tie_is_still_a_tie() -> None:
+    none = Thresholds(margin=0, faithful=0)
+    same = (5, 5, 5)
+    panel, alone = text("overton", votes=same, carried=ALL), text("alone", votes=same, carried=HALF)
+    assert decided("coverage", panel, alone, thresholds=none) == "tie"
+    revised, draft = text("consensus", votes=same), text("draft", votes=same, objects=["miller"])
+    assert decided("after_critique", revised, draft, thresholds=none) == "tie"
+    nothing = [text("steered", persona=name, carried=(0, 0, 0)) for name in NAMES]
+    assert set(in_character(*nothing, thresholds=none).values()) == {"tie"}
+
+
+# --- whatever the votes ------------------------------------------------------------------------
+
+_VOTES = st.lists(st.none() | st.integers(1, 7), max_size=3)
+_SHARES = st.lists(st.none() | st.sampled_from((0.0, 0.2, 0.5, 0.75, 1.0)), max_size=3)
+_WORDS = st.sampled_from(("One.", "Two.", "Three.", None))
+_GROUP = st.builds(
+    text,
+    st.sampled_from(("overton", "consensus", "draft", "alone")),
+    votes=_VOTES,
+    carried=_SHARES,
+    objects=st.lists(st.sampled_from(NAMES), unique=True),
+    said=_WORDS,
+)
+_OWN = st.builds(text, st.just("steered"), persona=st.sampled_from(NAMES), carried=_SHARES, said=_WORDS)
+MATERIALS = st.builds(
+    lambda group, own: material(*group, *own),
+    st.lists(_GROUP, max_size=4, unique_by=lambda each: each.kind),
+    st.lists(_OWN, max_size=3, unique_by=lambda each: each.persona),
+)
+THRESHOLDS = st.builds(
+    Thresholds, margin=st.sampled_from((0.0, 0.02, 0.5, 1.0)), faithful=st.sampled_from((0.0, 0.5))
+)
+
+
+@given(MATERIALS, THRESHOLDS, st.integers(0, 9))
+def test_every_pair_holds_what_its_rule_promises(found: Material, least: Thresholds, seed: int) -> None:
+    made = list(pairs_of(found, seed=seed, thresholds=least))
+    steered = {each.persona for each in found.texts if each.kind == "steered"}
+    assert [each.rule for each in made] == [
+        "coverage",
+        *["in_character"] * len(steered),
+        "after_critique",
+        "ratified",
+    ]
+    for pair in (each for each in made if isinstance(each, Pair)):
+        assert pair.rule in RULES
+        assert 0 < pair.margin <= 1
+        assert pair.margin >= round(least.margin, 4)
+        assert pair.chosen.text != pair.rejected.text or pair.rule == "coverage"
+        assert pair.reason
+        own = {each.text for each in found.texts if each.kind == "steered"}
+        if pair.rule == "in_character":
+            assert pair.chosen.persona == pair.persona != pair.rejected.persona
+            assert pair.rejected.kind == "steered"
+            continue
+        assert pair.persona is None
+        assert pair.rejected.text not in own  # nobody's sincere view is rejected as a group's
+        if pair.rule == "coverage":
+            for name, share in pair.chosen.carried.items():
+                assert (share or 0) >= min(pair.rejected.carried.get(name) or 0, least.carried)
+        else:
+            assert "rejected" not in pair.preferring.values()
+            assert "chosen" in pair.preferring.values()
+
+
+@given(MATERIALS)
+def test_nothing_is_preferred_both_ways(found: Material) -> None:
+    made = [pair for pair in pairs(found) if pair.persona is None]
+    for one, other in combinations(made, 2):
+        assert (one.chosen, one.rejected) != (other.rejected, other.chosen)
+
+
+@given(MATERIALS, st.permutations(NAMES))
+def test_who_sits_where_changes_nothing_but_whom_one_is_set_against(found: Material, order: Any) -> None:
+    def turned(each: Text) -> Text:
+        maps = {
+            name: {key: values[key] for key in order if key in values}
+            for name, values in (("endorsements", each.endorsements), ("carried", each.carried))
+        }
+        return each.model_copy(update=maps)
+
+    group = [pair for pair in pairs(found) if pair.persona is None]
+    after = [
+        pair
+        for pair in pairs(found.model_copy(update={"texts": tuple(map(turned, found.texts))}))
+        if pair.persona is None
+    ]
+    assert [(pair.rule, pair.margin, pair.chosen.text) for pair in after] == [
+        (pair.rule, pair.margin, pair.chosen.text) for pair in group
+    ]

@@ -1,0 +1,375 @@
+"""Prompt files: what a row may hold, what is skipped and counted, and what is wrong with the file itself."""
+
+import csv
+import json
+import tracemalloc
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from multiplex.content.scenarios import load_scenario, scenario_names
+from multiplex.dataset.prompts import Prompt, Skipped, prompt_id, read_prompts
+from multiplex.errors import ContentError
+
+ASKED = "Should the mill stand still on Sundays?"
+
+
+def write(folder: Path, name: str, data: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return path
+
+
+def rows(folder: Path, *given: Mapping[str, Any]) -> Path:
+    return write(folder, "asked.jsonl", "".join(f"{json.dumps(row)}\n" for row in given))
+
+
+def read(*paths: Path, **options: Any) -> list[Prompt | Skipped]:
+    return list(read_prompts(paths, **options))
+
+
+def one(path: Path) -> Prompt:
+    [prompt] = read(path)
+    assert isinstance(prompt, Prompt)
+    return prompt
+
+
+def questions(*paths: Path) -> list[str]:
+    return [entry.scenario.question for entry in read(*paths) if isinstance(entry, Prompt)]
+
+
+def kinds(*paths: Path, **options: Any) -> list[str]:
+    return ["prompt" if isinstance(e, Prompt) else e.kind for e in read(*paths, **options)]
+
+
+def complaint(*paths: Path, **options: Any) -> str:
+    with pytest.raises(ContentError) as caught:
+        read(*paths, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# --- a row -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("column", ["question", "prompt", "text", "instruction", "query", " Question "])
+def test_a_question_may_stand_in_any_column_that_is_usual(tmp_path: Path, column: str) -> None:
+    prompt = one(rows(tmp_path, {"about": 3, column: f" {ASKED}\r\n"}))
+    assert prompt.scenario.question == ASKED
+    assert prompt.id == prompt.group == prompt_id(ASKED)
+    assert prompt.scenario.name == f"prompt_{prompt.id}"
+    assert prompt.origin == "asked.jsonl:1"
+
+
+@pytest.mark.parametrize(
+    "chat",
+    [
+        [{"role": "user", "content": "Well?"}, {"role": "user", "content": ASKED}, {"role": "assistant"}],
+        [{"from": "human", "value": ASKED}, {"from": "gpt", "value": "No."}],
+        [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": ASKED}]}],
+        json.dumps([{"role": "user", "content": ASKED}]),
+    ],
+)
+def test_of_a_chat_the_last_turn_of_the_user_is_asked(tmp_path: Path, chat: Any) -> None:
+    assert questions(rows(tmp_path, {"messages": chat})) == [ASKED]
+
+
+def test_a_chat_may_stand_where_a_prompt_does(tmp_path: Path) -> None:
+    chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": ASKED}]
+    assert questions(rows(tmp_path, {"prompt": chat})) == [ASKED]
+
+
+def test_a_row_may_say_more_than_its_question(tmp_path: Path) -> None:
+    row = {
+        "question": ASKED,
+        "id": 17,
+        "context": "The mill runs dry.",
+        "choice_context": "resting a mill",
+        "domain": "Mental Health",
+        "options": ["Let it rest", "Let it grind"],
+        "group": "mills",
+    }
+    prompt = one(rows(tmp_path, row))
+    assert (prompt.id, prompt.group, prompt.scenario.name) == ("17", "mills", "prompt_17")
+    assert prompt.scenario.context == "The mill runs dry."
+    assert prompt.scenario.choice_context == "resting a mill"
+    assert prompt.scenario.domain == "mental_health"
+    assert [(o.key, o.text) for o in prompt.scenario.options] == [
+        ("option_1", "Let it rest"),
+        ("option_2", "Let it grind"),
+    ]
+
+
+def test_options_may_have_keys_and_a_strange_domain_is_passed_over(tmp_path: Path) -> None:
+    options = [{"key": "Rest It", "text": "Let it rest"}, {"key": "grind", "text": "Let it grind"}]
+    prompt = one(rows(tmp_path, {"question": ASKED, "options": options, "domain": "mills"}))
+    assert [o.key for o in prompt.scenario.options] == ["rest_it", "grind"]
+    assert prompt.scenario.domain is None
+
+
+def test_an_id_that_can_stand_in_no_name_is_kept_as_it_is(tmp_path: Path) -> None:
+    first, second = read(rows(tmp_path, {"id": "A-1", "text": "One?"}, {"id": "a_1", "text": "Two?"}))
+    assert isinstance(first, Prompt)
+    assert isinstance(second, Prompt)
+    assert (first.id, second.id) == ("A-1", "a_1")
+    assert first.scenario.name != second.scenario.name == "prompt_a_1"
+
+
+def test_an_id_depends_on_all_that_is_asked(tmp_path: Path) -> None:
+    path = rows(
+        tmp_path, {"text": ASKED}, {"text": ASKED, "context": "Dry."}, {"text": ASKED, "options": "[]"}
+    )
+    assert kinds(path) == ["prompt", "prompt", "duplicate"]
+    assert len({entry.id for entry in read(path) if isinstance(entry, Prompt)}) == 2
+
+
+def test_control_characters_and_marks_of_byte_order_are_taken_out(tmp_path: Path) -> None:
+    path = write(tmp_path, "asked.txt", b"\xef\xbb\xbfWho\x00 mends\x1b[1m it?\r\nWhen\x07?\n")
+    assert questions(path) == ["Who mends[1m it?", "When?"]
+
+
+@pytest.mark.parametrize(
+    ("row", "kind", "reason"),
+    [
+        ({"question": "  \u0000 "}, "empty", "the question is empty"),
+        ({"question": None}, "empty", "the question is empty"),
+        ({"question": "x" * 4001}, "too_long", "the question: 4,001 characters are more than 4,000"),
+        ({"question": "x" * 100_000}, "too_long", "the question: 100,000 characters are more than 4,000"),
+        ({"question": 3}, "malformed", "the question: needs to be text, and is a int"),
+        (
+            {"question": "Half \ud800?"},
+            "not_utf8",
+            "the question: holds half a character (a surrogate alone)",
+        ),
+        ({"question": "A?", "options": ["one"]}, "malformed", "one option is no choice"),
+        ({"question": "A?", "options": "Yes or no"}, "malformed", "options: is no JSON"),
+        ({"question": "A?", "options": {"a": 1}}, "malformed", "options: needs to be a list"),
+        ({"question": "A?", "options": ["a", 3]}, "malformed", "options: 2: needs to be text"),
+        ({"question": "A?", "options": ["a", ""]}, "malformed", "is empty"),
+        ({"question": "A?", "options": ["a"] * 13}, "malformed", "options: may hold at most 12"),
+        ({"question": "A?", "choice_context": "x" * 601}, "too_long", "choice_context: 601 characters"),
+        ({"question": "A?", "id": ["x"]}, "malformed", "id: needs to be text, and is a list"),
+        (
+            {"messages": [{"role": "system", "content": "A"}]},
+            "malformed",
+            "messages: holds no turn of a user",
+        ),
+        ({"messages": []}, "malformed", "needs to be text"),
+        ({"answer": "A."}, "malformed", "has no question; its columns are 'answer'"),
+    ],
+)
+def test_a_row_that_is_wrong_is_skipped_and_the_next_is_read(
+    tmp_path: Path, row: Mapping[str, Any], kind: str, reason: str
+) -> None:
+    skipped, prompt = read(rows(tmp_path, row, {"question": ASKED}))
+    assert isinstance(skipped, Skipped)
+    assert isinstance(prompt, Prompt)
+    assert (skipped.origin, skipped.kind) == ("asked.jsonl:1", kind)
+    assert reason in skipped.reason
+    assert prompt.origin == "asked.jsonl:2"
+
+
+@pytest.mark.parametrize("length", [1, 40])
+def test_how_long_a_question_may_be_can_be_said(tmp_path: Path, length: int) -> None:
+    path = rows(tmp_path, {"text": "x" * length}, {"text": "y" * (length + 1)})
+    assert kinds(path, longest=length) == ["prompt", "too_long"]
+
+
+# --- what has been seen ----------------------------------------------------------------------
+
+
+def test_the_same_prompt_and_the_same_id_are_skipped_in_whatever_file(tmp_path: Path) -> None:
+    first = rows(
+        tmp_path, {"id": "a", "text": ASKED}, {"id": "a", "text": "Other?"}, {"id": "b", "text": ASKED}
+    )
+    second = write(tmp_path, "asked.txt", f"{ASKED}\nNew?\n")
+    assert kinds(first, second) == ["prompt", "duplicate_id", "duplicate", "duplicate", "prompt"]
+
+
+# --- lines -----------------------------------------------------------------------------------
+
+
+def test_lines_that_are_empty_or_not_utf_8_are_counted(tmp_path: Path) -> None:
+    path = write(tmp_path, "asked.txt", b"One?\n\n \t\r\ncaf\xe9?\nTwo?")
+    assert kinds(path) == ["prompt", "empty", "empty", "not_utf8", "prompt"]
+    assert [e.origin for e in read(path)][-1] == "asked.txt:5"
+
+
+@pytest.mark.parametrize(
+    "line", ['{"question": ', "[1]", "7", "[" * 100_000, "9" * 5000, '{"question": "a"} x']
+)
+def test_a_line_that_is_no_json_object_is_malformed(tmp_path: Path, line: str) -> None:
+    path = write(tmp_path, "asked.jsonl", f'{line}\n\n"Why?"\n')
+    assert kinds(path) == ["malformed", "empty", "prompt"]
+
+
+@pytest.mark.parametrize("name", ["asked.jsonl", "asked.csv", "asked.txt"])
+def test_a_line_of_any_length_takes_bounded_memory(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    with path.open("wb") as file:
+        file.write(b'"question"\n')
+        for _ in range(24):
+            file.write(b"x" * (1 << 20))
+        file.write(b'\n"Why?"\n')
+    tracemalloc.start()
+    found = kinds(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found[-2:] == ["too_long", "prompt"]
+    assert peak < 12 << 20
+
+
+# --- tables ----------------------------------------------------------------------------------
+
+
+def test_a_table_quotes_what_it_likes(tmp_path: Path) -> None:
+    text = 'id,question,options\r\n1,"Said ""so"",\nor not?","[""Yes"", ""No""]"\r\n2,How?,\r\n'
+    first, second = read(write(tmp_path, "asked.csv", "\ufeff" + text))
+    assert isinstance(first, Prompt)
+    assert first.scenario.question == 'Said "so",\nor not?'
+    assert [option.text for option in first.scenario.options] == ["Yes", "No"]
+    assert (first.origin, second.origin) == ("asked.csv:2", "asked.csv:4")
+
+
+@pytest.mark.parametrize(("name", "mark"), [("asked.csv", ";"), ("asked.csv", "\t"), ("asked.tsv", "\t")])
+def test_a_table_may_be_parted_by_semicolons_or_tabs(tmp_path: Path, name: str, mark: str) -> None:
+    assert questions(write(tmp_path, name, f"n{mark}Text\n1{mark}Here, or there?\n")) == ["Here, or there?"]
+
+
+def test_rows_of_a_table_that_are_wrong_are_skipped(tmp_path: Path) -> None:
+    huge = f'1,"{"x" * 140_000}\nstill the same, and more\nend of it",z\n'.encode()
+    path = write(tmp_path, "asked.csv", b"id,text\n1,a?,3\n,\n2,caf\xe9?\n\n" + huge + b"3,Why?\n")
+    assert kinds(path) == ["malformed", "empty", "not_utf8", "empty", "too_long", "prompt"]
+
+
+def test_a_header_that_is_no_utf_8_is_the_fault_of_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "asked.csv", b"fr\xe9,text\n1,a?\n")
+    assert complaint(path) == f"{path}: line 1: the header: byte 3 of the line is not UTF-8; save it as UTF-8"
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30), max_size=8))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_written_to_a_table_is_read_from_it(tmp_path: Path, texts: list[str]) -> None:
+    path = tmp_path / "asked.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["n", "text"], ["-", "first"], *(["-", text] for text in texts)])
+    wanted = dict.fromkeys(["first", *(text.replace("\ufeff", "").strip() for text in texts)])
+    assert questions(path) == [text for text in wanted if text]
+
+
+# --- Parquet ---------------------------------------------------------------------------------
+
+
+def test_parquet_is_read_by_its_columns(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pa.table(
+        {
+            "Question": [ASKED, None, "Why?"],
+            "options": [[{"key": "a", "text": "A"}, {"key": "b", "text": "B"}], [], None],
+            "vector": [[0.0], [1.0], [2.0]],
+        }
+    )
+    path = tmp_path / "asked.parquet"
+    parquet.write_table(table, path)
+    first, second, third = read(path)
+    assert isinstance(first, Prompt)
+    assert [o.key for o in first.scenario.options] == ["a", "b"]
+    assert isinstance(second, Skipped)
+    assert (second.kind, third.origin) == ("empty", "asked.parquet:3")
+    chat = pa.table({"messages": [[{"role": "user", "content": "Why?"}]]})
+    parquet.write_table(chat, path)
+    assert questions(path) == ["Why?"]
+    raw = pa.array([b"caf\xe9?", b"Why?"], pa.binary()).view(pa.string())
+    parquet.write_table(pa.table({"text": raw}), path)
+    assert kinds(path) == ["not_utf8", "prompt"]
+    parquet.write_table(pa.table({"answer": ["A."], "n": [1]}), path)
+    assert "found: 'answer', 'n'; name one of them question" in complaint(path)
+    parquet.write_table(pa.table({"text": pa.array([], pa.string())}), path)
+    assert complaint(path) == f"{path}: holds no rows; put a prompt in each"
+    path.write_bytes(b"PAR1 and then nothing")
+    assert f"{path}: cannot be read as Parquet, behind row 0: " in complaint(path)
+
+
+# --- scenarios -------------------------------------------------------------------------------
+
+
+def test_a_folder_of_scenarios_is_read_whole(tmp_path: Path) -> None:
+    for name in ("ferry", "bells"):
+        write(tmp_path, f"{name}.yaml", f"name: {name}\nquestion: What about the {name}?\n")
+    write(tmp_path, "notes.md", "Nothing.")
+    found = read(tmp_path)
+    assert [entry.origin for entry in found] == [f"{tmp_path.name}/{n}.yaml" for n in ("bells", "ferry")]
+    assert questions(tmp_path / "ferry.yaml") == ["What about the ferry?"]
+    assert kinds(tmp_path, longest=21) == ["prompt", "prompt"]
+    assert kinds(tmp_path, longest=20) == ["too_long", "too_long"]
+
+
+def test_a_scenario_keeps_all_that_it_says(tmp_path: Path) -> None:
+    name = scenario_names()[0]
+    scenario = load_scenario(name)
+    path = write(tmp_path, f"{name}.yaml", json.dumps(scenario.model_dump(mode="json")))
+    prompt = one(path)
+    assert prompt.scenario == scenario
+    assert prompt.id == prompt_id(scenario.question, scenario.context, scenario.options)
+
+
+# --- what is wrong with a file ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 19, 20, 400])
+def test_a_file_without_a_question_names_the_columns_that_it_has(tmp_path: Path, count: int) -> None:
+    path = rows(tmp_path, *[{"answer": "A.", "score": 1}] * count)
+    assert complaint(path) == (
+        f"{path}: no column holds the question; found: 'answer', 'score'; "
+        "name one of them question, prompt, text, instruction, query or messages"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("asked.txt", b"", "holds no rows; put a prompt in each"),
+        ("asked.csv", b"question\n", "holds no rows; put a prompt in each"),
+        ("asked.jsonl", b"", "holds no rows; put a prompt in each"),
+        ("asked.txt", bytes(range(256)) * 8, "is binary, not text"),
+        ("asked.jsonl", b"\x1f\x8b\x08" + bytes(range(32)) * 9, "is binary, not text"),
+        ("asked.txt", "Why?\n".encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
+        ("asked.xlsx", b"", "prompts are read from .csv, .jsonl, "),
+        ("asked", b"", "not from 'a file without a suffix'; convert or rename it"),
+        ("asked.yaml", b"name: other\nquestion: Why?\n", "name: is 'other', but the file is named 'asked'"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_an_error(tmp_path: Path, name: str, data: bytes, said: str) -> None:
+    path = write(tmp_path, name, data)
+    assert complaint(path).startswith(f"{path}: ")
+    assert said in complaint(path)
+
+
+def test_paths_are_looked_at_before_anything_is_read(tmp_path: Path) -> None:
+    good = rows(tmp_path, {"text": ASKED})
+    missing = tmp_path / "asked.json"
+    with pytest.raises(ContentError) as caught:
+        read_prompts([good, missing])
+    assert str(caught.value) == f"{missing}: no such file; did you mean 'asked.jsonl'?"
+    (tmp_path / "empty").mkdir()
+    assert "holds no scenario (.yaml)" in complaint(tmp_path / "empty")
+    assert complaint() == "prompts: no file is named; name a .jsonl, .csv, .parquet, .txt or .yaml file"
+    assert complaint(good, longest=4001) == "longest: 4001 needs to be from 1 to 4,000 characters"
+
+
+@given(st.binary(max_size=200), st.sampled_from(["jsonl", "csv", "tsv", "txt"]))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_a_file_holds_it_is_read_or_refused(tmp_path: Path, data: bytes, suffix: str) -> None:
+    path = write(tmp_path, f"asked.{suffix}", b'text\n"Why?"\n' + data)
+    try:
+        found = read(path)
+    except ContentError as error:
+        assert str(error).startswith(f"{path}: ")  # noqa: PT017 (it is allowed to come, and not bound to)
+    else:
+        for entry in found:
+            entry.model_dump_json().encode()
