@@ -185,8 +185,22 @@ def _rate(part: Sequence[Seen]) -> float:
     return (part[-1].done - part[0].done) / (part[-1].seconds - part[0].seconds) * 60
 
 
-async def engine(count: int, size: str, repeats: int, given: Path | None) -> dict[str, Any]:
+def engine(count: int, size: str, repeats: int, given: Path | None) -> dict[str, Any]:
     """Deliberate through vLLM as a build does, and feed it the same without Multiplex."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        path, _ = prompts(count, given, folder)
+        pairs = asyncio.run(_pairs(count, size, repeats, path, folder))
+    return {
+        "size": size,
+        "prompts": count,
+        "pairs": pairs,
+        "share": statistics.median(pair["share"] for pair in pairs),
+    }
+
+
+async def _pairs(count: int, size: str, repeats: int, path: Path, folder: Path) -> list[dict[str, Any]]:
+    """Return what each repeat took, with Multiplex and without."""
     from bench.engine import KV_GIB, SIZES, Short, Watch, started
     from bench.engine import Bench as EngineBench
     from bench.scale import SMALL
@@ -200,64 +214,56 @@ async def engine(count: int, size: str, repeats: int, given: Path | None) -> dic
     from multiplex.models.cached import Cached, ResponseStore
 
     pairs: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        path, _ = prompts(count, given, folder)
-        asked = [each for each in read_prompts([path]) if isinstance(each, Prompt)][:count]
-        (folder / "small.yaml").write_text(SMALL_YAML.format(stages=_stages(SMALL)))
-        model = make_model(folder / size, **SIZES[size])
-        options = {"kv_cache_memory_bytes": KV_GIB[size] * 2**30, "enforce_eager": True}
-        embedder = SentenceEmbedder()
-        async with started(model, options) as (vllm, llm):
-            bench = EngineBench(vllm, llm, folder, 120)
-            for number in range(repeats + 1):  # the first warms up
-                part = asked if number else asked[: max(count // 20, 4)]
-                work = folder / f"work{number}"
-                with Store(work) as store:
-                    for prompt in part:
-                        store.add_prompt(prompt)
-                    await bench.clear()
-                    recipe = Recipe(
-                        personas=("western", "islamic", "confucian"),
-                        protocol=str(folder / "small.yaml"),
-                        seed=number,
-                        perspectives=False,
-                    )
-                    kept = ResponseStore(work / "responses.sqlite")
-                    with bench.recording() as calls:
-                        short = Short(Cached(vllm, kept), 120)
-                        async with Session(
-                            model=short, concurrency=512, embedder=embedder, cache=False
-                        ) as session:
-                            producer = Producer(session, embedder, recipe)
-                            watch = Watch()
-                            await deliberate_all(store, producer.produce, at_once=64)
-                            seconds, cpu, engine_cpu = watch.read()
-                    kept.close()
-                    written = store.tokens()["completion"]
-                    states = store.states()
-                raw = await _fed(bench, calls)
-                if number:
-                    pairs.append(
-                        {
-                            "deliberations": states,
-                            "calls": len(calls),
-                            "seconds": seconds,
-                            "tokens_a_second": written / seconds,
-                            "raw_seconds": raw["seconds"],
-                            "raw_tokens_a_second": raw["written"] / raw["seconds"],
-                            "share": (written / seconds) / (raw["written"] / raw["seconds"]),
-                            "cpu_ms_a_call": cpu / len(calls) * 1000,
-                            "raw_cpu_ms_a_call": raw["cpu"] / len(calls) * 1000,
-                            "engine_cpu": engine_cpu,
-                        }
-                    )
-    return {
-        "size": size,
-        "prompts": count,
-        "pairs": pairs,
-        "share": statistics.median(p["share"] for p in pairs),
-    }
+    asked = [each for each in read_prompts([path]) if isinstance(each, Prompt)][:count]
+    (folder / "small.yaml").write_text(SMALL_YAML.format(stages=_stages(SMALL)))
+    model = make_model(folder / size, **SIZES[size])
+    options = {"kv_cache_memory_bytes": KV_GIB[size] * 2**30, "enforce_eager": True}
+    embedder = SentenceEmbedder()
+    async with started(model, options) as (vllm, llm):
+        bench = EngineBench(vllm, llm, folder, 120)
+        for number in range(repeats + 1):  # the first warms up
+            part = asked if number else asked[: max(count // 20, 4)]
+            work = folder / f"work{number}"
+            with Store(work) as store:
+                for prompt in part:
+                    store.add_prompt(prompt)
+                await bench.clear()
+                recipe = Recipe(
+                    personas=("western", "islamic", "confucian"),
+                    protocol=str(folder / "small.yaml"),
+                    seed=number,
+                    perspectives=False,
+                )
+                kept = ResponseStore(work / "responses.sqlite")
+                with bench.recording() as calls:
+                    short = Short(Cached(vllm, kept), 120)
+                    async with Session(
+                        model=short, concurrency=512, embedder=embedder, cache=False
+                    ) as session:
+                        producer = Producer(session, embedder, recipe)
+                        watch = Watch()
+                        await deliberate_all(store, producer.produce, at_once=64)
+                        seconds, cpu, engine_cpu = watch.read()
+                kept.close()
+                written = store.tokens()["completion"]
+                states = store.states()
+            raw = await _fed(bench, calls)
+            if number:
+                pairs.append(
+                    {
+                        "deliberations": states,
+                        "calls": len(calls),
+                        "seconds": seconds,
+                        "tokens_a_second": written / seconds,
+                        "raw_seconds": raw["seconds"],
+                        "raw_tokens_a_second": raw["written"] / raw["seconds"],
+                        "share": (written / seconds) / (raw["written"] / raw["seconds"]),
+                        "cpu_ms_a_call": cpu / len(calls) * 1000,
+                        "raw_cpu_ms_a_call": raw["cpu"] / len(calls) * 1000,
+                        "engine_cpu": engine_cpu,
+                    }
+                )
+    return pairs
 
 
 SMALL_YAML = "name: small\nsummary: For a benchmark.\nstages: {stages}\n"
@@ -345,7 +351,7 @@ def main() -> None:
     options = parser.parse_args()
     load = os.getloadavg()
     if options.engine:
-        found = asyncio.run(engine(options.count or 200, options.model, options.repeats, options.prompts))
+        found = engine(options.count or 200, options.model, options.repeats, options.prompts)
     else:
         found = extractive(options.count or 1000, options.prompts)
     show(found, Console(width=160))

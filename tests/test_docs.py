@@ -119,7 +119,11 @@ def reads(shown: str, said: str) -> bool:
 
 
 @pytest.mark.slow  # some thirty commands; `make slow` and so every landing runs them
-@pytest.mark.parametrize("pages", [["docs/scores.md", "README.md"], ["docs/moral-graph.md"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "pages",
+    [["docs/scores.md", "README.md"], ["docs/moral-graph.md"], ["docs/dataset.md"]],
+    ids=" ".join,
+)
 def test_the_examples_of_these_pages_run_in_order_and_print_what_stands_there(
     pages: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

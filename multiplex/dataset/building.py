@@ -307,12 +307,12 @@ def _put_in_place(new: Path, folder: Path) -> None:
 
 
 def _report(store: Store, report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what became of everything, and nothing that a kill changes, as the tokens that were paid for do."""
     states = store.states()
     return {
         "prompts": {"deliberated": states["done"], "failed": states["failed"]},
         "failures": [{"prompt": prompt, "reason": reason} for prompt, reason in store.failures()],
         "left_out": store.counts(),
-        "tokens": store.tokens(),
         **report,
     }
 

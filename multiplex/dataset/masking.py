@@ -130,7 +130,7 @@ def masked(material: Material, masks: Masks) -> tuple[Material, Counter[str]]:
             return text
         if isinstance(value, dict):
             # What an act is about is an id; what a reply is about, as a transition's, is a model's words.
-            ids = {"about"} if "speaker" in value else set()
+            ids = _OURS | ({"about"} if "speaker" in value else set())
             return {name: part if name in ids else clean(part, name) for name, part in value.items()}
         if isinstance(value, list | tuple):
             return [clean(part, key) for part in value]

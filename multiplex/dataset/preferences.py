@@ -138,7 +138,7 @@ def _coverage(material: Material, given: Thresholds) -> Pair | Passed:
             "nobody was asked to endorse both, so the margin is that of the claims",
         )
     else:
-        margin, measure = rise, f"the panel's mean endorsement is {rise * _SCALE:.2f} of 7 higher"
+        margin, measure = rise, f"the panel's mean endorsement is {rise * _SCALE:.2f} higher, from 1 to 7"
     if _is_tie(margin, given):
         return Passed(rule, "tie")
     if margin < 0:
@@ -220,7 +220,7 @@ def _endorsed(
         return Passed(rule, "reversed")
     if "rejected" in preferring.values():
         return Passed(rule, "conflict")
-    reason = f"{why}; the panel's mean endorsement is {rise * _SCALE:.2f} of 7 higher, and nobody's is lower"
+    reason = f"{why}; the panel's mean endorsement is {rise * _SCALE:.2f} higher, from 1 to 7, and nobody's is lower"
     return Pair(rule, None, chosen, rejected, _share(rise), reason, preferring)
 
 

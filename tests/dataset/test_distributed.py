@@ -138,7 +138,7 @@ class Place:
             prompts=prompts,
             deliberate=deliberate,
             embedder=self.embedder,
-            mask=None,
+            masks=None,
         )
         asyncio.run(building)
         return self.folder / name
@@ -224,14 +224,14 @@ def cluster(*nodes: dict[str, Any], quick_to_miss: bool = False) -> Iterator[Any
             made.add_node(**{"node_ip_address": "127.0.0.1", **node})
         yield made
     finally:
-        made.shutdown()
+        made.shutdown()  # type: ignore[no-untyped-call]
         left = running_in(folder)
         shutil.rmtree(folder, ignore_errors=True)
     assert left == []
 
 
 def running_in(folder: str | Path) -> list[str]:
-    """Return the processes that have a file open below a folder, as each of Ray's has its log; wait a little for none."""
+    """Return the processes that have a file open below a folder, as each of Ray's has its log; wait for none."""
     for _ in range(50):
         found = [f"{pid}: {command}" for pid, command in _processes(str(folder))]
         if not found:
@@ -244,7 +244,7 @@ def _processes(folder: str) -> Iterator[tuple[int, str]]:
     for process in Path("/proc").glob("[0-9]*"):
         if int(process.name) != os.getpid():
             try:
-                opened = [os.readlink(link) for link in (process / "fd").iterdir()]
+                opened = [str(link.readlink()) for link in (process / "fd").iterdir()]
                 command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             except OSError:  # it has ended, or is another user's
                 continue
