@@ -181,7 +181,11 @@ def kill_and_build_again(kind: Kind, folder: Path, *, kills: int, seed: int) -> 
         found.builds += 1
         (place := folder / f"build{found.builds}").mkdir()
         at_this = 0
-        while not conducted(place, dice.uniform(0.02, 1.2 * usual) if found.kills < kills else None):
+        while True:
+            # Early moments are drawn more often than late ones: they pass quickly.
+            patience = 0.02 + 1.2 * usual * dice.random() ** 1.5 if found.kills < kills else None
+            if conducted(place, patience):
+                break
             at_this += 1
             found.kills += 1
             found.phases[_phase(place)] += 1

@@ -103,7 +103,10 @@ def build_dataset(asked: Asked, *, as_json: bool, quiet: bool) -> None:
         )
     if asked.engine != "ray" and (asked.ray_address or asked.workers):
         raise ContentError("--ray-address and --workers are for --engine ray")
-    assembly, publication = _assembly(asked), _publication(asked)
+    assembly, publication, prices = _assembly(asked), _publication(asked), _prices(asked.price)
+    if asked.prompts:
+        read_prompts(asked.prompts)  # a path that leads nowhere is told before anything is loaded or made
+    sources = sources_of(asked.prompts)
     recipe = Recipe(
         personas=asked.personas, protocol=asked.protocol, seed=asked.seed, contrast=asked.contrast
     )
@@ -117,14 +120,14 @@ def build_dataset(asked: Asked, *, as_json: bool, quiet: bool) -> None:
         recipe=recipe,
         embedding=embedder.name,
         multiplex=installed_version(),
-        sources=sources_of(asked.prompts),
+        sources=sources,
         generated=None
         if asked.generate is None
         else {"prompts": asked.generate, "topics": list(asked.topics) or "all"},
         content=content_hashes(recipe, asked.model),
         masker=None if masks is None else masks.describe(),
     )
-    with BuildProgress(shown=not (as_json or quiet), prices=_prices(asked.price)) as progress:
+    with BuildProgress(shown=not (as_json or quiet), prices=prices) as progress:
         manifest = asyncio.run(_built(asked, plan, assembly, publication, panel, masks, embedder, progress))
     _print(asked.out, manifest, as_json=as_json, quiet=quiet)
 

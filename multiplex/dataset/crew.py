@@ -57,7 +57,7 @@ class Crew:
         errand, options: what each is told (see `Worker.start`).
         patience: seconds without any worker and without any that is starting, after which there are none.
         needs: what a worker needs, in words.
-        on_notice: told, in a sentence, of workers that are lost or do not start.
+        on_notice: told, in a sentence, of workers that begin, are lost or do not start.
     """
 
     def __init__(
@@ -198,6 +198,7 @@ class Crew:
                     actor = self._actors[place] = self._hire()
                     if (hand := await self._welcomed(actor, place)) is not None:
                         self._hands.append(hand)
+                        self._on_notice(f"worker {place + 1} of {self._places} begins on {hand.host}")
                         return
                     break  # it said why, and would say it again
                 except self._gone as error:

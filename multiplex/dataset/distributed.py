@@ -16,7 +16,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
-from io import TextIOBase
+from io import StringIO, TextIOBase
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -66,7 +66,7 @@ async def deliberate_on_ray(
             Where this process is connected already, that cluster is used, and stays.
         workers: how many; None is one for each machine, or for as many GPUs as one engine takes.
         on_done: told of each prompt as it ends (see `deliberate_all`).
-        on_notice: told, in a sentence, of workers that are lost or do not start.
+        on_notice: told, in a sentence, of workers that begin, are lost or do not start.
         cpus: processors that a worker is given; a fraction lets several share one.
         patience: seconds without any worker and without room for one, after which the build ends.
 
@@ -162,7 +162,8 @@ def _cluster(address: str | None, *, processors: int) -> Iterator[Any]:
                 raise ContentError(f"{where}: {said}; see `ray status`") from error
             yield ray
         finally:
-            ray.shutdown()
+            with redirect_stdout(StringIO()):  # what Ray has gathered to say of dead workers; we have said it
+                ray.shutdown()
             if temporary is not None:
                 shutil.rmtree(temporary, ignore_errors=True)
 

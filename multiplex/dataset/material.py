@@ -128,8 +128,17 @@ def material_of(
         name: tuple(claim["text"] for claim in steered.claims)
         for name, steered in run.answers.steered.items()
     }
+    found = _texts(run)
+    # In one go, for each go has a price of its own; from here on they are known.
+    spoken = [*(text.text for text in found), *(claim for each in claims.values() for claim in each)]
+    embed(
+        [
+            *(part for text in spoken for part in sentences(text)),
+            *(c for each in claims.values() for c in each),
+        ]
+    )
     near = Claims(claims, embed) if claims else None
-    texts = [_measured(text, near, classifier) for text in _texts(run)]
+    texts = [_measured(text, near, classifier) for text in found]
     return Material(
         prompt=prompt,
         voices=tuple(_voice(persona, run) for persona in panel.personas),

@@ -4,10 +4,14 @@ import asyncio
 import json
 import os
 import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +29,6 @@ from multiplex.dataset.worker import Errand, Failed, Worker
 from multiplex.embedding import SentenceEmbedder
 from multiplex.errors import ContentError, ModelError, MultiplexError, NoQuorumError, RunError
 from tests.endpoint import Endpoint, endpoint
-
-OnDone = Callable[[Prompt, Made | None, str | None], None]
 
 QUESTIONS = tuple(
     f"{verb} {what}?"
@@ -144,10 +146,9 @@ class Place:
         return self.folder / name
 
     def on_ray(
-        self, name: str, *, address: str | None, workers: int | None = None, **more: Any
-    ) -> tuple[Path, list[str]]:
-        """Build on a cluster; return the folder and what was told."""
-        told: list[str] = []
+        self, name: str, address: str, watch: "Watch", *, workers: int | None = None, patience: float = 60.0
+    ) -> Path:
+        """Build on a cluster, and return the folder."""
 
         async def deliberate(store: Store) -> None:
             await deliberate_on_ray(
@@ -156,11 +157,12 @@ class Place:
                 self.options,
                 address=address,
                 workers=workers,
-                on_notice=told.append,
-                **more,
+                on_done=watch.done,
+                on_notice=watch.notice,
+                patience=patience,
             )
 
-        return self.build(name, deliberate), told
+        return self.build(name, deliberate)
 
     async def here(self, store: Store) -> None:
         """Deliberate in this process."""
@@ -182,6 +184,18 @@ def place() -> Iterator[Place]:
 
 
 @pytest.fixture(scope="module")
+def _alone() -> Iterator[None]:
+    """Keep Ray on the loopback, and from telling its makers anything."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        import ray._private.ray_constants as constants
+
+        patch.setattr(constants, "ENABLE_RAY_CLUSTER", False)  # where Ray has been imported before
+        yield
+
+
+@pytest.fixture(scope="module")
 def local(place: Place) -> Path:
     """A build without Ray."""
     return place.build("local", place.here)
@@ -200,7 +214,6 @@ def content(folder: Path) -> tuple[list[tuple[str, str, str]], str]:
 def cluster(*nodes: dict[str, Any], quick_to_miss: bool = False) -> Iterator[Any]:
     """Run a cluster, its first node the head, and see that nothing of it is left."""
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     health = {
         "health_check_initial_delay_ms": 0,
         "health_check_period_ms": 500,
@@ -212,7 +225,6 @@ def cluster(*nodes: dict[str, Any], quick_to_miss: bool = False) -> Iterator[Any
     made = Cluster(
         initialize_head=True,
         head_node_args={
-            "node_ip_address": "127.0.0.1",
             "include_dashboard": False,
             "temp_dir": folder,
             "_system_config": health if quick_to_miss else {},
@@ -221,7 +233,7 @@ def cluster(*nodes: dict[str, Any], quick_to_miss: bool = False) -> Iterator[Any
     )
     try:
         for node in nodes[1:]:
-            made.add_node(**{"node_ip_address": "127.0.0.1", **node})
+            made.add_node(**node)
         yield made
     finally:
         made.shutdown()  # type: ignore[no-untyped-call]
@@ -252,30 +264,165 @@ def _processes(folder: str) -> Iterator[tuple[int, str]]:
                 yield int(process.name), command
 
 
-@pytest.mark.slow
-def test_one_worker_or_three_on_two_nodes_make_what_one_machine_makes(place: Place, local: Path) -> None:
-    with cluster({"num_cpus": 2}, {"num_cpus": 2}) as two_nodes:
-        asked = place.served.count
-        one, told_of_one = place.on_ray("one", address=two_nodes.address, workers=1)
-        once = place.served.count - asked
-        three, told_of_three = place.on_ray("three", address=two_nodes.address, workers=3)
-    assert told_of_one == told_of_three == []
-    assert content(one) == content(three) == content(local)
-    assert place.served.count - asked == 2 * once
+class Watch:
+    """Sees that all workers take part, and does something once they do."""
+
+    def __init__(self, workers: int, then: Callable[[], None] = lambda: None) -> None:
+        self.told: list[str] = []
+        self.ended: list[str] = []
+        self._workers = workers
+        self._then: list[Callable[[], None]] = [then]
+
+    def notice(self, notice: str) -> None:
+        """Keep what is told."""
+        self.told.append(notice)
+
+    def done(self, prompt: Prompt, made: Made | None, failure: str | None) -> None:
+        """Keep the first workers waiting for more to do until the last has begun."""
+        self.ended.append(prompt.id)
+        if len([each for each in self.told if " begins on " in each]) < self._workers:
+            time.sleep(1)
+        elif self._then:
+            self._then.pop()()
+
+    @property
+    def lost(self) -> list[str]:
+        """Return what was told of workers that died."""
+        return [each for each in self.told if " is lost " in each]
+
+
+@pytest.fixture(scope="module")
+def two_nodes(_alone: None) -> Iterator[Any]:
+    with cluster({"num_cpus": 1}, {"num_cpus": 2}) as nodes:
+        yield nodes
 
 
 @pytest.mark.slow
-def test_a_node_that_is_killed_midway_loses_and_doubles_nothing(place: Place, local: Path) -> None:
-    ended: list[str] = []
-    with cluster({"num_cpus": 1}, {"num_cpus": 1}, quick_to_miss=True) as two_nodes:
-        doomed = next(iter(two_nodes.worker_nodes))
+@pytest.mark.parametrize("workers", [1, 3])
+def test_workers_on_two_nodes_make_what_one_machine_makes(
+    workers: int, two_nodes: Any, place: Place, local: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked, watch = place.served.count, Watch(workers)
+    folder = place.on_ray(f"{workers}_workers", two_nodes.address, watch, workers=workers)
+    assert content(folder) == content(local)
+    assert len(watch.told) == workers
+    assert place.served.count - asked == local_calls(local)
+    assert capsys.readouterr().out == ""
 
-        def on_done(prompt: Prompt, made: Made | None, failure: str | None) -> None:
-            ended.append(prompt.id)
-            if len(ended) == 6:
-                two_nodes.remove_node(doomed, allow_graceful=False)
 
-        killed, told = place.on_ray("killed", address=two_nodes.address, on_done=on_done)
-    assert content(killed) == content(local)
-    assert len(ended) == len(set(ended)) == len(QUESTIONS)
-    assert [notice for notice in told if "is lost" in notice], told
+@pytest.mark.slow
+def test_a_worker_that_is_killed_midway_is_replaced_and_nothing_is_paid_for_twice(
+    two_nodes: Any, place: Place, local: Path
+) -> None:
+    def kill() -> None:
+        workers = [
+            pid
+            for pid, command in _processes(two_nodes.head_node.get_temp_dir_path())
+            if command.startswith("ray::Worker")
+        ]
+        os.kill(workers[0], signal.SIGKILL)
+
+    asked, watch = place.served.count, Watch(2, kill)
+    folder = place.on_ray("worker_killed", two_nodes.address, watch, workers=2)
+    assert content(folder) == content(local)
+    assert sorted(watch.ended) == sorted({each for each, _, _ in content(local)[0]})
+    assert len(watch.lost) == 1
+    # What was answered is in the driver's cache, which all share on this machine; what was in flight is asked again.
+    assert place.served.count - asked <= local_calls(local) + 4
+
+
+@pytest.mark.slow
+def test_a_machine_with_another_version_takes_no_part(
+    two_nodes: Any, place: Place, local: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "multiplex_deliberation-0.0.1.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: multiplex-deliberation\nVersion: 0.0.1\n")
+    node = two_nodes.add_node(num_cpus=4, env_vars={"PYTHONPATH": str(tmp_path)})
+    try:
+        watch = Watch(1)
+        folder = place.on_ray("versions", two_nodes.address, watch, workers=6)
+    finally:
+        two_nodes.remove_node(node)
+    assert content(folder) == content(local)
+    assert any("has Multiplex 0.0.1" in each and "install the same" in each for each in watch.told)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_alone")
+def test_a_node_that_is_killed_midway_loses_and_doubles_nothing_and_the_last_one_only_stops_the_build(
+    place: Place, local: Path
+) -> None:
+    with cluster({"num_cpus": 0}, {"num_cpus": 1}, {"num_cpus": 1}, quick_to_miss=True) as nodes:
+
+        def kill() -> None:
+            nodes.remove_node(next(iter(nodes.worker_nodes)), allow_graceful=False)
+
+        watch = Watch(2, kill)
+        folder = place.on_ray("node_killed", nodes.address, watch)
+        assert len(nodes.worker_nodes) == 1
+        assert content(folder) == content(local)
+        assert sorted(watch.ended) == sorted({each for each, _, _ in content(local)[0]})
+        assert len(watch.lost) == 1
+        with pytest.raises(RunError, match="no room on the cluster for any worker: each needs 1 CPU"):
+            place.on_ray("deserted", nodes.address, Watch(1, kill), workers=1, patience=2.0)
+    with Store(place.folder / "deserted" / BUILD) as store:
+        states = store.states()
+    assert states["failed"] == 0
+    assert 0 < states["done"] < len(QUESTIONS)
+    assert content(place.build("deserted", place.here)) == content(local)
+
+
+@pytest.mark.slow
+def test_ray_that_a_build_started_itself_ends_with_it_also_when_it_is_interrupted(place: Place) -> None:
+    few, out = place.folder / "few.txt", place.folder / "commanded"
+    few.write_text("\n".join(QUESTIONS[:4]), encoding="utf-8")
+    command = ["dataset", "build", str(few), "--out", str(out), "--json", "--no-mask", "--engine", "ray"]
+    command += ["--model", "openai:test-model", "--base-url", place.served.base_url, "--concurrency", "1"]
+    command += ["--personas", "confucian", "--personas", "western", "--protocol", str(place.protocol)]
+    with tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as temporary:
+        said = Path(temporary) / "said"
+        with started(command, temporary) as process:
+            while process.poll() is None and not finished(out):
+                time.sleep(0.02)
+            os.killpg(process.pid, signal.SIGINT)
+            printed, _ = process.communicate()
+        assert (process.returncode, printed) == (130, ""), said.read_text(encoding="utf-8")
+        assert 0 < finished(out) < 4
+        assert (running_in(temporary), [*Path(temporary).glob("ray*")]) == ([], [])
+        with started(command, temporary) as process:
+            printed, _ = process.communicate()
+        assert process.returncode == 0, said.read_text(encoding="utf-8")
+        assert json.loads(printed)["path"] == str(out)
+        assert finished(out) == 4
+        assert (running_in(temporary), [*Path(temporary).glob("ray*")]) == ([], [])
+
+
+def started(command: list[str], temporary: str) -> subprocess.Popen[str]:
+    """Run `multiplex` in a process group of its own, with its temporary files and its stderr (`said`) in a folder."""
+    with (Path(temporary) / "said").open("w") as said:
+        return subprocess.Popen(
+            [sys.executable, "-m", "multiplex", *command],
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+            env={**os.environ, "TMPDIR": temporary},
+            start_new_session=True,
+        )
+
+
+def finished(folder: Path) -> int:
+    """Return how many deliberations of a build are kept."""
+    if not (folder / BUILD / "work.sqlite").exists():
+        return 0
+    with closing(sqlite3.connect(folder / BUILD / "work.sqlite", timeout=30)) as work:
+        try:
+            return int(work.execute("SELECT count(*) FROM prompts WHERE state = 'done'").fetchone()[0])
+        except sqlite3.OperationalError:  # it has no tables yet
+            return 0
+
+
+def local_calls(local: Path) -> int:
+    """Return how many calls a build takes: those that the build without Ray kept."""
+    with closing(sqlite3.connect(local / BUILD / "responses.sqlite")) as kept:
+        return int(kept.execute("SELECT count(*) FROM responses").fetchone()[0])
