@@ -112,13 +112,17 @@ def build_command(
     ray_address: Annotated[
         str | None,
         typer.Option(
-            help="The Ray cluster, as in auto or ray://HOST:10001; else one is started here.",
+            help="The Ray cluster: auto, or HOST:PORT; else one is started here.",
             show_default=False,
         ),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Workers on the Ray cluster; else one for each node.", show_default=False),
+        typer.Option(
+            min=1,
+            help="Workers on the Ray cluster; else one a machine, or as many as there are GPUs for.",
+            show_default=False,
+        ),
     ] = None,
     price: Annotated[
         str | None,

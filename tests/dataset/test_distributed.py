@@ -13,19 +13,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from multiplex.api import Session
+from multiplex.content.scenarios import Scenario
 from multiplex.dataset.assembling import Assembly
 from multiplex.dataset.building import BUILD, Plan, Publication, build
+from multiplex.dataset.crew import Crew, Deserted
 from multiplex.dataset.deliberating import deliberate_all
 from multiplex.dataset.distributed import deliberate_on_ray
-from multiplex.dataset.producing import Made, Producer, Recipe
+from multiplex.dataset.producing import Made, Producer, Recipe, content_hashes, installed_version
 from multiplex.dataset.prompts import Prompt, read_prompts
 from multiplex.dataset.store import Store
-from multiplex.dataset.worker import Errand, Failed, Worker
+from multiplex.dataset.worker import Errand, Failed, Worker, machine
 from multiplex.embedding import SentenceEmbedder
 from multiplex.errors import ContentError, ModelError, MultiplexError, NoQuorumError, RunError
 from tests.endpoint import Endpoint, endpoint
@@ -94,6 +97,119 @@ def test_a_worker_with_other_content_than_the_driver_does_not_start(tmp_path: Pa
     answer = asyncio.run(Worker().start(errand, {"model": "extractive"}))
     assert isinstance(answer, Failed)
     assert "is not what it is where the build was started" in answer.message
+
+
+def test_a_worker_on_another_machine_keeps_answers_on_its_own_disk_until_they_are_to_be_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "number").write_text(
+        "0", encoding="utf-8"
+    )  # a disk that both see does not make it one machine
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    kept = tmp_path / "temporary" / "multiplex-0"
+
+    async def work(machine: str, forget: bool) -> bool:
+        worker = Worker()
+        errand = Errand(
+            recipe=Recipe(),
+            content=content_hashes(Recipe(), "extractive"),
+            build="0",
+            mark=tmp_path / "number",
+            responses=tmp_path / "responses.sqlite",
+            machine=machine,
+        )
+        assert await worker.start(errand, {"model": "extractive"}) == 1
+        there = kept.is_dir()
+        await worker.close(forget=forget)
+        return there
+
+    assert asyncio.run(work(machine(), True)) is False
+    assert asyncio.run(work("elsewhere", False)) is True
+    assert kept.stat().st_mode & 0o777 == 0o700
+    assert asyncio.run(work("elsewhere", True)) is True
+    assert not kept.exists()
+
+
+class Scripted:
+    """A worker that is asked as an actor is, and answers from a script."""
+
+    def __init__(self, said: Made | Failed | Exception, asked: list[str]) -> None:
+        self._said = said
+        self._asked = asked
+
+    def __getattr__(self, name: str) -> Any:
+        async def answer(*_: Any, **__: Any) -> Any:
+            await asyncio.sleep(0)
+            if name == "produce":
+                self._asked.append(type(self._said).__name__)
+                if isinstance(self._said, Exception):
+                    raise self._said
+            return {"hello": (installed_version(), "host"), "start": 1, "produce": self._said}.get(name)
+
+        return SimpleNamespace(remote=answer)
+
+
+def crew_of(*script: Made | Failed | Exception) -> tuple[list[Made | MultiplexError], list[str]]:
+    """Give a crew of such workers three prompts; whoever is hired later is as the last of the script."""
+    asked: list[str] = []
+    hired = iter(script)
+
+    async def work() -> list[Made | MultiplexError]:
+        crew = Crew(
+            len(script),
+            hire=lambda: Scripted(next(hired, script[-1]), asked),
+            dismiss=lambda actor: None,
+            lost=OSError,
+            broken=FileNotFoundError,
+            errand=Errand(recipe=Recipe(), content={}, build="", mark=Path(), responses=Path(), machine=""),
+            options={},
+            patience=5.0,
+            needs="1 CPU",
+            on_notice=lambda notice: None,
+        )
+        await crew.open()
+        found: list[Made | MultiplexError] = []
+        for number in range(3):
+            scenario = Scenario(name=f"prompt_{number}", question="Why?")
+            try:
+                found.append(
+                    await crew.produce(Prompt(id=str(number), scenario=scenario, group="", origin=""))
+                )
+            except MultiplexError as error:
+                found.append(error)
+        await crew.close(forget=False)
+        return found
+
+    return asyncio.run(work()), asked
+
+
+def test_a_worker_that_never_made_anything_does_not_fail_what_others_can_make() -> None:
+    made = Made("{}", {})
+    found, asked = crew_of(Failed("NoQuorumError", "its endpoint is down"), made)
+    assert found == [made, made, made]
+    assert "Failed" in asked
+
+
+def test_what_all_workers_fail_is_failed_for_their_reason() -> None:
+    found, _ = crew_of(*[Failed("NoQuorumError", "the endpoint is down")] * 2)
+    assert [(type(each), str(each)) for each in found] == [(NoQuorumError, "the endpoint is down")] * 3
+
+
+def test_a_prompt_that_is_the_death_of_three_workers_fails() -> None:
+    made = Made("{}", {})
+    dead = OSError("out of memory")
+    found, asked = crew_of(dead, dead, dead, made)
+    assert all(each == made or "3 workers died while" in str(each) for each in found)
+    assert made in found
+    assert asked.count("OSError") == 3
+
+
+def test_workers_that_all_die_leave_a_build_deserted_and_an_error_of_ours_is_raised() -> None:
+    with pytest.raises(Deserted, match="out of memory"):
+        crew_of(OSError("out of memory"))
+    with pytest.raises(FileNotFoundError):
+        crew_of(FileNotFoundError("a bug"))
 
 
 @pytest.mark.parametrize("address", ["ray://host:10001", "nonsense", "host:port", "127.0.0.1:1"])
@@ -222,23 +338,25 @@ def cluster(*nodes: dict[str, Any], quick_to_miss: bool = False) -> Iterator[Any
     }
     from ray.cluster_utils import Cluster
 
-    made = Cluster(
-        initialize_head=True,
-        head_node_args={
-            "include_dashboard": False,
-            "temp_dir": folder,
-            "_system_config": health if quick_to_miss else {},
-            **nodes[0],
-        },
-    )
-    try:
-        for node in nodes[1:]:
-            made.add_node(**node)
-        yield made
-    finally:
-        made.shutdown()  # type: ignore[no-untyped-call]
-        left = running_in(folder)
-        shutil.rmtree(folder, ignore_errors=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TMPDIR", folder)
+        (Path(folder) / "ray").mkdir()
+        made = Cluster(
+            initialize_head=True,
+            head_node_args={
+                "include_dashboard": False,
+                "_system_config": health if quick_to_miss else {},
+                **nodes[0],
+            },
+        )
+        try:
+            for node in nodes[1:]:
+                made.add_node(**node)
+            yield made
+        finally:
+            made.shutdown()  # type: ignore[no-untyped-call]
+            left = running_in(folder)
+            shutil.rmtree(folder, ignore_errors=True)
     assert left == []
 
 
