@@ -120,7 +120,7 @@ def build_command(
         int | None,
         typer.Option(
             min=1,
-            help="Workers on the Ray cluster; else one a machine, or as many as there are GPUs for.",
+            help="Workers on Ray; else one a machine, or as many as there are GPUs for.",
             show_default=False,
         ),
     ] = None,

@@ -212,7 +212,7 @@ def _vectors(texts: Sequence[str], embedder: Embedder) -> Vectors:
     sums = np.add.reduceat(rows * weights[:, None], starts, axis=0)
     lengths = np.linalg.norm(sums, axis=1, keepdims=True)
     if (lost := np.flatnonzero(lengths[:, 0] < 1e-6)).size:
-        sums[lost] = embedder.embed([texts[place] for place in lost])
+        sums[lost] = embedder.embed([texts[int(place)] for place in lost])
         lengths[lost] = 1
     vectors: Vectors = sums / lengths
     return vectors
