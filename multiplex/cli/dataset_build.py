@@ -23,7 +23,7 @@ from multiplex.dataset.deliberating import deliberate_all
 from multiplex.dataset.manifest import Manifest
 from multiplex.dataset.masking import Masks
 from multiplex.dataset.preferences import Thresholds
-from multiplex.dataset.producing import Producer, Recipe, content_hashes, installed_version
+from multiplex.dataset.producing import Producer, Recipe, content_hashes, installed_version, named_hashes
 from multiplex.dataset.prompts import Prompt, Skipped, read_prompts
 from multiplex.dataset.schemas import CONFIGS, SPLITS
 from multiplex.dataset.store import Store
@@ -126,6 +126,7 @@ def build_dataset(asked: Asked, *, as_json: bool, quiet: bool) -> None:
         else {"prompts": asked.generate, "topics": list(asked.topics) or "all"},
         content=content_hashes(recipe, asked.model),
         masker=None if masks is None else masks.describe(),
+        engine={name: value for name, value in asked.engine_options.items() if name != "hf_token"},
     )
     with BuildProgress(shown=not (as_json or quiet), prices=prices) as progress:
         manifest = asyncio.run(_built(asked, plan, assembly, publication, panel, masks, embedder, progress))
@@ -180,6 +181,7 @@ async def _built(
             assembly,
             publication,
             prompts=prompts,
+            contents=lambda store: named_hashes(plan.recipe, store.tables()),
             deliberate=deliberate,
             embedder=embedder,
             masks=masks,

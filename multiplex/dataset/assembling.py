@@ -99,7 +99,8 @@ def assemble(
         numbers = [each.number for each in store.staged(config)]
         with store.together():
             store.drop(number for number, kept in zip(numbers, curated.kept, strict=True) if not kept)
-        report["curation"][config] = curated.report
+        # Ties have gone with their rules: no pair is made of one.
+        report["curation"][config] = {k: v for k, v in curated.report.items() if k != "ties"}
     splitter = Splitter(assembly.seed, dict(assembly.shares), anchors_of(_places(store, assembly)))
     report["splits"] = splitter.report(_places(store, assembly))
     if not any(_number(store, config) for config in assembly.configs):
@@ -119,7 +120,8 @@ def _made(store: Store, assembly: Assembly, masks: Masks | None) -> dict[str, An
                 store.count("masked in texts", kind, material.prompt.origin, number)
         fit = _gated(store, material, assembly, tally, known)
         pairs: list[Pair] = []
-        for each in pairs_of(fit, seed=assembly.seed, thresholds=assembly.thresholds):
+        own = {text.text for text in material.texts if text.kind == "steered"}  # also what the gate stops
+        for each in pairs_of(fit, seed=assembly.seed, thresholds=assembly.thresholds, own=own):
             counts = rules.setdefault(each.rule, Counter())
             if isinstance(each, Pair):
                 counts["made"] += 1

@@ -71,6 +71,8 @@ class Plan:
     masker: Mapping[str, Any] | None = None
     likeness: Likeness = field(default_factory=Likeness)
     longest: int = 4000
+    engine: Mapping[str, Any] = field(default_factory=dict)
+    """Options of vLLM's engine, but for the hub's token."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as plain data."""
@@ -114,6 +116,7 @@ async def build(
     publication: Publication,
     *,
     prompts: Callable[[], Awaitable[Iterable[Prompt | Skipped]]],
+    contents: Callable[[Store], Mapping[str, str]] = lambda store: {},
     deliberate: Callable[[Store], Awaitable[None]],
     embedder: Embedder,
     masks: Masks | None,
@@ -127,6 +130,7 @@ async def build(
         assembly: how rows are made of them.
         publication: what the card says beside.
         prompts: reads the prompts, or has them written; not called where they have been taken in.
+        contents: returns the hashes of what the prompts name for themselves, panels and protocols.
         deliberate: makes all that is still to be made (see `deliberate_all`).
         embedder: the sentence embeddings that duplicates are told by.
         masks: masks personal data; None leaves it.
@@ -149,7 +153,14 @@ async def build(
             )
             if not sum(store.states().values()):
                 raise ContentError(f"{folder}: there is no prompt to deliberate on: {_skipped(store)}")
-            store.keep_fact("taken_in", True)
+            with store.together():
+                store.keep_fact("content", contents(store))
+                store.keep_fact("taken_in", True)
+        elif store.fact("content") != contents(store):
+            raise ContentError(
+                f"{folder}: personas or protocols that its prompts name have changed since it was begun; "
+                "put them back as they were, or name another folder with --out"
+            )
         store.retry_failed()
         on_phase("deliberations", store.states())
         if store.states()["todo"]:
@@ -195,11 +206,16 @@ def _check_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise ContentError(f"{folder}: is a file; name a folder with --out")
     there = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
-    if BUILD not in there and MANIFEST in there:
+    work = folder / BUILD
+    # Others have folders of that name too.
+    ours = work.is_dir() and (
+        (work / "work.sqlite").is_file() or {e.name for e in work.iterdir()} <= {"lock"}
+    )
+    if not ours and MANIFEST in there:
         raise ContentError(
             f"{folder}: holds a finished dataset, and not what it was made from; name another folder with --out"
         )
-    if BUILD not in there and there:
+    if not ours and there:
         other = sorted(there)[0]
         raise ContentError(f"{folder}: is not empty (it holds {other!r}); name another folder with --out")
 
@@ -266,8 +282,15 @@ def _written(
             files += write_split(new, config, split, rows, count, shard_rows=publication.shard_rows)
     told = _report(store, report)
     write_whole(new / "report.json", json.dumps(told, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
-    sample = next(store.materials()).provenance
-    found = statistics(new, perspectives=sample["perspectives"])
+    perspectives: dict[str, None] = {}
+    models: dict[str, set[str]] = {}
+    details: dict[str, str] = {}
+    for material in store.materials():
+        perspectives.update(dict.fromkeys(material.provenance["perspectives"]))
+        details.update(material.provenance["model_details"])
+        for speaker, model in material.provenance["models"].items():
+            models.setdefault(speaker, set()).add(model)
+    found = statistics(new, perspectives=tuple(perspectives))
     pictures = draw(new, found)
     about = _about(store, plan, assembly, publication, told)
     write_card(new, about, found, pictures=pictures)
@@ -279,8 +302,11 @@ def _written(
         sources=tuple(dict(each) for each in plan.sources),
         files=tuple(files),
         rules=dict(RULES),
-        models={"names": sample["models"], "details": sample["model_details"]},
-        perspectives=tuple(sample["perspectives"]),
+        models={
+            "names": {speaker: sorted(names) for speaker, names in models.items()},
+            "details": details,
+        },
+        perspectives=tuple(perspectives),
         seeds={"deliberations": plan.recipe.seed, "assembly": assembly.seed},
         masker=dict(plan.masker) if plan.masker is not None else None,
     )

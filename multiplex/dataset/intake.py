@@ -1,17 +1,21 @@
 """Prompts into the work file: masked, near-duplicates left out, and in groups that stay in one split."""
 
+import hashlib
+import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from multiplex.content.scenarios import Option, Scenario
-from multiplex.dataset.prompts import Prompt, Skipped
+from multiplex.dataset.prompts import Prompt, Skipped, prompt_id
 from multiplex.dataset.similarity import DUPLICATE, RELATED, Seen, linked
 from multiplex.dataset.store import Store
-from multiplex.embedding import Embedder
+from multiplex.embedding import Embedder, Vectors
 
 if TYPE_CHECKING:
     from multiplex.dataset.masking import Masks
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["Likeness", "take_in"]
 
 _BATCH = 256
+
+_PIECE = 800
+"""Characters of a context that are embedded at a time: as many as surely fit into the embedding model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +49,7 @@ def take_in(
     """Read all prompts into the store, in one transaction: whoever is killed in between begins anew.
 
     Personal data is masked before anything is deliberated on, so that no model is shown it. Prompts are
-    near-duplicates by the embedding of context and question; of several the first stays. Prompts that
+    near-duplicates by the embeddings of question and context; of several the first stays. Prompts that
     are merely close get the same group; where one of them was given a group, it is that one's, so that
     two given groups that hold close prompts become one.
     """
@@ -56,7 +63,7 @@ def take_in(
         try:
             valid = _valid(store, prompts, masks)
             while batch := list(islice(valid, _BATCH)):
-                vectors = embedder.embed([_asked(prompt.scenario) for prompt in batch])
+                vectors = _vectors([prompt.scenario for prompt in batch], embedder)
                 if seen is None:
                     seen = Seen(
                         path, dimensions=vectors.shape[1], threshold=like.duplicate, embedding=embedder.name
@@ -109,10 +116,40 @@ def _masked(store: Store, prompt: Prompt, session: "Session") -> Prompt:
         "choice_context": clean(scenario.choice_context),
         "options": tuple(options),
     }
+    masked = scenario.model_copy(update=update)
+    # An id that is made of the question would let whoever guesses the question see that it was asked.
+    made = prompt.id == prompt_id(scenario.question, scenario.context, scenario.options)
+    told = prompt_id(masked.question, masked.context, masked.options) if made else _hidden(prompt.id, clean)
+    group = told if prompt.group == prompt.id else _hidden(prompt.group, clean)
     for kind, number in found.items():
         store.count("masked in prompts", kind, prompt.origin, number)
-    return prompt.model_copy(update={"scenario": scenario.model_copy(update=update)}) if found else prompt
+    if not found:
+        return prompt
+    if scenario.name == f"prompt_{prompt.id}":
+        masked = masked.model_copy(update={"name": f"prompt_{told}"})
+    return prompt.model_copy(update={"id": told, "group": group, "scenario": masked})
 
 
-def _asked(scenario: Scenario) -> str:
-    return f"{scenario.context}\n{scenario.question}" if scenario.context else scenario.question
+def _hidden(name: str, clean: Callable[[str | None], str | None]) -> str:
+    """Return a name that a user gave, or its hash where it holds personal data."""
+    return name if clean(name) == name else hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def _vectors(scenarios: Sequence[Scenario], embedder: Embedder) -> Vectors:
+    """Return a unit vector a scenario, shape (n, 2d): one half for what is asked, one for the facts that go with it.
+
+    A long context would leave no room for the question in the embedding model, and questions about one text
+    would all be alike. So the question with its options is embedded by itself, and the context in pieces; a
+    scenario without one has its question in both halves.
+    """
+    asked = ["\n".join((s.question, *(option.text for option in s.options))) for s in scenarios]
+    pieces = [textwrap.wrap(s.context or "", _PIECE) for s in scenarios]
+    rows = embedder.embed([*asked, *(piece for each in pieces for piece in each)])
+    questions, rest = rows[: len(asked)], iter(rows[len(asked) :])
+    contexts = questions.copy()
+    for place, each in enumerate(pieces):
+        if each:
+            mean = np.sum([next(rest) for _ in each], axis=0)
+            contexts[place] = mean / (float(np.linalg.norm(mean)) or 1.0)
+    vectors: Vectors = np.concatenate([questions, contexts], axis=1) / np.sqrt(2).astype(np.float32)
+    return vectors

@@ -65,13 +65,13 @@ class Masks:
 
     A prompt's placeholders are numbered, so that two people in it stay two. What models say is looked at piece
     by piece and remembered, because deliberations say the same thing in many places; there placeholders have
-    no number. A find all of whose words stand in the panel's own content is public, and stays.
+    no number. A name whose words stand so, one after another, in the panel's own content is public, and stays.
     """
 
     def __init__(self, masker: Masker, panel: Panel) -> None:
         self._masker = masker
         self._known: OrderedDict[str, tuple[str, Counter[str]]] = OrderedDict()
-        self._public = frozenset(word for text in _content(panel) for word in _WORD.findall(text))
+        self._public = "\n".join(_run(text) for text in _content(panel))
 
     def describe(self) -> dict[str, Any]:
         """Return what masks, and what it does not find, for the manifest."""
@@ -104,7 +104,7 @@ class Masks:
         parts: list[str] = []
         end = 0
         for each in sorted(self._masker.mask(piece).found, key=lambda found: found.start):
-            if not self._public.issuperset(_WORD.findall(piece[each.start : each.end])):
+            if each.kind != "NAME" or _run(piece[each.start : each.end]) not in self._public:
                 parts += [piece[end : each.start], f"[{each.kind}]"]
                 end = each.end
                 kinds[each.kind] += 1
@@ -139,6 +139,11 @@ def masked(material: Material, masks: Masks) -> tuple[Material, Counter[str]]:
     data = material.model_dump(mode="json")
     told = {name: part if name in _SKIPPED else clean(part, name) for name, part in data.items()}
     return (Material.model_validate(told), found) if found else (material, found)
+
+
+def _run(text: str) -> str:
+    """Return a text's words, parted so that one run of words is found within another only as whole words."""
+    return "\x1f".join(("", *_WORD.findall(text), ""))
 
 
 def _content(panel: Panel) -> Iterator[str]:

@@ -4,6 +4,7 @@ It holds nothing that differs between two runs with the same seed (times, a run'
 build that was cut off comes to the same data as one that never was.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -243,12 +244,17 @@ def _told(result: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, "failure": result["failure"]["reason"] if result["failure"] else None}
 
 
+def _address(detail: str) -> str:
+    """Return what is published of an endpoint: host and port. Its path or query may hold a secret."""
+    return re.sub(r"(?<=://)([^/?#\s]*)\S*", r"\1", detail)
+
+
 def _provenance(run: Run) -> dict[str, Any]:
     manifest = run.manifest
     return {
         "model": run.model,
         "models": manifest["models"],
-        "model_details": manifest["model_details"],
+        "model_details": {name: _address(detail) for name, detail in manifest["model_details"].items()},
         "seed": run.seed,
         "protocol": run.protocol,
         "stages": manifest["content"]["protocol"]["stages"],

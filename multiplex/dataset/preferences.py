@@ -6,7 +6,7 @@ on the panel loses by it.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
@@ -19,15 +19,17 @@ __all__ = ["RULES", "Pair", "Passed", "Thresholds", "pairs_of"]
 RULES: Mapping[str, str] = {
     "coverage": (
         "The panel's Overton answer is preferred to the answer of the same model without the panel where it "
-        "carries more of the panel's opening claims, the panel endorses it more, and no persona is less heard "
-        "in it: each has as many of its claims carried as in the other, or half of them. "
-        "Margin: the mean rise in endorsement, as a share of the scale; where nobody endorsed both, the rise in "
-        "the share of the panel's claims."
+        "carries more of the panel's opening claims, its mean endorsement is higher and nobody endorses it less, "
+        "and every persona keeps what the other carries of its claims, or at least half of them. "
+        "Margin: the mean rise in endorsement, as a share of the scale; where nobody was asked to endorse both, "
+        "the rise in the share of the panel's claims."
     ),
     "in_character": (
         "A persona's own answer, given before it heard anyone, is preferred under that persona's system turn "
-        "to the answer that another persona gave to the same question. The other's answer is rejected as out "
-        "of character, and never as a view. Margin: how many more of the persona's claims its own answer carries."
+        "to the answer that another persona gave to the same question, where it carries at least half of that "
+        "persona's claims, no other persona's better, and at least a quarter more of them than the other answer. "
+        "The other's answer is rejected as out of character, and never as a view. "
+        "Margin: how many more of the persona's claims its own answer carries."
     ),
     "after_critique": (
         "The consensus statement revised from the panel's objections is preferred to the one before, where its "
@@ -102,20 +104,21 @@ class Passed:
 
 
 def pairs_of(
-    material: Material, *, seed: int, thresholds: Thresholds | None = None
+    material: Material, *, seed: int, thresholds: Thresholds | None = None, own: Collection[str] = ()
 ) -> Iterator[Pair | Passed]:
     """Return what each rule makes of a deliberation, in the order of `RULES`.
 
     `seed` decides which other persona's answer is rejected as out of character.
     """
     given = thresholds or Thresholds()
-    yield _coverage(material, given)
+    sincere = {*own, *(each.text for each in material.texts if each.kind == "steered")}
+    yield _coverage(material, given, sincere)
     yield from _in_character(material, given, seed)
-    yield _after_critique(material, given)
-    yield _ratified(material, given)
+    yield _after_critique(material, given, sincere)
+    yield _ratified(material, given, sincere)
 
 
-def _coverage(material: Material, given: Thresholds) -> Pair | Passed:
+def _coverage(material: Material, given: Thresholds, own: Collection[str]) -> Pair | Passed:
     rule = "coverage"
     panel, alone = material.text("overton"), material.text("alone")
     if panel is None or alone is None:
@@ -123,7 +126,7 @@ def _coverage(material: Material, given: Thresholds) -> Pair | Passed:
     mine, theirs = _mean(panel.carried), _mean(alone.carried)
     if mine is None or theirs is None:
         return Passed(rule, "missing")
-    if _sincere(material, alone):
+    if alone.text in own:
         return Passed(rule, "conflict")
     if mine <= theirs:
         return Passed(rule, "tie" if mine == theirs else "reversed")
@@ -132,6 +135,8 @@ def _coverage(material: Material, given: Thresholds) -> Pair | Passed:
             return Passed(rule, "conflict")
     preferring = _preferring(panel, alone)
     rise = _rise(panel, alone)
+    if rise is None and preferring:
+        return Passed(rule, "missing")  # too few of those who were asked gave a ballot on both
     if rise is None:
         margin, measure = (
             mine - theirs,
@@ -143,6 +148,8 @@ def _coverage(material: Material, given: Thresholds) -> Pair | Passed:
         return Passed(rule, "tie")
     if margin < 0:
         return Passed(rule, "reversed")
+    if _somebody_loses(panel, alone, preferring):
+        return Passed(rule, "conflict")
     reason = f"carries {mine:.0%} of the panel's opening claims, the other {theirs:.0%}; {measure}"
     return Pair(rule, None, panel, alone, _share(margin), reason, preferring)
 
@@ -183,14 +190,14 @@ def _in_character(material: Material, given: Thresholds, seed: int) -> Iterator[
         )
 
 
-def _after_critique(material: Material, given: Thresholds) -> Pair | Passed:
+def _after_critique(material: Material, given: Thresholds, own: Collection[str]) -> Pair | Passed:
     revised, draft = material.text("consensus"), material.text("draft")
     if revised is None or draft is None:
         return Passed("after_critique", "missing")
-    return _endorsed("after_critique", material, revised, draft, given, "revised from the panel's objections")
+    return _endorsed("after_critique", own, revised, draft, given, "revised from the panel's objections")
 
 
-def _ratified(material: Material, given: Thresholds) -> Pair | Passed:
+def _ratified(material: Material, given: Thresholds, own: Collection[str]) -> Pair | Passed:
     rule = "ratified"
     group = [text for text in material.texts if text.kind in {"overton", "consensus", "draft", "alone"}]
     signed = [t for t in group if t.kind in {"consensus", "overton"} and _living(t) >= given.ratified]
@@ -201,32 +208,27 @@ def _ratified(material: Material, given: Thresholds) -> Pair | Passed:
         return Passed(rule, "missing")
     chosen, rejected = max(both, key=lambda pair: (_rise(*pair) or 0.0, pair[0].kind, pair[1].kind))
     why = f"{_living(chosen):.0%} of the panel can live with it, with the other {_living(rejected):.0%}"
-    return _endorsed(rule, material, chosen, rejected, given, why)
+    return _endorsed(rule, own, chosen, rejected, given, why)
 
 
 def _endorsed(
-    rule: str, material: Material, chosen: Text, rejected: Text, given: Thresholds, why: str
+    rule: str, own: Collection[str], chosen: Text, rejected: Text, given: Thresholds, why: str
 ) -> Pair | Passed:
     """Return the pair where the panel endorses one more and nobody endorses it less."""
     rise = _rise(chosen, rejected)
     if rise is None:
         return Passed(rule, "missing")
     preferring = _preferring(chosen, rejected)
-    if _sincere(material, rejected):
+    if rejected.text in own:
         return Passed(rule, "conflict")
     if _is_tie(rise, given) or chosen.text == rejected.text:
         return Passed(rule, "tie")
     if rise < 0:
         return Passed(rule, "reversed")
-    if "rejected" in preferring.values():
+    if _somebody_loses(chosen, rejected, preferring):
         return Passed(rule, "conflict")
     reason = f"{why}; the panel's mean endorsement is {rise * _SCALE:.2f} higher, from 1 to 7, and nobody's is lower"
     return Pair(rule, None, chosen, rejected, _share(rise), reason, preferring)
-
-
-def _sincere(material: Material, text: Text) -> bool:
-    """Return whether a group's text is what a persona says for itself, word for word."""
-    return any(each.kind == "steered" and each.text == text.text for each in material.texts)
 
 
 def _preferring(chosen: Text, rejected: Text) -> dict[str, Side | None]:
@@ -240,14 +242,28 @@ def _preferring(chosen: Text, rejected: Text) -> dict[str, Side | None]:
     return sides
 
 
+def _somebody_loses(chosen: Text, rejected: Text, preferring: Mapping[str, Side | None]) -> bool:
+    """Return whether anybody endorses the rejected text more, or can live with it and gave no ballot on the chosen."""
+    unheard = [
+        name for name, side in preferring.items() if side is None and chosen.endorsements.get(name) is None
+    ]
+    return "rejected" in preferring.values() or any(
+        (rejected.endorsements.get(name) or 0) >= _LIVE_WITH for name in unheard
+    )
+
+
 def _rise(one: Text, other: Text) -> float | None:
-    """Return the mean difference in endorsement over those who voted on both, as a share of the scale."""
+    """Return the mean difference in endorsement over those who voted on both, as a share of the scale.
+
+    None where they are fewer than two thirds of those who were asked: a few would then speak for all.
+    """
     both = [
         given - before
         for persona, given in one.endorsements.items()
         if given is not None and (before := other.endorsements.get(persona)) is not None
     ]
-    return fmean(both) / _SCALE if both else None
+    asked = one.endorsements.keys() | other.endorsements.keys()
+    return fmean(both) / _SCALE if both and len(both) * 3 >= len(asked) * 2 else None
 
 
 def _living(text: Text) -> float:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -22,7 +22,7 @@ from multiplex.responders.choose import model_names
 from multiplex.runs import Run
 from multiplex.seeds import derive_seed
 
-__all__ = ["Made", "Producer", "Recipe", "content_hashes", "installed_version"]
+__all__ = ["Made", "Producer", "Recipe", "content_hashes", "installed_version", "named_hashes"]
 
 _MOST_AT_ONCE = 64
 """The most deliberations in progress at once."""
@@ -124,6 +124,24 @@ def content_hashes(recipe: Recipe, model: str) -> dict[str, str]:
     if model != "extractive":
         roles = load_roles().items()
         hashes.update({f"agents/{agent}/{name}.md": role.sha256 for (agent, name), role in roles})
+    return hashes
+
+
+def named_hashes(recipe: Recipe, prompts: Iterable[Prompt]) -> dict[str, str]:
+    """Return the sha256 of the personas and protocols that prompts name for themselves, by where they were named.
+
+    Raises:
+        ContentError: something that a prompt names is not there, or wrong.
+    """
+    hashes: dict[str, str] = {}
+    for prompt in prompts:
+        scenario = prompt.scenario
+        if recipe.personas is None:
+            for persona in seat(scenario.personas).personas:
+                hashes[f"{scenario.name}/{persona.name}"] = _sha256(persona.model_dump_json())
+        if recipe.protocol is None:
+            protocol = load_protocol(scenario.protocol)
+            hashes[f"{scenario.name}/{protocol.name}"] = _sha256(protocol.model_dump_json())
     return hashes
 
 

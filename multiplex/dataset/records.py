@@ -268,9 +268,11 @@ def _system(material: Material, text: Text) -> str | None:
 
 
 def _pair_system(material: Material, pair: Pair) -> str | None:
+    """Return the system turn that stands over both texts: a persona's, else the one that both were asked under."""
     if pair.persona is not None:
         return material.voice(pair.persona).system
-    return _system(material, pair.chosen)
+    asked = {_system(material, pair.chosen), _system(material, pair.rejected)}
+    return asked.pop() if len(asked) == 1 else None
 
 
 def _prompt(material: Material, system: str | None, text: Text, conditions: bool) -> list[_Message]:

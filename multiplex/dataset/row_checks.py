@@ -120,6 +120,8 @@ def _preferred(row: _Row) -> _Faults:
         yield "preference", f"its margin is {row['margin']!r} and not above 0 and at most 1"
     if both := set(row["supporters"]) & set(row["opponents"]):
         yield "preference", f"{min(both)!r} both supports and opposes it"
+    if row["opponents"] and row["rule"] != "in_character":
+        yield "minority", f"{min(row['opponents'])!r} endorses what is rejected more than what is chosen"
 
 
 def _conversation(turns: Sequence[Mapping[str, str]], column: str, *, last: str) -> _Faults:

@@ -137,6 +137,16 @@ class Store:
                 [(group, prompt) for prompt, group in groups.items() if group != prompt],
             )
 
+    def tables(self) -> list[Prompt]:
+        """Return one prompt for each different choice of personas and protocol, in the prompts' order."""
+        with self._told():
+            query = (
+                "SELECT prompt FROM prompts WHERE place IN (SELECT min(place) FROM prompts GROUP BY "
+                "json_extract(prompt, '$.scenario.personas'), json_extract(prompt, '$.scenario.protocol')) "
+                "ORDER BY place"
+            )
+            return [Prompt.model_validate_json(prompt) for (prompt,) in self._db.execute(query)]
+
     def clear_prompts(self) -> None:
         """Forget all prompts and what was left out when they were read."""
         with self._told():

@@ -86,7 +86,7 @@ def rows(config: str, prompt: int) -> Iterator[dict[str, Any]]:
                 "margin": margin,
                 "reason": "It carries more.",
                 "supporters": ["miller"],
-                "opponents": ["sailor"],
+                "opponents": [],
             },
             "grpo": {
                 "prompt": turns,

@@ -159,7 +159,8 @@ def test_a_dataset_of_ours_is_audited_by_what_it_records(tmp_path: Path) -> None
 def test_a_set_of_rewards_alone_is_audited_by_its_supporters(tmp_path: Path) -> None:
     found = audited(sound(tmp_path, configs=("reward",)))
     assert (found["pairs"], found["basis"]["pairs"]) == (14, 7)  # the others are in a persona's own name
-    assert found["discretion"]["decided"]["conflict"] == {"majority": 0, "minority": 0, "even": 7}
+    assert found["discretion"]["personas"]["miller"]["with"] == 7
+    assert found["discretion"]["decided"]["conflict"] == {"majority": 0, "minority": 0, "even": 0}
 
 
 def test_the_same_pairs_are_read_from_every_format_and_shape(tmp_path: Path) -> None:

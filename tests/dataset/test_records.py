@@ -23,7 +23,7 @@ ALL, LITTLE = (1.0, 1.0, 1.0), (0.2, 0.2, 0.2)
 OVERTON = text("overton", votes=(6, 6, 5), carried=ALL, entropy=0.8)
 ALONE = text("alone", votes=(3, 4, 5), carried=LITTLE, entropy=0.1)
 CONSENSUS = text("consensus", votes=(5, 5, None), carried=(0.0, 0.5, 0.5), objects=["sailor"])
-DRAFT = text("draft", votes=(2, 3, 5), objects=["miller"])
+DRAFT = text("draft", votes=(2, 3, 3), objects=["miller"])
 OWN = [
     text("steered", persona=name, carried=[float(place == other) for other in range(3)])
     for place, name in enumerate(NAMES)
