@@ -7,6 +7,7 @@ without asking any model again. Remove it when you do not need it any more.
 
 import asyncio
 import json
+import re
 import shutil
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -337,7 +338,10 @@ def _report(store: Store, report: Mapping[str, Any]) -> dict[str, Any]:
     states = store.states()
     return {
         "prompts": {"deliberated": states["done"], "failed": states["failed"]},
-        "failures": [{"prompt": prompt, "reason": reason} for prompt, reason in store.failures()],
+        "failures": [
+            {"prompt": prompt, "reason": re.sub(r"\w+://\S+", "[address]", reason)}
+            for prompt, reason in store.failures()
+        ],
         "left_out": store.counts(),
         **report,
     }

@@ -241,7 +241,8 @@ def _measured(text: Text, claims: Claims | None, classifier: Controlled | None) 
 
 def _told(result: Mapping[str, Any]) -> dict[str, Any]:
     kept = {name: result[name] for name in ("step", "round", "act", "speaker", "about", "reply")}
-    return {**kept, "failure": result["failure"]["reason"] if result["failure"] else None}
+    # Its kind alone: the reason may quote an endpoint.
+    return {**kept, "failure": result["failure"]["kind"] if result["failure"] else None}
 
 
 def _address(detail: str) -> str:

@@ -485,3 +485,13 @@ def test_prompts_are_masked_before_anybody_is_asked_and_answers_before_they_are_
     left_out = report(nosy.out)["left_out"]
     assert left_out["masked in prompts"]["EMAIL"] == {"number": 1, "examples": ["prompts.jsonl:1"]}
     assert left_out["masked in texts"]["EMAIL"]["number"] > 0
+
+
+def test_a_folder_of_that_name_which_others_made_is_no_build_of_ours(table: Table, prompts: Path) -> None:
+    (package := table.folder / "package" / ".build").mkdir(parents=True)
+    (package / "debug.yaml").write_text("x")
+    (package.parent / "data").mkdir()
+    (package.parent / "data" / "raw.txt").write_text("mine")
+    with pytest.raises(ContentError, match=r"package: is not empty \(it holds '\.build'\)"):
+        table.build(prompts, out=package.parent)
+    assert (package.parent / "data" / "raw.txt").read_text() == "mine"
