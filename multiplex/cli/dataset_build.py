@@ -175,18 +175,22 @@ async def _built(
             await session.start()
             await deliberate_all(store, producer.produce, at_once=producer.at_once(), on_done=progress.ended)
 
-        return await build(
-            asked.out,
-            plan,
-            assembly,
-            publication,
-            prompts=prompts,
-            contents=lambda store: named_hashes(plan.recipe, store.tables()),
-            deliberate=deliberate,
-            embedder=embedder,
-            masks=masks,
-            on_phase=progress.phase,
-        )
+        try:
+            return await build(
+                asked.out,
+                plan,
+                assembly,
+                publication,
+                prompts=prompts,
+                contents=lambda store: named_hashes(plan.recipe, store.tables()),
+                deliberate=deliberate,
+                embedder=embedder,
+                masks=masks,
+                on_phase=progress.phase,
+            )
+        finally:
+            if session.cache_problem:
+                print(safe(f"note: {session.cache_problem}").plain, file=sys.stderr)
 
 
 async def _proposed(

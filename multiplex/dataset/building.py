@@ -232,8 +232,9 @@ def _begin(store: Store, folder: Path, plan: Plan) -> None:
     before, now = dict(_flat(store.fact("plan"))), dict(_flat(given))
     for name in sorted(before.keys() | now.keys()):
         if before.get(name) != now.get(name):
+            what = name.removeprefix("recipe.")
             raise ContentError(
-                f"{folder}: was begun with another {name} ({before.get(name)!r}, and now {now.get(name)!r}); "
+                f"{folder}: was begun with another {what} ({before.get(name)!r}, and now {now.get(name)!r}); "
                 "give the same to go on with it, or name another folder with --out"
             )
 

@@ -21,6 +21,10 @@ _TRIES = 3
 """How often a worker dies before it has made anything until its place stays empty; how many workers may die over
 a prompt before it is the prompt's fault; and how many fail it before its failure is believed."""
 
+_BLAMED = 5
+"""How many prompts in a row, with nothing made in between, may be found the death of their workers; after them
+it is the workers that are at fault, as where memory does not do for any prompt."""
+
 _FAREWELL = 10.0
 """Seconds that workers have to close their engines and files before they are killed."""
 
@@ -89,6 +93,8 @@ class Crew:
         self._seeking: dict[int, asyncio.Task[None]] = {}
         self._starting: set[int] = set()
         self._deaths = dict.fromkeys(range(places), 0)
+        self._suspects = 0
+        self._blamed = 0
         self._reason: MultiplexError | None = None
         self._changed = asyncio.Event()
 
@@ -101,22 +107,25 @@ class Crew:
         for place in range(self._places):
             self._seek(place)
         hand = await self._free(())
-        hand.room += 1
         return hand.room * self._places
 
     async def produce(self, prompt: Prompt) -> Made:
         """Have a prompt deliberated on, by another worker if the first is lost.
 
-        A failure on a worker that has not made anything yet may be the machine's: others are asked first.
+        A failure on a worker that has not made anything yet may be the machine's: others are asked first. A
+        worker takes all that it has with it, so that before a prompt is blamed it has a worker to itself.
 
         Raises:
             MultiplexError: as the worker's `Producer.produce`; or its workers died again and again.
             Deserted: no worker is left.
         """
-        died = 0
+        fatal: list[int] = []
         failed: list[_Hand] = []
         while True:
-            hand = await self._free(failed)
+            alone = len(fatal) == _TRIES - 1
+            hand = await (self._idle(failed) if alone else self._free(failed))
+            taken = hand.room if alone else 1
+            hand.room -= taken
             hand.given.add(prompt.id)
             try:
                 outcome = await hand.actor.produce.remote(prompt)
@@ -124,18 +133,20 @@ class Crew:
                 if isinstance(error, self._broken):
                     raise
                 self._lose(hand, error)
-                died += 1
-                if died == _TRIES:
+                fatal.append(hand.place)
+                if len(fatal) == _TRIES:
+                    self._blame(fatal)
                     raise RunError(
-                        f"{died} workers died while they deliberated on it: {_brief(error)}"
+                        f"{_TRIES} workers died while they deliberated on it: {_brief(error)}"
                     ) from error
                 continue
             finally:
                 hand.given.discard(prompt.id)
-                hand.room += 1
+                hand.room += taken
                 self._tell()
             if isinstance(outcome, Made):
                 hand.made += 1
+                self._blamed = 0
                 self._deaths[hand.place] = 0
                 return outcome
             failed.append(hand)
@@ -165,25 +176,43 @@ class Crew:
         """Return the worker with the most room, rather none of those; wait where all are busy."""
         while True:
             others = [hand for hand in self._hands if hand not in but]
-            free = [hand for hand in others or self._hands if hand.room]
-            if free:
-                hand = max(free, key=lambda hand: hand.room)
-                hand.room -= 1
-                return hand
-            if not self._hands and not self._seeking:
-                raise Deserted(self._reason or RunError("no worker is left"))
-            waits = None if self._hands or self._starting else self._patience
-            try:
-                await asyncio.wait_for(self._changed.wait(), waits)
-            except TimeoutError:
-                if not self._hands and not self._starting:
-                    said = f" ({self._reason})" if self._reason else ""
-                    raise Deserted(
-                        RunError(
-                            f"for {self._patience:.0f} s there was no room on the cluster for any worker: each needs "
-                            f"{self._needs}{said}; what is done is kept: run the same again when there is room"
-                        )
-                    ) from None
+            reserved = self._reserved()
+            if free := [hand for hand in others or self._hands if hand.room and hand is not reserved]:
+                return max(free, key=lambda hand: hand.room)
+            await self._change()
+
+    async def _idle(self, but: Iterable[_Hand]) -> _Hand:
+        """Return a worker that has nothing to do, rather none of those; wait where there is none."""
+        self._suspects += 1
+        try:
+            while True:
+                if idle := [hand for hand in self._hands if not hand.given]:
+                    return min(idle, key=lambda hand: hand in but)
+                await self._change()
+        finally:
+            self._suspects -= 1
+            self._tell()
+
+    def _reserved(self) -> _Hand | None:
+        """Return who gets nothing new, so that a prompt which waits for an idle worker has one: the least busy."""
+        return min(self._hands, key=lambda hand: len(hand.given), default=None) if self._suspects else None
+
+    async def _change(self) -> None:
+        """Wait until something has changed; raise Deserted where nothing can."""
+        if not self._hands and not self._seeking:
+            raise Deserted(self._reason or RunError("no worker is left"))
+        waits = None if self._hands or self._starting else self._patience
+        try:
+            await asyncio.wait_for(self._changed.wait(), waits)
+        except TimeoutError:
+            if not self._hands and not self._starting:
+                said = f" ({self._reason})" if self._reason else ""
+                raise Deserted(
+                    RunError(
+                        f"for {self._patience:.0f} s there was no room on the cluster for any worker: each needs "
+                        f"{self._needs}{said}; what is done is kept: run the same again when there is room"
+                    )
+                ) from None
 
     def _seek(self, place: int) -> None:
         seeking = asyncio.ensure_future(self._fill(place))
@@ -241,6 +270,17 @@ class Crew:
         self._send_away(hand.place)
         if self._deaths[hand.place] < _TRIES:
             self._seek(hand.place)
+
+    def _blame(self, fatal: Iterable[int]) -> None:
+        """Hold the deaths in these places against a prompt, and fill again those that they left empty."""
+        self._blamed += 1
+        if self._blamed > _BLAMED:
+            return
+        for place in set(fatal):
+            emptied = self._deaths[place] >= _TRIES and place not in self._seeking
+            self._deaths[place] = 0
+            if emptied:
+                self._seek(place)
 
     def _send_away(self, place: int) -> None:
         if (actor := self._actors.pop(place, None)) is not None:

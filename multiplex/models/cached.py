@@ -11,7 +11,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,9 @@ __all__ = ["Cached", "Contents", "ResponseStore"]
 
 _FORMAT = 1
 """Part of every key: to be raised when what a completion or a key is made of changes its meaning."""
+
+_SHORTEST, _LONGEST = 0.001, 0.25
+"""Seconds between two tries while another process has the file; many calls may wait, and try, at once."""
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS responses (
@@ -53,12 +56,13 @@ class ResponseStore:
     """Completions on disk, in `responses.sqlite` in the cache folder unless told otherwise.
 
     The file is opened at the first use and stays open until `close`. What `put` was given is committed when
-    it returns: a process that is killed right after loses nothing. The first failure of `get` or `put` is
+    it returns: a process that is killed right after loses nothing. `recall` and `keep` are `get` and `put`
+    for an event loop, which goes on while another process has the file. The first failure of any of them is
     told in `problem`, and ends the use of the store.
     """
 
     def __init__(self, path: Path | None = None, *, patience: float = 1.0) -> None:
-        """Wait up to `patience` seconds for another process that writes."""
+        """Wait up to `patience` seconds for another process that writes; what is not kept by then is not kept."""
         self.path = cache_folder() / "responses.sqlite" if path is None else path
         self.problem: str | None = None
         self._patience = patience
@@ -66,32 +70,37 @@ class ResponseStore:
 
     def get(self, key: bytes) -> Completion | None:
         """Return what was put under a key, marked as recalled, or None."""
-        if self.problem is not None:
-            return None
-        try:
-            rows = self._open().execute("SELECT completion FROM responses WHERE key = ?", (key,))
-            row = rows.fetchone()
-        except (OSError, sqlite3.Error) as error:
-            self._give_up(error)
-            return None
-        # What cannot be read (a newer version wrote it) is asked for again, and replaced.
-        with suppress(ValueError, TypeError):
-            return row and Completion(**json.loads(row[0].decode("utf-8", "surrogatepass")), recalled=True)
+        for pause in self._pauses():
+            with suppress(_Locked):
+                return self._read(key)
+            time.sleep(pause)
+        return None
+
+    async def recall(self, key: bytes) -> Completion | None:
+        """Return what `get` does; the event loop goes on meanwhile."""
+        for pause in self._pauses():
+            with suppress(_Locked):
+                return self._read(key)
+            await asyncio.sleep(pause)
         return None
 
     def put(self, key: bytes, completion: Completion, *, model: str) -> None:
         """Keep a completion under a key, with the name of the model that it comes from."""
-        if self.problem is not None:
-            return
-        data = {name: getattr(completion, name) for name in _COMPLETION}
-        if completion.logprobs is not None:
-            data["logprobs"] = dict(completion.logprobs)
-        kept = _json(data)
-        row = (key, model.encode(errors="replace").decode(), time.time(), len(kept), kept)
-        try:
-            self._open().execute("INSERT OR REPLACE INTO responses VALUES (?, ?, ?, ?, ?)", row)
-        except (OSError, sqlite3.Error) as error:
-            self._give_up(error)
+        row = _row(key, completion, model)
+        for pause in self._pauses():
+            with suppress(_Locked):
+                self._write(row)
+                return
+            time.sleep(pause)
+
+    async def keep(self, key: bytes, completion: Completion, *, model: str) -> None:
+        """Do what `put` does; the event loop goes on meanwhile."""
+        row = _row(key, completion, model)
+        for pause in self._pauses():
+            with suppress(_Locked):
+                self._write(row)
+                return
+            await asyncio.sleep(pause)
 
     def contents(self) -> Contents:
         """Return what the store holds; a file that is not there is not made.
@@ -101,8 +110,7 @@ class ResponseStore:
         """
         if not self.path.exists():
             return Contents()
-        with self._told():
-            store = self._open()
+        with self._told() as store:
             by_model = "SELECT model, count(*) FROM responses GROUP BY model ORDER BY count(*) DESC, model"
             models = dict(store.execute(by_model).fetchall())
             ends = store.execute("SELECT min(created), max(created) FROM responses").fetchone()
@@ -118,8 +126,7 @@ class ResponseStore:
             return 0
         before = None if older_than is None else time.time() - older_than * 86_400
         which = "(?1 IS NULL OR model = ?1) AND (?2 IS NULL OR created < ?2)"
-        with self._told():
-            store = self._open()
+        with self._told() as store:
             removed = store.execute(f"DELETE FROM responses WHERE {which}", (model, before)).rowcount  # noqa: S608
             with suppress(sqlite3.OperationalError):  # a run reads or writes: its space is freed another time
                 store.execute("VACUUM")
@@ -133,47 +140,71 @@ class ResponseStore:
                 self._connection.close()
         self._connection = None
 
+    def _read(self, key: bytes) -> Completion | None:
+        if self.problem is not None:
+            return None
+        try:
+            rows = self._open().execute("SELECT completion FROM responses WHERE key = ?", (key,))
+            row = rows.fetchone()
+        except (OSError, sqlite3.Error) as error:
+            self._give_up(error)
+            return None
+        # What cannot be read (a newer version wrote it) is asked for again, and replaced.
+        with suppress(ValueError, TypeError):
+            return row and Completion(**json.loads(row[0].decode("utf-8", "surrogatepass")), recalled=True)
+        return None
+
+    def _write(self, row: tuple[Any, ...]) -> None:
+        if self.problem is not None:
+            return
+        try:
+            self._open().execute("INSERT OR REPLACE INTO responses VALUES (?, ?, ?, ?, ?)", row)
+        except (OSError, sqlite3.Error) as error:
+            self._give_up(error)
+
+    def _pauses(self) -> Iterator[float]:
+        """Yield seconds to wait after each try that finds the file locked; the last try is when patience ends."""
+        until = time.monotonic() + self._patience
+        pause = _SHORTEST
+        while (left := until - time.monotonic()) > 0:
+            yield min(pause, left)
+            pause = min(2 * pause, _LONGEST)
+        yield 0.0
+
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            # One thread at a time uses it, but the next event loop may run in another thread.
-            connection = sqlite3.connect(
-                self.path, timeout=self._patience, isolation_level=None, check_same_thread=False
-            )
-            try:
-                self._prepare(connection)
-            except sqlite3.Error:
-                connection.close()
-                raise
-            self._connection = connection
+            self._connection = self._connect(0.0)  # whoever uses it waits by himself
         return self._connection
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Set a connection up; SQLite does not wait for others while it turns to WAL, so we do."""
-        until = time.monotonic() + self._patience
-        while True:
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = NORMAL")
-                connection.execute(_TABLE)
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > until:
-                    raise
+    def _connect(self, patience: float) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # One thread at a time uses it, but the next event loop may run in another thread.
+        connection = sqlite3.connect(
+            self.path, timeout=patience, isolation_level=None, check_same_thread=False
+        )
+        until = time.monotonic() + patience
+        try:
+            while not _prepared(connection, until):
                 time.sleep(0.01)
-            else:
-                return
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
 
     def _give_up(self, error: Exception) -> None:
-        if "locked" in str(error):  # another process is writing, and will have done
-            return
+        """End the use of the store; but where another process has the file, which it will have done with, say so."""
+        if _is_locked(error):
+            raise _Locked from error
         reason = getattr(error, "strerror", None) or str(error)
         self.problem = f"answers are not kept: {self.path}: {reason}"
         self.close()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _told(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection that waits for others, and tell what goes wrong with it."""
         try:
-            yield
+            with closing(self._connect(self._patience)) as connection:
+                yield connection
         except (OSError, sqlite3.Error) as error:
             self.close()
             reason = getattr(error, "strerror", None) or str(error)
@@ -212,7 +243,7 @@ class Cached:
     ) -> Completion:
         """Return what is kept, marked as recalled, else what the model says."""
         key = self._key(messages, sampling, schema)
-        if (kept := self._store.get(key)) is not None:
+        if (kept := await self._store.recall(key)) is not None:
             return kept
         if (flight := self._flights.get(key)) is not None:
             await asyncio.wait([flight])
@@ -237,7 +268,7 @@ class Cached:
         self, key: bytes, messages: Sequence[Message], sampling: Sampling, schema: Mapping[str, Any] | None
     ) -> Completion:
         completion = await self._model.complete(messages, sampling=sampling, schema=schema)
-        self._store.put(key, completion, model=self.name)
+        await self._store.keep(key, completion, model=self.name)
         return completion
 
     def _key(
@@ -250,6 +281,35 @@ class Cached:
         said = [(message["role"], message["content"]) for message in messages]
         how = [getattr(sampling, name) for name in _SAMPLING]
         return hashlib.sha256(_json([_FORMAT, self.name, self._revision(), said, how, schema])).digest()
+
+
+class _Locked(Exception):  # noqa: N818 (it is met with patience)
+    """Another process has the file."""
+
+
+def _is_locked(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def _prepared(connection: sqlite3.Connection, until: float) -> bool:
+    """Set a connection up; SQLite does not wait for others while it turns to WAL, so that we do."""
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(_TABLE)
+    except sqlite3.OperationalError as error:
+        if _is_locked(error) and time.monotonic() < until:
+            return False
+        raise
+    return True
+
+
+def _row(key: bytes, completion: Completion, model: str) -> tuple[Any, ...]:
+    data = {name: getattr(completion, name) for name in _COMPLETION}
+    if completion.logprobs is not None:
+        data["logprobs"] = dict(completion.logprobs)
+    kept = _json(data)
+    return key, model.encode(errors="replace").decode(), time.time(), len(kept), kept
 
 
 def _json(data: Any) -> bytes:

@@ -150,32 +150,41 @@ class Scripted:
         return SimpleNamespace(remote=answer)
 
 
-def crew_of(*script: Made | Failed | Exception) -> tuple[list[Made | MultiplexError], list[str]]:
-    """Give a crew of such workers three prompts; whoever is hired later is as the last of the script."""
+def crew_with(places: int, hire: Callable[[], Any]) -> Crew:
+    """Return a crew of scripted workers."""
+    return Crew(
+        places,
+        hire=hire,
+        dismiss=lambda actor: None,
+        lost=OSError,
+        broken=FileNotFoundError,
+        errand=Errand(recipe=Recipe(), content={}, build="", mark=Path(), responses=Path(), machine=""),
+        options={},
+        patience=5.0,
+        needs="1 CPU",
+        on_notice=lambda notice: None,
+    )
+
+
+def a_prompt(name: str) -> Prompt:
+    scenario = Scenario(name=f"prompt_{name}", question="Why?")
+    return Prompt(id=name, scenario=scenario, group="", origin="")
+
+
+def crew_of(
+    *script: Made | Failed | Exception, prompts: int = 3
+) -> tuple[list[Made | MultiplexError], list[str]]:
+    """Give a crew of such workers some prompts; whoever is hired later is as the last of the script."""
     asked: list[str] = []
     hired = iter(script)
 
     async def work() -> list[Made | MultiplexError]:
-        crew = Crew(
-            len(script),
-            hire=lambda: Scripted(next(hired, script[-1]), asked),
-            dismiss=lambda actor: None,
-            lost=OSError,
-            broken=FileNotFoundError,
-            errand=Errand(recipe=Recipe(), content={}, build="", mark=Path(), responses=Path(), machine=""),
-            options={},
-            patience=5.0,
-            needs="1 CPU",
-            on_notice=lambda notice: None,
-        )
+        crew = crew_with(len(script), lambda: Scripted(next(hired, script[-1]), asked))
         await crew.open()
         found: list[Made | MultiplexError] = []
-        for number in range(3):
-            scenario = Scenario(name=f"prompt_{number}", question="Why?")
+        for number in range(prompts):
             try:
-                found.append(
-                    await crew.produce(Prompt(id=str(number), scenario=scenario, group="", origin=""))
-                )
+                found.append(await crew.produce(a_prompt(str(number))))
             except MultiplexError as error:
                 found.append(error)
         await crew.close(forget=False)
@@ -205,9 +214,50 @@ def test_a_prompt_that_is_the_death_of_three_workers_fails() -> None:
     assert asked.count("OSError") == 3
 
 
+class Mortal:
+    """A worker with room for three prompts that some of them kill, with all that it has."""
+
+    def __init__(self, deadly: str) -> None:
+        self._deadly = deadly
+        self._dead = False
+
+    def __getattr__(self, name: str) -> Any:
+        async def answer(*given: Any, **_: Any) -> Any:
+            if name == "produce":
+                await asyncio.sleep(0)
+                self._dead = self._dead or given[0].id in self._deadly
+                await asyncio.sleep(0)
+                if self._dead:
+                    raise OSError("out of memory")
+            return {"hello": (installed_version(), "host"), "start": 3}.get(name, Made("{}", {}))
+
+        return SimpleNamespace(remote=answer)
+
+
+@pytest.mark.parametrize("deadly", ["a", "ab", "abcd", "ei"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_prompts_that_kill_their_workers_fail_alone_and_keep_no_build_from_its_end_however_often_it_is_tried(
+    workers: int, deadly: str, tmp_path: Path
+) -> None:
+    async def work(store: Store) -> None:
+        crew = crew_with(workers, lambda: Mortal(deadly))
+        await deliberate_all(store, crew.produce, at_once=await crew.open())
+        await crew.close(forget=False)
+
+    with Store(tmp_path) as store:
+        for name in "abcdefghi":
+            store.add_prompt(a_prompt(name))
+        for _ in range(2):
+            store.retry_failed()
+            asyncio.run(work(store))
+            assert store.states() == {"todo": 0, "done": 9 - len(deadly), "failed": len(deadly)}
+            assert [name for name, _ in store.failures()] == list(deadly)
+            assert all("3 workers died while" in why for _, why in store.failures())
+
+
 def test_workers_that_all_die_leave_a_build_deserted_and_an_error_of_ours_is_raised() -> None:
     with pytest.raises(Deserted, match="out of memory"):
-        crew_of(OSError("out of memory"))
+        crew_of(OSError("out of memory"), prompts=7)
     with pytest.raises(FileNotFoundError):
         crew_of(FileNotFoundError("a bug"))
 

@@ -189,7 +189,7 @@ def test_a_row_that_cannot_be_read_is_asked_for_again(store: ResponseStore) -> N
     assert store.problem is None
 
 
-@pytest.mark.parametrize("where", ["file/below/responses.sqlite", "folder"])
+@pytest.mark.parametrize("where", ["file/below/responses.sqlite", "folder", "file/locked/responses.sqlite"])
 def test_a_place_that_cannot_be_written_does_no_harm(tmp_path: Path, where: str) -> None:
     (tmp_path / "file").write_text("in the way")
     (tmp_path / "folder").mkdir()
@@ -451,6 +451,30 @@ def test_a_call_whose_forerunner_is_cancelled_goes_on_by_itself(store: ResponseS
 
 def test_a_call_that_is_cancelled_while_it_follows_harms_nobody(store: ResponseStore) -> None:
     assert asyncio.run(cancel_one_of_two(1, store)) == (Completion("one"), 1)
+
+
+@pytest.mark.parametrize("new", [False, True])
+def test_what_another_process_holds_up_is_kept_once_it_is_done_and_the_loop_goes_on(
+    store: ResponseStore, new: bool
+) -> None:
+    inner = Scripted(["one", "two"])
+    model = Cached(inner, store)
+    if not new:
+        say(model, sampling=Sampling(seed=2))
+
+    async def while_another_writes() -> Completion:
+        with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            asked = asyncio.create_task(model.complete(HELLO, sampling=SAMPLING))
+            await asyncio.sleep(0.01)
+            assert not asked.done()
+            other.execute("COMMIT")  # by this very loop, which nobody blocks
+        return await asked
+
+    answer = asyncio.run(while_another_writes())
+    assert not answer.recalled
+    assert say(model) == replace(answer, recalled=True)
+    assert store.problem is None
 
 
 def test_it_goes_by_the_name_of_the_model_within(store: ResponseStore) -> None:
