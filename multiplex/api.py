@@ -109,7 +109,9 @@ class Session:
         self._base_url = {"": base_url} if isinstance(base_url, str) else dict(base_url or {})
         self._engine = dict(engine or {})
         self._embedder = embedder or SentenceEmbedder()
-        self._store = None if cache is False else ResponseStore(cache if isinstance(cache, Path) else None)
+        # A file that was named may be shared with other processes, which are then waited for.
+        kept = ResponseStore(cache, patience=30.0) if isinstance(cache, Path) else ResponseStore()
+        self._store = None if cache is False else kept
         self._pool = ModelPool(
             base_url=self._base_url,
             api_key=api_key,

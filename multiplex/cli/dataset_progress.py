@@ -1,5 +1,6 @@
 """What is seen while a dataset is built: a bar with the rate, what it has cost, and the time left."""
 
+import asyncio
 import sys
 import time
 from collections.abc import Mapping
@@ -57,9 +58,13 @@ class BuildProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop drawing."""
+        """Stop drawing, and say what it came to; after Ctrl-C, how to go on."""
         if self._bar is not None:
             self._bar.stop()
+        if self._shown and self._ended:
+            self._console.print(f"{self._ended:,} deliberations, {self._line()}")
+        if kind is not None and issubclass(kind, KeyboardInterrupt | asyncio.CancelledError):
+            self._console.print("go on with: the same command again")
 
     def phase(self, phase: str, states: Mapping[str, int]) -> None:
         """Take in that a phase begins."""

@@ -134,7 +134,8 @@ def _basis(
         said = "no row records a side, and no pair was sampled to estimate one"
         return {"kind": None, "pairs": 0, "band": None, "embedding": None, "said": said}
     said = (
-        f"an estimate by embeddings, and nobody's own judgement: on {sampled:,} sampled pairs each persona of the "
+        "an estimate by embeddings, which cannot tell a claim from its denial, and nobody's own judgement: "
+        f"on {sampled:,} sampled pairs each persona of the "
         f"pack {pack.name!r} takes the side of the text whose sentences come nearer to its concerns, and neither "
         f"where the cosines differ by less than {band:g}"
     )

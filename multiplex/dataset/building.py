@@ -51,6 +51,22 @@ BUILD = ".build"
 
 _EXTRACTIVE = "Apache-2.0, as the personas that its texts are put together from"
 
+_SAID = {
+    "recipe.seed": "seed (--seed)",
+    "recipe.contrast": "choice of --no-contrast",
+    "recipe.personas": "panel (--personas)",
+    "recipe.protocol": "protocol (--protocol)",
+    "model": "model (--model)",
+    "multiplex": "version of Multiplex",
+    "embedding": "embedding model",
+    "masker": "way of masking (--no-mask, --names)",
+    "sources": "file of prompts",
+    "generated": "order for prompts (--generate, --topic)",
+    "content": "state of personas, protocols or roles",
+    "engine": "option of the engine (--engine-arg)",
+}
+"""How people know the parts of a plan, by how their names begin."""
+
 _OURS = {BUILD, MANIFEST, "README.md", "report.json", "data", "jsonl", "pictures"}
 
 
@@ -232,7 +248,7 @@ def _begin(store: Store, folder: Path, plan: Plan) -> None:
     before, now = dict(_flat(store.fact("plan"))), dict(_flat(given))
     for name in sorted(before.keys() | now.keys()):
         if before.get(name) != now.get(name):
-            what = name.removeprefix("recipe.")
+            what = next((said for begin, said in _SAID.items() if name.startswith(begin)), name)
             raise ContentError(
                 f"{folder}: was begun with another {what} ({before.get(name)!r}, and now {now.get(name)!r}); "
                 "give the same to go on with it, or name another folder with --out"

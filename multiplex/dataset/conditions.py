@@ -19,15 +19,17 @@ def tokens_of(text: Text) -> tuple[str, ...]:
 
     `coverage`, the mean share of the personas' claims that it carries; `endorsement`, the panel's mean;
     `least_endorsement`, that of the persona who likes it least; `perspective_entropy`. One that is
-    undefined has no token.
+    undefined has no token. Coverage and entropy are told of answers to the plain question alone: one persona's own
+    answer, or a statement that is to be short, is none the worse for not being a spectrum.
     """
+    plural = text.kind in {"overton", "alone"}
     carried = [share for share in text.carried.values() if share is not None]
     given = [each for each in text.endorsements.values() if each is not None]
     scores = {
-        "coverage": fmean(carried) if carried else None,
+        "coverage": fmean(carried) if carried and plural else None,
         "endorsement": (fmean(given) - 1) / 6 if given else None,
         "least_endorsement": (min(given) - 1) / 6 if given else None,
-        "perspective_entropy": text.entropy,
+        "perspective_entropy": text.entropy if plural else None,
     }
     return tuple(f"<{name}: {_step(value)}>" for name, value in scores.items() if value is not None)
 

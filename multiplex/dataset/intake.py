@@ -13,6 +13,7 @@ import numpy as np
 
 from multiplex.content.scenarios import Option, Scenario
 from multiplex.dataset.prompts import Prompt, Skipped, prompt_id
+from multiplex.dataset.quality import template_mark
 from multiplex.dataset.similarity import DUPLICATE, RELATED, Seen, linked
 from multiplex.dataset.store import Store
 from multiplex.embedding import Embedder, Vectors
@@ -90,6 +91,9 @@ def _valid(store: Store, prompts: Iterable[Prompt | Skipped], masks: "Masks | No
     for prompt in prompts:
         if isinstance(prompt, Skipped):
             store.skip(prompt)
+        elif mark := template_mark(f"{prompt.scenario.question}\n{prompt.scenario.context or ''}"):
+            reason = f"holds {mark!r}, which a chat template would read as its own"
+            store.skip(Skipped(origin=prompt.origin, kind="chat_template", reason=reason))
         else:
             yield prompt if masks is None else _masked(store, prompt, masks.session())
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 from multiplex.dataset.material import Material, Text
 from multiplex.seeds import derive_seed
+from multiplex.sentences import sentences
 
 __all__ = ["RULES", "Pair", "Passed", "Thresholds", "pairs_of"]
 
@@ -36,8 +37,9 @@ RULES: Mapping[str, str] = {
         "mean endorsement rose and nobody endorses it less. Margin: the mean rise, as a share of the scale."
     ),
     "ratified": (
-        "A statement that at least two thirds of the panel can live with (4 of 7 or more) is preferred to one "
-        "that drew objections and that less than half can live with, where nobody endorses it less. "
+        "The consensus statement is preferred to the answer of the same model without the panel where at least two "
+        "thirds of the panel can live with it (4 of 7 or more), where the other drew objections and less than half can "
+        "live with it, and where nobody endorses it less. "
         "Margin: the mean difference in endorsement, as a share of the scale."
     ),
 }
@@ -112,6 +114,7 @@ def pairs_of(
     """
     given = thresholds or Thresholds()
     sincere = {*own, *(each.text for each in material.texts if each.kind == "steered")}
+    sincere |= {text.text for text in material.texts if text.kind != "steered" and _one_voice(text, material)}
     yield _coverage(material, given, sincere)
     yield from _in_character(material, given, seed)
     yield _after_critique(material, given, sincere)
@@ -202,8 +205,8 @@ def _ratified(material: Material, given: Thresholds, own: Collection[str]) -> Pa
     group = [text for text in material.texts if text.kind in {"overton", "consensus", "draft", "alone"}]
     signed = [t for t in group if t.kind in {"consensus", "overton"} and _living(t) >= given.ratified]
     refused = [t for t in group if t.objections and 0 <= _living(t) < given.objected]
-    made = {("overton", "alone"), ("consensus", "draft")}  # the pairs of other rules
-    both = [(a, b) for a in signed for b in refused if (a.kind, b.kind) not in made and a.text != b.text]
+    # Answers to the plain question: a draft was asked for a statement, and Overton over alone is the rule of coverage.
+    both = [(a, b) for a in signed for b in refused if (a.kind, b.kind) == ("consensus", "alone")]
     if not both:
         return Passed(rule, "missing")
     chosen, rejected = max(both, key=lambda pair: (_rise(*pair) or 0.0, pair[0].kind, pair[1].kind))
@@ -240,6 +243,18 @@ def _preferring(chosen: Text, rejected: Text) -> dict[str, Side | None]:
         else:
             sides[persona] = "chosen" if one > other else "rejected" if one < other else "indifferent"
     return sides
+
+
+def _one_voice(text: Text, material: Material) -> bool:
+    """Return whether a text holds nothing but what one persona claims, word for word.
+
+    So it is with the extractive answer without a panel: it is the nearest persona's own.
+    """
+    parts = set(sentences(text.text))
+    return any(
+        parts and parts <= {part for claim in voice.claims for part in sentences(claim)}
+        for voice in material.voices
+    )
 
 
 def _somebody_loses(chosen: Text, rejected: Text, preferring: Mapping[str, Side | None]) -> bool:

@@ -230,7 +230,7 @@ def _entries(performed: Performed[Questions], cell: _Cell) -> list[Prompt | Skip
     """Return the prompts that an answer holds, or that there is none."""
     if performed.reply is None:
         reason = performed.failure.reason if performed.failure else "there was no reply"
-        return [Skipped(origin="generated", kind="failed", reason=reason)]
+        return [Skipped(origin="generated", kind="not_generated", reason=reason)]
     found: list[Prompt | Skipped] = []
     for each in performed.reply.questions:
         row = {

@@ -15,8 +15,9 @@ from typing import Any
 from multiplex.content.roles import load_roles
 from multiplex.dataset.citations import Sources, unknown_citations
 from multiplex.dataset.refusals import refusal
+from multiplex.responders.extractive.persona import NOTHING
 
-__all__ = ["CHECKS", "LIMITS", "Fault", "Limits", "Tally", "gate", "malformed", "repetition"]
+__all__ = ["CHECKS", "LIMITS", "Fault", "Limits", "Tally", "gate", "malformed", "repetition", "template_mark"]
 
 CHECKS: Mapping[str, str] = MappingProxyType(
     {
@@ -31,6 +32,7 @@ CHECKS: Mapping[str, str] = MappingProxyType(
         "prompt_leak": "the delimiters of role files and chat templates are the maker's words, not the answer's",
         "out_of_character": "a steered text carries its own persona's claims at least as well as any other's",
         "unknown_citation": "a source that nobody gave to the panel may be made up",
+        "off_topic": "a persona that says it has nothing of its own on this answers another question",
     }
 )
 """Every check by its name, and why it is made."""
@@ -114,6 +116,8 @@ def gate(
         found["out_of_character"] = _out_of_character(persona, carried, limits.behind)
     if sources is not None and "unknown_citation" in checks:
         found["unknown_citation"] = "; ".join(unknown_citations(text, sources, given=given)[:3]) or None
+    if kind == "steered" and NOTHING in text:
+        found["off_topic"] = repr(NOTHING[:60])
     return tuple(Fault(name, what) for name in CHECKS if name in checks and (what := found.get(name)))
 
 
@@ -158,6 +162,12 @@ def repetition(text: str) -> float:
         return 0.0
     runs = Counter(zip(*(words[start:] for start in range(5)), strict=False))
     return 1 - len(runs) / runs.total()
+
+
+def template_mark(text: str) -> str | None:
+    """Return the first delimiter of a chat template that a text holds, None if it holds none."""
+    found = re.search(_TEMPLATES, text)
+    return found[0] if found else None
 
 
 class Tally:

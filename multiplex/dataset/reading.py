@@ -60,7 +60,9 @@ def shards(folder: Path, *, configs: tuple[str, ...] = CONFIGS) -> list[Shard]:
                     found.append(Shard(folder, f"data/{config}/{file.name}", config, split))
     if not found:
         raise ContentError(
-            f"{folder}: no dataset: nothing like data/dpo/train-00000-of-00001.parquet is in it"
+            f"{folder}: is unfinished; run the same build again, and it goes on"
+            if (folder / ".build" / "work.sqlite").is_file()
+            else f"{folder}: no dataset: nothing like data/dpo/train-00000-of-00001.parquet is in it"
         )
     return found
 

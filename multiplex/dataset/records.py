@@ -110,7 +110,7 @@ def _kto(material: Material, pairs: Sequence[Pair], conditions: bool) -> Iterato
             "completion": [_says("assistant", text.text)],
             "label": label,
             "kind": text.kind,
-            "reason": pair.reason if label else f"against it stood what {pair.reason}",
+            "reason": pair.reason if label else f"rejected; of the other: {pair.reason}",
         }
         yield _pair_row("kto", material, columns, pair, text=text, key=str(label))
 

@@ -245,7 +245,10 @@ def test_two_endpoints_for_the_same_models_are_refused(given: list[str]) -> None
         ),
         (["--engine-arg", "max_model_len"], "engine argument 'max_model_len': needs to be KEY=VALUE"),
         (["--model", "openai:x", "--base-url", "localhost"], "base URL 'localhost': needs to be an address"),
-        (["--model", "openai:x", "--base-url", "x="], "--base-url 'x=': the address of 'x' needs to begin with http"),
+        (
+            ["--model", "openai:x", "--base-url", "x="],
+            "--base-url 'x=': the address of 'x' needs to begin with http",
+        ),
         pytest.param(
             ["--model", "openai:x", "--base-url", "y=http://a/v1"],
             "--base-url 'y=http://a/v1': ",

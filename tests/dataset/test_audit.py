@@ -229,7 +229,7 @@ def test_foreign_pairs_are_judged_by_what_they_carry_of_each_personas_concerns(t
     row = {"prompt": ASKED, "chosen": MILLERS, "rejected": SAILORS}
     found = audited(lines(tmp_path / "set.jsonl", [row]), sample=10)
     assert (found["basis"]["kind"], found["basis"]["embedding"]) == ("estimated", "words")
-    assert "an estimate by embeddings, and nobody's own judgement" in found["basis"]["said"]
+    assert "an estimate by embeddings, which cannot tell a claim from its denial" in found["basis"]["said"]
     people = found["discretion"]["personas"]
     assert (people["miller"]["with"], people["sailor"]["against"]) == (1, 1)
     assert (

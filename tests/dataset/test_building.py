@@ -205,11 +205,11 @@ def test_a_folder_begun_with_another_plan_is_refused(table: Table, prompts: Path
     table.build(prompts, assembly=WORDS)
     before = files_of(table.out)
     changes: tuple[tuple[dict[str, Any], str], ...] = (
-        ({"model": "openai:other"}, r"another model \('scripted', and now 'openai:other'\)"),
-        ({"multiplex": "9.9"}, r"another multiplex \('0', and now '9.9'\)"),
-        ({"masker": {"names": "contexts"}}, "another masker"),
-        ({"content": {"personas/miller": "f" * 64}}, "another content"),
-        ({"recipe": replace(table.recipe, seed=1)}, r"another recipe\.seed \(0, and now 1\)"),
+        ({"model": "openai:other"}, r"another model \(--model\) \('scripted', and now 'openai:other'\)"),
+        ({"multiplex": "9.9"}, r"another version of Multiplex \('0', and now '9.9'\)"),
+        ({"masker": {"names": "contexts"}}, "another way of masking"),
+        ({"content": {"personas/miller": "f" * 64}}, "another state of personas"),
+        ({"recipe": replace(table.recipe, seed=1)}, r"another seed \(--seed\) \(0, and now 1\)"),
     )
     for changed, named in changes:
         with pytest.raises(
@@ -217,7 +217,7 @@ def test_a_folder_begun_with_another_plan_is_refused(table: Table, prompts: Path
         ):
             table.build(prompts, assembly=WORDS, plan=changed)
     write_prompts(prompts, QUESTIONS[:3])
-    with pytest.raises(ContentError, match=r"was begun with another sources\[0\]\.bytes"):
+    with pytest.raises(ContentError, match=r"was begun with another file of prompts"):
         table.build(prompts)
     assert files_of(table.out) == before
 

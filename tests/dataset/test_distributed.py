@@ -533,7 +533,7 @@ def test_a_node_that_is_killed_midway_loses_and_doubles_nothing_and_the_last_one
         assert sorted(watch.ended) == sorted({each for each, _, _ in content(local)[0]})
         assert len(watch.lost) == 1
         with pytest.raises(RunError, match="no room on the cluster for any worker: each needs 1 CPU"):
-            place.on_ray("deserted", nodes.address, Watch(1, kill), workers=1, patience=2.0)
+            place.on_ray("deserted", nodes.address, Watch(1, kill), workers=1, patience=6.0)
     with Store(place.folder / "deserted" / BUILD) as store:
         states = store.states()
     assert states["failed"] == 0

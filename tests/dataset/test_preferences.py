@@ -220,7 +220,20 @@ def test_a_text_is_not_preferred_to_what_a_persona_says_for_itself() -> None:
     own = text("steered", persona="nurse", said="Stay at the bedside.", carried=(0, 0, 1))
     draft = text("draft", votes=(1, 1, 1), objects=["miller"], said="Stay at the bedside.")
     assert decided("after_critique", text("consensus", votes=(6, 6, 6)), draft, own) == "conflict"
-    assert decided("ratified", text("overton", votes=(6, 6, 6)), draft, own) == "conflict"
+    alone = text("alone", votes=(1, 1, 1), objects=["miller"], said="Stay at the bedside.")
+    assert decided("ratified", text("consensus", votes=(6, 6, 6)), alone, own) == "conflict"
+
+
+def test_a_text_that_is_nothing_but_one_personas_claims_is_that_personas_view() -> None:
+    panel = text("overton", votes=(7, 7, 7), carried=ALL)
+    claimed = material().voice("nurse").claims
+    alone = text("alone", votes=(1, 1, 4), carried=LITTLE, said=" ".join(claimed))
+    assert claimed
+    assert decided("coverage", panel, alone) == "conflict"
+    more = text(
+        "alone", votes=(1, 1, 4), carried=LITTLE, said=" ".join((*claimed, "And some say otherwise."))
+    )
+    assert isinstance(decided("coverage", panel, more), Pair)
 
 
 def test_a_threshold_that_is_no_share_is_refused() -> None:

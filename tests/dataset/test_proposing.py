@@ -221,7 +221,7 @@ def test_a_request_that_failed_is_counted_and_others_go_on() -> None:
     assert len(prompts(found)) == 10
     failed = [entry for entry in found if isinstance(entry, Skipped)]
     assert {(entry.origin, entry.kind, entry.reason) for entry in failed} == {
-        ("generated", "failed", "Too late.")
+        ("generated", "not_generated", "Too late.")
     }
 
 

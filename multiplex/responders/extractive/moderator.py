@@ -340,6 +340,12 @@ def _consensus(
     return " ".join(lines)
 
 
+def _whoever(silent: Sequence[str], panel: Sequence[Persona]) -> str:
+    if len(silent) == len(panel):
+        return "they stand"
+    return f"{joined(silent)} {'stands' if len(silent) == 1 else 'stand'}"
+
+
 _SAYS = (
     "The {label} speaker says: {first} With it goes {second}.",
     "From the {label} seat: {first} To this is added {second}.",
@@ -371,7 +377,7 @@ def _overton(
     silent = [p.label for p in panel if not speaks_to(relevance, p, act.scenario)]
     if silent:
         heard += (
-            f" Nothing that {'they stand' if len(silent) == len(panel) else joined(silent) + ' stand'} for "
+            f" Nothing that {_whoever(silent, panel)} for "
             "speaks to just this question; what comes nearest is said."
         )
     paragraphs = [f"{act.scenario.question} {heard}"]

@@ -79,7 +79,7 @@ _MARGIN = 0.02
 _RELATED = 0.25
 """The cosine of two cards below which a move between them is a change of subject."""
 
-_NOTHING = "I have nothing of my own that speaks to just this; what comes nearest is the following."
+NOTHING = "I have nothing of my own that speaks to just this; what comes nearest is the following."
 
 _FAINT, _FULL = 0.22, 0.72
 """The coverage of a persona's concerns by a statement that counts as 1 and as 7."""
@@ -103,7 +103,7 @@ def take_position(relevance: Relevance, act: TakePosition, seed: int) -> Positio
     phrases = act.persona.phrases
     chosen = opening_commitments(relevance, act.persona, act.scenario)
     stance = _stance(relevance, act.persona, act.scenario)
-    lead = pick(phrases.open, seed) if speaks_to(relevance, act.persona, act.scenario) else _NOTHING
+    lead = pick(phrases.open, seed) if speaks_to(relevance, act.persona, act.scenario) else NOTHING
     paragraphs = [f"{lead} {cited(chosen[0])}"]
     if len(chosen) > 1:
         rest = " ".join(cited(c) for c in chosen[1:])
