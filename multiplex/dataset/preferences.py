@@ -6,6 +6,7 @@ on the panel loses by it.
 """
 
 import math
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import fmean
@@ -52,6 +53,8 @@ _SCALE = 6
 """From the lowest endorsement, 1, to the highest, 7."""
 
 _LIVE_WITH = 4
+
+_BRACKETS = re.compile(r"\s*\((?:[^()]|\([^()]*\))*\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,11 +253,15 @@ def _one_voice(text: Text, material: Material) -> bool:
 
     So it is with the extractive answer without a panel: it is the nearest persona's own.
     """
-    parts = set(sentences(text.text))
+    parts = _said(text.text)
     return any(
-        parts and parts <= {part for claim in voice.claims for part in sentences(claim)}
-        for voice in material.voices
+        parts and parts <= {p for claim in voice.claims for p in _said(claim)} for voice in material.voices
     )
+
+
+def _said(text: str) -> set[str]:
+    """Return a text's sentences without the sources in brackets, which one may give and the other not."""
+    return set(sentences(_BRACKETS.sub("", text)))
 
 
 def _somebody_loses(chosen: Text, rejected: Text, preferring: Mapping[str, Side | None]) -> bool:

@@ -227,7 +227,12 @@ def test_a_text_is_not_preferred_to_what_a_persona_says_for_itself() -> None:
 def test_a_text_that_is_nothing_but_one_personas_claims_is_that_personas_view() -> None:
     panel = text("overton", votes=(7, 7, 7), carried=ALL)
     claimed = material().voice("nurse").claims
-    alone = text("alone", votes=(1, 1, 4), carried=LITTLE, said=" ".join(claimed))
+    alone = text(
+        "alone",
+        votes=(1, 1, 4),
+        carried=LITTLE,
+        said=" ".join(f"{claim.rstrip('.')} (a book (of many), 2.7)." for claim in claimed),
+    )
     assert claimed
     assert decided("coverage", panel, alone) == "conflict"
     more = text(
