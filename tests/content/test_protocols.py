@@ -47,7 +47,7 @@ SHAPE = "needs to be a stage's name, or one name with its parameters, as in 'exc
         (
             "stages: [open, debate]",
             "stages[1]: no stage named 'debate'; known: answer, articulate, compare, "
-            "exchange, observe, open, poll, ratify, synthesise",
+            "contrast, exchange, observe, open, poll, ratify, synthesise",
         ),
         ("stages: [5]", f"stages[0]: {SHAPE}"),
         ("stages: [[open]]", f"stages[0]: {SHAPE}"),
