@@ -171,6 +171,6 @@ def test_a_build_prints_a_table_an_object_or_the_folder_alone() -> None:
         assert server.count == asked
         refused = typed(*given, "--seed", "1")
         assert refused.exit_code == 1
-        assert refused.stderr.startswith("error: made: was begun with another recipe.seed (0, and now 1); ")
+        assert refused.stderr.startswith("error: made: was begun with another seed (--seed) (0, and now 1); ")
     checked = CliRunner().invoke(app, ["dataset", "check", "made"])
     assert (checked.exit_code, checked.stdout) == (0, "made: sound\n")
