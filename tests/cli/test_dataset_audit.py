@@ -77,7 +77,9 @@ def test_a_foreign_set_is_judged_by_the_packs_personas_with_the_real_embedding(t
     file.write_text("\n".join(map(json.dumps, rows)))
     shown = typed(file)
     assert shown.exit_code == 0
-    assert "an estimate by embeddings, which cannot tell a claim from its denial" in " ".join(shown.stdout.split())
+    assert "an estimate by embeddings, which cannot tell a claim from its denial" in " ".join(
+        shown.stdout.split()
+    )
     found = json.loads(typed(file, "--json").stdout)
     people = found["discretion"]["personas"]
     assert (people["confucian"]["with"], people["confucian"]["against"]) == (1, 1)

@@ -488,7 +488,9 @@ def test_a_worker_that_is_killed_midway_is_replaced_and_nothing_is_paid_for_twic
             for pid, command in _processes(two_nodes.head_node.get_temp_dir_path())
             if command.startswith("ray::Worker")
         ]
-        os.kill(max(workers), signal.SIGKILL)  # the youngest: one of the build before may still be on its way out
+        os.kill(
+            max(workers), signal.SIGKILL
+        )  # the youngest: one of the build before may still be on its way out
 
     asked, watch = place.served.count, Watch(2, kill)
     folder = place.on_ray("worker_killed", two_nodes.address, watch, workers=2)
