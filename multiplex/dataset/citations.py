@@ -58,13 +58,14 @@ class Sources:
 
     def __init__(self, sources: Iterable[Source]) -> None:
         self._allowed: dict[str, set[str]] = {}
-        titles: set[str] = set()
+        titles: dict[str, str] = {}
         for source in sources:
             allowed = self._allowed.setdefault(source.work, set(_tokens(_folded(source.work))))
             allowed |= _places(_folded(source.locus))
-            titles |= {_folded(source.work.rsplit(",", 1)[-1])} - {""}
+            titles[_folded(source.work.rsplit(",", 1)[-1])] = source.work
+        titles.pop("", None)
         # Longer titles first, so that a title that ends in another is not taken for it.
-        self._titles = sorted(titles, key=lambda title: (-len(title), title))
+        self._titles = dict(sorted(titles.items(), key=lambda item: (-len(item[0]), item[0])))
         parts = "|".join(map(re.escape, self._titles))
         self._opened = re.compile(rf"(?:[^,;]+, )?(?:{parts})\b.* \d") if parts else None
 
@@ -104,9 +105,9 @@ class Sources:
             before = folded[max(0, match.start() - _LONGEST) : match.start()].rstrip(", ")
             title = next((t for t in self._titles if before.endswith(t)), None)
             if title is not None and not before[: -len(title)][-1:].isalnum():
-                citation = f"{title} {match[0]}"
-                if not self.knows(citation):
-                    yield citation
+                # The title may be a word that is passed over elsewhere, as Essays is: its work is known here.
+                if self._which(match[0], self._titles[title]) is None:
+                    yield f"{title} {match[0]}"
 
 
 def unknown_citations(text: str, sources: Sources, *, given: str = "") -> tuple[str, ...]:

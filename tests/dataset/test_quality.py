@@ -374,3 +374,9 @@ def test_a_place_with_letters_among_its_numbers_is_read_whole() -> None:
     sources = Sources([Source(work="Smith, The Wealth of Nations", locus="V.i.f.50-61")])
     assert unknown_citations("I hold this (Smith, The Wealth of Nations, V.i.f.50-61).", sources) == ()
     assert unknown_citations("As Smith says in The Wealth of Nations V.ii.k.3, it is so.", sources) != ()
+
+
+def test_a_title_that_is_a_word_for_a_part_of_a_book_is_known() -> None:
+    sources = Sources([Source(work="Montaigne, Essays", locus="I.20; I.19 in some editions")])
+    assert unknown_citations("To philosophise is to learn to die (Montaigne, Essays, I.20).", sources) == ()
+    assert unknown_citations("As Montaigne says in his Essays I.31, it is so.", sources) == ("essays i.31",)
