@@ -104,10 +104,11 @@ class Sources:
         for match in _IN_PASSING.finditer(folded):
             before = folded[max(0, match.start() - _LONGEST) : match.start()].rstrip(", ")
             title = next((t for t in self._titles if before.endswith(t)), None)
-            if title is not None and not before[: -len(title)][-1:].isalnum():
-                # The title may be a word that is passed over elsewhere, as Essays is: its work is known here.
-                if self._which(match[0], self._titles[title]) is None:
-                    yield f"{title} {match[0]}"
+            if title is None or before[: -len(title)][-1:].isalnum():
+                continue
+            # The title may be a word that is passed over elsewhere, as Essays is: its work is known here.
+            if self._which(match[0], self._titles[title]) is None:
+                yield f"{title} {match[0]}"
 
 
 def unknown_citations(text: str, sources: Sources, *, given: str = "") -> tuple[str, ...]:
