@@ -492,10 +492,14 @@ def test_a_worker_that_is_killed_midway_is_replaced_and_nothing_is_paid_for_twic
             max(workers), signal.SIGKILL
         )  # the youngest: one of the build before may still be on its way out
 
-    asked, watch = place.served.count, Watch(2, kill)
-    folder = place.on_ray("worker_killed", two_nodes.address, watch, workers=2)
-    assert content(folder) == content(local)
-    assert sorted(watch.ended) == sorted({each for each, _, _ in content(local)[0]})
+    # Where the last worker begins late there is nothing left for a death to cost: then once more.
+    for attempt in range(4):
+        asked, watch = place.served.count, Watch(2, kill)
+        folder = place.on_ray(f"worker_killed_{attempt}", two_nodes.address, watch, workers=2)
+        assert content(folder) == content(local)
+        assert sorted(watch.ended) == sorted({each for each, _, _ in content(local)[0]})
+        if watch.lost:
+            break
     assert len(watch.lost) == 1
     # What was answered is in the driver's cache, which all share on this machine; what was in flight is asked again.
     assert place.served.count - asked <= local_calls(local) + 4
@@ -528,11 +532,16 @@ def test_a_node_that_is_killed_midway_loses_and_doubles_nothing_and_the_last_one
         def kill() -> None:
             nodes.remove_node(next(iter(nodes.worker_nodes)), allow_graceful=False)
 
-        watch = Watch(2, kill)
-        folder = place.on_ray("node_killed", nodes.address, watch)
-        assert len(nodes.worker_nodes) == 1
-        assert content(folder) == content(local)
-        assert sorted(watch.ended) == sorted({each for each, _, _ in content(local)[0]})
+        # Where the second worker begins late there is nothing left for a death to cost: then once more.
+        for attempt in range(4):
+            watch = Watch(2, kill)
+            folder = place.on_ray(f"node_killed_{attempt}", nodes.address, watch)
+            assert len(nodes.worker_nodes) == 1
+            assert content(folder) == content(local)
+            assert sorted(watch.ended) == sorted({each for each, _, _ in content(local)[0]})
+            if watch.lost:
+                break
+            nodes.add_node(num_cpus=1)
         assert len(watch.lost) == 1
         with pytest.raises(RunError, match="no room on the cluster for any worker: each needs 1 CPU"):
             place.on_ray("deserted", nodes.address, Watch(1, kill), workers=1, patience=6.0)
