@@ -16,6 +16,7 @@ from multiplex.cli.options import (
     EngineArg,
     Model,
     NoCache,
+    Personas,
     Retries,
     Timeout,
     engine_options,
@@ -64,10 +65,7 @@ def run(
     ],
     model: Model = "extractive",
     base_url: BaseUrl = None,
-    personas: Annotated[
-        list[str] | None,
-        typer.Option(help="A pack, or a persona by name or file; repeat for more.", show_default=False),
-    ] = None,
+    personas: Personas = None,
     protocol: Annotated[
         str | None, typer.Option(help="A protocol by name or file; else the scenario's.", show_default=False)
     ] = None,

@@ -13,6 +13,7 @@ from multiplex.cli.options import (
     Concurrency,
     EngineArg,
     Model,
+    Personas,
     Retries,
     Timeout,
     engine_options,
@@ -52,10 +53,7 @@ def build_command(
     ] = None,
     model: Model = "extractive",
     base_url: BaseUrl = None,
-    personas: Annotated[
-        list[str] | None,
-        typer.Option(help="A pack, or a persona by name or file; repeat for more.", show_default=False),
-    ] = None,
+    personas: Personas = None,
     protocol: Annotated[
         str | None, typer.Option(help="A protocol by name or file; else the prompt's.", show_default=False)
     ] = None,

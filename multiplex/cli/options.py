@@ -10,6 +10,7 @@ __all__ = [
     "EngineArg",
     "Model",
     "NoCache",
+    "Personas",
     "Retries",
     "Timeout",
     "engine_options",
@@ -41,6 +42,10 @@ Concurrency = Annotated[
     ),
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither recall answers of models nor keep them.")]
+Personas = Annotated[
+    list[str] | None,
+    typer.Option(help="A pack, or a persona by name or file; repeat for more.", show_default=False),
+]
 EngineArg = Annotated[
     list[str] | None,
     typer.Option(

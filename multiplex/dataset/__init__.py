@@ -6,7 +6,8 @@ To read it, go the way of a prompt: `prompts` (with `rows`) and `proposing` (wit
 on many machines (`crew`, `worker`). `preferences` says what is preferred and why, `records` (with
 `conditions`) makes rows of it; `assembling` gates (`quality`, `citations`, `refusals`), masks (`masking`),
 thins and balances (`curation`) them, and splits them (`splitting`). `writing`, `manifest`, `card`,
-`statistics` and `pictures` write the folder (columns: `schemas`); `building` ties all of it together.
+`statistics` and `pictures` write the folder (columns: `schemas`; `provenance` gathers what manifest and card tell);
+`building` ties all of it together.
 What is done with a finished folder: `reading`, `checking` (with `row_checks` and `traces`), `audit` (with
 `pair_files` and `side_counts`), `pushing`.
 """

@@ -231,12 +231,12 @@ def _item(row: Staged) -> Item:
 
 def _places(store: Store, assembly: Assembly) -> Iterator[tuple[str, str]]:
     for config in assembly.configs:
-        for row in store.staged(config):
-            yield config, row.group
+        for group in store.groups(config):
+            yield config, group
 
 
 def _number(store: Store, config: str) -> int:
-    return sum(1 for _ in store.staged(config))
+    return sum(1 for _ in store.groups(config))
 
 
 def _why(store: Store, report: Mapping[str, Any]) -> str:

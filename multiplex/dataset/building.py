@@ -14,14 +14,13 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from hashlib import file_digest
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from multiplex.dataset.assembling import Assembly, assemble
-from multiplex.dataset.card import About, Generator, Seat, write_card
+from multiplex.dataset.card import About, Generator, write_card
 from multiplex.dataset.intake import Likeness, take_in
 from multiplex.dataset.manifest import (
     MANIFEST,
@@ -38,6 +37,7 @@ from multiplex.dataset.pictures import draw
 from multiplex.dataset.preferences import RULES
 from multiplex.dataset.producing import Recipe
 from multiplex.dataset.prompts import Prompt, Skipped
+from multiplex.dataset.provenance import Provenance
 from multiplex.dataset.splitting import Splitter
 from multiplex.dataset.statistics import statistics
 from multiplex.dataset.store import Store
@@ -292,25 +292,18 @@ def _written(
     files: list[FileEntry] = []
     for config in assembly.configs:
         counts: dict[str, int] = {}
-        for row in store.staged(config):
-            split = splitter.split_of(row.group)
+        for group in store.groups(config):
+            split = splitter.split_of(group)
             counts[split] = counts.get(split, 0) + 1
         for split, count in counts.items():
             rows = (c for group, c in store.columns(config) if splitter.split_of(group) == split)
             files += write_split(new, config, split, rows, count, shard_rows=publication.shard_rows)
     told = _report(store, report)
     write_whole(new / "report.json", json.dumps(told, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
-    perspectives: dict[str, None] = {}
-    models: dict[str, set[str]] = {}
-    details: dict[str, str] = {}
-    for material in store.materials():
-        perspectives.update(dict.fromkeys(material.provenance["perspectives"]))
-        details.update(material.provenance["model_details"])
-        for speaker, model in material.provenance["models"].items():
-            models.setdefault(speaker, set()).add(model)
-    found = statistics(new, perspectives=tuple(perspectives))
+    told_of = Provenance.of(store.materials())
+    found = statistics(new, perspectives=tuple(told_of.perspectives))
     pictures = draw(new, found)
-    about = _about(store, plan, assembly, publication, told)
+    about = _about(store, plan, assembly, publication, told, told_of)
     write_card(new, about, found, pictures=pictures)
     files += [described(new, path) for path in ("README.md", "report.json", *pictures)]
     manifest = Manifest(
@@ -321,10 +314,10 @@ def _written(
         files=tuple(files),
         rules=dict(RULES),
         models={
-            "names": {speaker: sorted(names) for speaker, names in models.items()},
-            "details": details,
+            "names": {speaker: sorted(names) for speaker, names in told_of.models.items()},
+            "details": told_of.details,
         },
-        perspectives=tuple(perspectives),
+        perspectives=tuple(told_of.perspectives),
         seeds={"deliberations": plan.recipe.seed, "assembly": assembly.seed},
         masker=dict(plan.masker) if plan.masker is not None else None,
     )
@@ -365,38 +358,28 @@ def _report(store: Store, report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _about(
-    store: Store, plan: Plan, assembly: Assembly, publication: Publication, report: Mapping[str, Any]
+    store: Store,
+    plan: Plan,
+    assembly: Assembly,
+    publication: Publication,
+    report: Mapping[str, Any],
+    told_of: Provenance,
 ) -> About:
-    seats: dict[str, Seat] = {}
-    protocols: dict[str, tuple[str, ...]] = {}
-    notices: dict[str, None] = {}
-    models: dict[str, None] = {}
-    for material in store.materials():
-        for voice in material.voices:
-            seats.setdefault(
-                voice.name,
-                Seat(name=voice.name, label=voice.label, perspective=voice.perspective, region=voice.region),
-            )
-        stages = tuple(chain.from_iterable(stage for stage in material.provenance["stages"]))
-        protocols.setdefault(material.provenance["protocol"], stages)
-        models.setdefault(material.provenance["model"])
-        if material.notice:
-            notices.setdefault(material.notice)
     return About(
         title=publication.title,
         multiplex=plan.multiplex,
         created=store.fact("created"),
         license=publication.license,
         languages=publication.languages,
-        protocol=", ".join(protocols),
-        stages=next(iter(protocols.values()), ()),
-        panel=tuple(seats.values()),
+        protocol=", ".join(told_of.protocols),
+        stages=next(iter(told_of.protocols.values()), ()),
+        panel=tuple(told_of.seats.values()),
         generators=tuple(
             Generator(name=name, licence=_EXTRACTIVE if name == "extractive" else publication.model_licence)
-            for name in models
+            for name in told_of.generators
         ),
         embedding=plan.embedding,
-        notice=" ".join(notices) or None,
+        notice=" ".join(told_of.notices) or None,
         rules=dict(RULES),
         masker=dict(plan.masker) if plan.masker is not None else None,
         report={"left out": _numbers(store.counts()), "near duplicates": report["near_duplicates"]},

@@ -295,6 +295,13 @@ class Store:
                 last = found[-1][0]
                 yield from found
 
+    def groups(self, config: str) -> Iterator[str]:
+        """Return the group of every kept row of a config, in their order."""
+        with self._told():
+            query = "SELECT bunch FROM rows WHERE config = ? AND kept = 1 ORDER BY number"
+            for (group,) in self._db.execute(query, (config,)):
+                yield group
+
     def columns(self, config: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Return the kept rows of a config in their order: the group of each, and its columns."""
         with self._told():

@@ -10,9 +10,9 @@ from multiplex.content.protocols import Contrast
 from multiplex.deliberation.stages.step import Step, ask_panel, order_shown, replies
 from multiplex.deliberation.state import Context, State, Task, Update, turns_of
 
-__all__ = ["BALLOT", "steps"]
+__all__ = ["steps"]
 
-_ALONE, BALLOT = "contrast.alone", "contrast.ballot"
+_ALONE = "contrast.alone"
 
 _TEXTS = ("overton", "alone")
 
