@@ -133,6 +133,7 @@ def extractive(count: int, given: Path | None) -> dict[str, Any]:
             stdout=subprocess.PIPE,
             check=True,
         )
+        repeated = _repeated(out)
         problems = subprocess.run(
             [sys.executable, "-m", "multiplex", "dataset", "check", str(out), "--json"],
             env=environment,
@@ -161,9 +162,22 @@ def extractive(count: int, given: Path | None) -> dict[str, Any]:
         "gate": {name: report["gate"][name] for name in ("judged", "passed", "dropped_for")},
         "rules": report["rules"],
         "rows": manifest["counts"],
+        "test_sentences_in_train": repeated,
         "audit": json.loads(audit.stdout),
         "check": json.loads(problems.stdout),
     }
+
+
+def _repeated(out: Path) -> float | None:
+    """Return the share of the sentences that the test split of `dpo` prefers which its train split prefers too."""
+    from multiplex.sentences import sentences
+
+    said: dict[str, set[str]] = {"train": set(), "test": set()}
+    for split, parts in said.items():
+        for path in sorted((out / "jsonl" / "dpo").glob(f"{split}-*.jsonl")):
+            for line in path.read_text(encoding="utf-8").split("\n"):
+                parts.update(sentences(json.loads(line)["chosen"][0]["content"]) if line else ())
+    return len(said["test"] & said["train"]) / len(said["test"]) if said["test"] else None
 
 
 def _done(out: Path) -> int:
@@ -331,6 +345,7 @@ def show(found: dict[str, Any], console: Console) -> None:
         ("near-duplicate completions", json.dumps(found["near_duplicate_completions"])),
         ("texts judged, passed", f"{found['gate']['judged']:,}, {found['gate']['passed']:,}"),
         ("rows", json.dumps({config: sum(each.values()) for config, each in found["rows"].items()})),
+        ("sentences preferred in test that stand in train", str(found["test_sentences_in_train"])),
         ("entropy of the set", json.dumps(entropy)[:400]),
     ):
         table.add_row(name, value)
