@@ -79,9 +79,9 @@ def panels(repeats: int) -> dict[str, dict[int, list[float]]]:
                 rows = np.array(sorted(map(tuple, draw.dirichlet(alpha, count))))
                 without = [tree(np.delete(rows, place, 0)) for place in range(count)]
                 intervals: dict[str, Any] = {
-                    "entropy": panel_intervals.entropy(rows),
+                    "entropy": panel_intervals.entropy(rows.tolist()),
                     "euclidean": panel_intervals.pairwise(squareform(pdist(rows) / 2**0.5)),
-                    "disagreement": panel_intervals.divergence(rows),
+                    "disagreement": panel_intervals.divergence(rows.tolist()),
                     "spanning_tree": panel_intervals.jackknife(tree(rows), without, count),
                 }
                 for name, interval in intervals.items():
@@ -103,7 +103,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=300, help="panels of each size and kind")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "intervals.json")
     options = parser.parse_args()
-    of_means, of_panels = means(options.repeats * 5), panels(options.repeats)
+    of_means = means(options.repeats * 5)
+    of_panels = panels(options.repeats)
     _row(["items", *ITEMS])
     for kind, shares in of_means.items():
         _row([kind, *(f"{share:.0%}" for share in shares.values())])
