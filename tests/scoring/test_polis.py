@@ -1,7 +1,9 @@
 """Polis: opinion groups, representativeness and group-aware consensus, against red-dwarf."""
 
+import csv
 import json
 import math
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -155,34 +157,45 @@ def test_collective_constitutional_ai_counts_without_smoothing() -> None:
     assert found["a"].detail["ceiling"] == 1
 
 
-# Statement -> (agree, seen) of groups 0 and 1, as they follow from clean_comments.csv of saffronh/ccai at
-# 0e2ad21: `group_0_consensus` and `group_1_consensus` are agree / seen, and the sums of both groups are `agrees`
-# and `agrees` + `disagrees` + `passes`. 274: "The AI should not be dangerous/hateful"; 44: "The AI should be
-# reliable"; 83: "AI should have emotion".
-CCAI = {"274": ((78, 81), (44, 44)), "44": ((110, 116), (70, 71)), "83": ((39, 99), (31, 88))}
-CCAI_CONSENSUS = {
-    "274": (0.9629629629629629, 1.0),
-    "44": (0.9482758620689655, 0.9859154929577465),
-    "83": (0.3939393939393939, 0.3522727272727273),
-}
+def ccai() -> dict[str, tuple[tuple[int, int], tuple[int, int]]]:
+    """Of every statement that Collective Constitutional AI kept, (agree, seen) of its two groups.
+
+    The figures alone, without the statements: they follow from clean_comments.csv of saffronh/ccai at 0e2ad21, where
+    `group_0_consensus` and `group_1_consensus` are agree / seen, and both groups together have `agrees` and `agrees` +
+    `disagrees` + `passes`. Only of statement 308, with 4 in 9 for either group, does the split of its 36 votes not
+    follow; it stands here in halves.
+    """
+    with Path(__file__).with_name("ccai.csv").open(newline="") as file:
+        rows = {
+            row.pop("statement"): {name: int(count) for name, count in row.items()}
+            for row in csv.DictReader(file)
+        }
+    return {
+        statement: ((row["agree_a"], row["seen_a"]), (row["agree_b"], row["seen_b"]))
+        for statement, row in rows.items()
+    }
 
 
-def test_collective_constitutional_ai_has_its_published_shares_and_its_most_agreed_statement() -> None:
-    ballots: Votes = {f"{group}{i:03}": {} for group in "01" for i in range(116)}
-    for statement, counts in CCAI.items():
-        for group, (agree, seen) in zip("01", counts, strict=True):
+def test_collective_constitutional_ai_has_its_published_counts_and_its_most_agreed_statement() -> None:
+    tallies = ccai()
+    assert (len(tallies), sum(seen for row in tallies.values() for _, seen in row)) == (275, 34_563)
+    # Who votes on what does not matter to these scores, only how many.
+    ballots: Votes = {f"{group}{i:03}": {} for group, size in (("a", 619), ("b", 383)) for i in range(size)}
+    for statement, counts in tallies.items():
+        for group, (agree, seen) in zip("ab", counts, strict=True):
             for i in range(seen):
                 ballots[f"{group}{i:03}"][statement] = 1 if i < agree else -1
     ballots = {name: row for name, row in ballots.items() if row}
-    groups = {group: [name for name in ballots if name[0] == group] for group in "01"}
+    groups = {group: [name for name in ballots if name[0] == group] for group in "ab"}
     raw = group_aware_agreement(ballots, groups, smoothed=False)
-    for statement, shares in CCAI_CONSENSUS.items():
-        found = raw[statement].detail["groups"]
-        assert [found[group]["probability"] for group in "01"] == pytest.approx(shares)
-        assert raw[statement].detail["minimum"] == pytest.approx(min(shares))
+    least = [score.detail["minimum"] for score in raw.values()]
+    counted = {share: sum(value > share for value in least) for share in (0.6, 0.7, 0.75, 0.8)}
+    assert counted == {0.6: 233, 0.7: 196, 0.75: 180, 0.8: 135}
+    shares = [found["probability"] for found in raw["44"].detail["groups"].values()]
+    assert shares == pytest.approx([0.9482758620689655, 0.9859154929577465])
     smoothed = group_aware_agreement(ballots, groups)
-    assert smoothed["274"].value == pytest.approx(0.9311, abs=5e-5)
-    assert max(smoothed, key=lambda statement: smoothed[statement].value or 0) == "274"
+    most = max(smoothed, key=lambda statement: smoothed[statement].value or 0)
+    assert (most, smoothed[most].value) == ("274", pytest.approx(0.9311, abs=5e-5))
 
 
 def test_a_silent_group_is_unknown_when_smoothed_and_undefined_when_not() -> None:
