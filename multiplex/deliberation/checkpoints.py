@@ -53,7 +53,12 @@ async def checkpointer(path: Path | None) -> AsyncIterator[Any]:
             try:
                 yield saver
             finally:
-                saver.closed = True
+                # A write that was cut short holds the file locked for as long as anything still knows its cursor,
+                # a traceback for one; so what it began is undone here, and whoever waits to write finds this closed.
+                async with saver.lock:
+                    saver.closed = True
+                    await connection.rollback()
+                    await connection.close()
     except sqlite3.OperationalError as error:
         raise RunError(
             f"{path}: cannot be used: {error}; make room, or name another folder with --out"
