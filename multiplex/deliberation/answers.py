@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from statistics import fmean
 from typing import Any
 
+from multiplex.acts import Turn
 from multiplex.content.protocols import Protocol
 from multiplex.deliberation.state import Context, Plain, results_of, turns_of
 from multiplex.runs import Answers, Consensus, Dissenter, Steered
@@ -137,9 +138,12 @@ def _consensus(state: Mapping[str, Any], context: Context, standing: Plain) -> C
 
 def _steered(state: Mapping[str, Any], context: Context) -> dict[str, Steered]:
     final = final_stances(state, context)
+    said: dict[str, list[Turn]] = {}
+    for turn in turns_of(state):
+        said.setdefault(turn.speaker, []).append(turn)
     steered = {}
     for persona in context.panel.personas:
-        turns = turns_of(state, persona.name)
+        turns = said.get(persona.name, [])
         opening = next((turn for turn in turns if turn.round == 0), None)
         if opening is not None:
             steered[persona.name] = Steered(

@@ -1,10 +1,13 @@
 """Compile a protocol to a LangGraph graph.
 
-Every step becomes two nodes: one that performs an act, entered once for each task with `Send`, and
-one that settles what came back. From there a conditional edge leads to the next step's tasks, or
-back, as when an exchange goes into another round.
+Every step becomes two nodes: one that performs acts, entered with `Send`, and one that settles what
+came back. From there a conditional edge leads to the next step's tasks, or back, as when an exchange
+goes into another round. Where checkpoints are kept, the first is entered once for each task, so that
+what one persona answered is written down while others are still asked. Else it is entered once for
+all: a node costs LangGraph about as much as a call costs us.
 """
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
@@ -56,13 +59,13 @@ Graph = CompiledStateGraph[State, Context, State, State]
 
 
 class _Payload(TypedDict):
-    """What a node that performs an act is sent: the task.
+    """What a node that performs acts is sent: the tasks.
 
-    What the act is built from is not sent: LangGraph writes a payload down once for every task, and the
+    What an act is built from is not sent: LangGraph writes a payload down once for every node, and the
     transcript with each would make checkpoints many times as large. It lies in the context's `seen`.
     """
 
-    task: Task
+    tasks: list[Task]
 
 
 class _Ask(TypingProtocol):
@@ -134,7 +137,8 @@ def _enter(step: Step) -> _Way:
         if not tasks:
             return f"{step.label}.settle"
         runtime.context.look_at(state)
-        return [Send(f"{step.label}.ask", {"task": task}) for task in tasks]
+        shares = [[task] for task in tasks] if runtime.context.checkpointed else [tasks]
+        return [Send(f"{step.label}.ask", _Payload(tasks=share)) for share in shares]
 
     return enter
 
@@ -149,7 +153,15 @@ def _leave(step: Step, following: Step | None, known: dict[str, Step]) -> _Way:
 
 def _ask(step: Step) -> _Ask:
     async def ask(state: _Payload, *, runtime: Runtime[Context]) -> Update:
-        context, task = runtime.context, state["task"]
+        try:
+            async with asyncio.TaskGroup() as group:
+                asked = [group.create_task(perform(task, runtime)) for task in state["tasks"]]
+        except BaseExceptionGroup as failed:  # whatever ends one act ends the others, and the run
+            raise failed.exceptions[0] from None
+        return Update(results=[task.result() for task in asked])
+
+    async def perform(task: Task, runtime: Runtime[Context]) -> Plain:
+        context = runtime.context
         act = step.act(task, context.seen_by(step.reads), context)
         place = (step.label, task["round"], act.name, act.speaker, task["about"])
         seed = derive_seed(context.seed, *place)
@@ -167,7 +179,7 @@ def _ask(step: Step) -> _Ask:
                 seconds=performed.usage.seconds,
             )
         )
-        return Update(results=[result])
+        return result
 
     return ask
 
@@ -215,6 +227,7 @@ def _check_quorum(step: Step, results: list[Plain], context: Context, quorum: fl
     panel = set(context.speakers)
     asked = {result["speaker"] for result in results} & panel
     if not asked or step.optional:
+        _check_reached(step, results)
         return
     heard = {result["speaker"] for result in results if result["reply"] is not None} & asked
     if step.stage == "open":
@@ -230,3 +243,10 @@ def _check_quorum(step: Step, results: list[Plain], context: Context, quorum: fl
             f"{step.stage}: only {len(heard)} of {len(panel)} personas answered, and the protocol's quorum is "
             f"{needed}: {'; '.join(reasons[:2])}{more}"
         )
+
+
+def _check_reached(step: Step, results: list[Plain]) -> None:
+    """Raise NoQuorumError where not one of a step's calls got through: a run that ended so would look complete."""
+    failures = [result["failure"] for result in results if result["failure"]]
+    if failures and len(failures) == len(results) and all(each["kind"] == "refused" for each in failures):
+        raise NoQuorumError(f"{step.stage}: nobody could be asked: {failures[0]['reason']}")

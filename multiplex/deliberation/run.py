@@ -93,7 +93,14 @@ async def conduct(
         NoQuorumError: too few of the panel answered a stage.
     """
     check_panel(protocol, panel)
-    context = Context(scenario=scenario, panel=panel, seed=seed, responders=responders, embed=embedder.embed)
+    context = Context(
+        scenario=scenario,
+        panel=panel,
+        seed=seed,
+        responders=responders,
+        embed=embedder.embed,
+        checkpointed=checkpoints is not None,
+    )
     clock = time.perf_counter()
     run = run or new_run_name(scenario.name)
     created = created or datetime.now(UTC).isoformat(timespec="seconds")
@@ -193,7 +200,7 @@ async def _deliberated(
             None if begun else {},
             config,
             context=context,
-            stream_mode=["custom", "values"],
+            stream_mode=["values"] if on_event is None else ["custom", "values"],  # whoever listens pays
             durability=durability,
         )
         async with aclosing(stream):

@@ -98,12 +98,12 @@ def test_without_an_answer_alone_the_panels_is_still_voted_on() -> None:
 def test_ballots_that_fail_are_on_record_and_end_nothing() -> None:
     def script(act: Act[Any], seed: int) -> BaseModel | Failure:
         if isinstance(act, Ratify) and act.statement in {OVERTON, ALONE}:
-            return Failure("refused", "I will not")
+            return Failure("empty", "said nothing")
         return answer(act, seed)
 
     run, _ = held(script=script)
     failed = of_step(run, "contrast.ballot")
-    assert [result["failure"]["kind"] for result in failed] == ["refused"] * 6
+    assert [result["failure"]["kind"] for result in failed] == ["empty"] * 6
     assert run.answers == held(PLAIN)[0].answers
 
 
