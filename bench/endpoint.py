@@ -21,8 +21,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import web
-
 MODEL = "bench"
 
 _SUBJECTS = ("A neighbour", "The family", "A teacher", "Whoever decides", "A good doctor", "The village")
@@ -172,27 +170,33 @@ class _Stats:
 
 
 class Endpoint:
-    """The server: one handler, without the routes and layers of an application."""
+    """What the server says, and what it has been asked."""
 
     def __init__(self, latency: float) -> None:
-        self._latency = latency
+        self.latency = latency
         self._stats = _Stats()
         self._writers: dict[str, _Writer] = {}
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request."""
-        place = (request.method, request.path)
-        if place == ("POST", "/v1/chat/completions"):
-            return await self._complete(request)
-        if place == ("GET", "/v1/models"):
-            return _json({"object": "list", "data": [{"id": MODEL, "object": "model", "owned_by": "bench"}]})
-        if place == ("GET", "/stats"):
-            return _json(self._shown())
-        if place == ("POST", "/reset"):
+    def answer(self, method: str, path: str, body: bytes, arrived: float) -> tuple[int, bytes, float]:
+        """Return a status, a body, and when to send them, in seconds of `time.perf_counter`."""
+        if (method, path) == ("POST", "/v1/chat/completions"):
+            return 200, self._completed(body, arrived), arrived + self.latency
+        said: Any = {}
+        if (method, path) == ("GET", "/v1/models"):
+            said = {"object": "list", "data": [{"id": MODEL, "object": "model", "owned_by": "bench"}]}
+        elif (method, path) == ("GET", "/stats"):
+            said = self._shown()
+        elif (method, path) == ("POST", "/reset"):
             gc.collect()
             self._stats = _Stats(at_once=self._stats.at_once, cpu=time.process_time())
-            return _json({})
-        return web.Response(status=404)
+        else:
+            return 404, b"", arrived
+        return 200, json.dumps(said).encode(), arrived
+
+    def left(self) -> None:
+        """Count a completion as sent."""
+        self._stats.at_once -= 1
+        self._stats.last = time.perf_counter()
 
     def _shown(self) -> dict[str, Any]:
         stats = self._stats
@@ -205,23 +209,16 @@ class Endpoint:
             "reply_bytes": stats.reply_bytes,
         }
 
-    async def _complete(self, request: web.BaseRequest) -> web.Response:
-        arrived = time.perf_counter()
+    def _completed(self, asked: bytes, arrived: float) -> bytes:
         stats = self._stats
         stats.first = stats.first or arrived
         stats.requests += 1
         stats.at_once += 1
         stats.most_at_once = max(stats.most_at_once, stats.at_once)
-        try:
-            asked = await request.read()
-            answer = self._answer(json.loads(asked))
-            stats.request_bytes += len(asked)
-            stats.reply_bytes += len(answer)
-            await asyncio.sleep(arrived + self._latency - time.perf_counter())
-            return web.Response(body=answer, content_type="application/json")
-        finally:
-            stats.at_once -= 1
-            stats.last = time.perf_counter()
+        answer = self._answer(json.loads(asked))
+        stats.request_bytes += len(asked)
+        stats.reply_bytes += len(answer)
+        return answer
 
     def _answer(self, body: Mapping[str, Any]) -> bytes:
         prompt = "\n".join(message["content"] for message in body["messages"])
@@ -256,18 +253,61 @@ class Endpoint:
         return self._writers[text]
 
 
-def _json(value: Any) -> web.Response:
-    return web.Response(body=json.dumps(value).encode(), content_type="application/json")
+class _Connection(asyncio.Protocol):
+    """One connection, kept open: requests one after another, each with the length of its body.
+
+    It does so little because a server of general use takes as long over a burst of requests as some of
+    those who are measured, and its latency is then no longer the one that was asked for.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._loop = asyncio.get_running_loop()
+        self._heard = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the way back."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101
+        self._way_back = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what came; what has come whole is answered once all that has arrived is taken in."""
+        arrived = time.perf_counter()
+        self._heard += data
+        while (end := self._heard.find(b"\r\n\r\n")) >= 0:
+            first, *headers = self._heard[:end].decode("latin-1").split("\r\n")
+            told = {name.lower(): value for name, _, value in (line.partition(":") for line in headers)}
+            whole = end + 4 + int(told.get("content-length", 0))
+            if len(self._heard) < whole:
+                return
+            body = bytes(self._heard[end + 4 : whole])
+            del self._heard[:whole]
+            method, path, _ = first.split(" ")
+            self._loop.call_soon(self._answer, method, path, body, arrived)
+
+    def _answer(self, method: str, path: str, body: bytes, arrived: float) -> None:
+        status, answer, due = self._endpoint.answer(method, path, body, arrived)
+        head = (
+            f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n"
+        )
+        if due > arrived:
+            self._loop.call_later(due - time.perf_counter(), self._send, head.encode() + answer)
+        else:
+            self._way_back.write(head.encode() + answer)
+
+    def _send(self, completion: bytes) -> None:
+        self._endpoint.left()
+        self._way_back.write(completion)
 
 
 async def serve(port: int, latency: float) -> None:
     """Serve until the process is ended; print the port first."""
-    runner = web.ServerRunner(web.Server(Endpoint(latency).handle, access_log=None))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
-    print(runner.addresses[0][1], flush=True)
+    endpoint = Endpoint(latency)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Connection(endpoint), "127.0.0.1", port, backlog=1024)
+    print(server.sockets[0].getsockname()[1], flush=True)
     gc.freeze()
-    await asyncio.Event().wait()
+    await server.serve_forever()
 
 
 def main() -> None:
