@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypedDict
 
-__all__ = ["Completion", "Message", "Model", "Sampling"]
+from multiplex.errors import ModelError
+
+__all__ = ["Completion", "EmptyError", "Message", "Model", "Sampling"]
 
 
 class Message(TypedDict):
@@ -44,6 +46,14 @@ class Completion:
     any constraint; a choice that the model did not report is left out. None where none was reported."""
     recalled: bool = False
     """Whether the completion was read from the response cache: no call was made."""
+
+
+class EmptyError(ModelError):
+    """A model that was asked, and paid for, and answered with no text; it may have reasoned."""
+
+    def __init__(self, completion: Completion, why: str = "") -> None:
+        super().__init__(f"answered with no text{why}", kind="empty")
+        self.completion = completion
 
 
 class Model(Protocol):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from multiplex.errors import ContentError, ModelError
-from multiplex.models.base import Completion, Message, Sampling
+from multiplex.models.base import Completion, EmptyError, Message, Sampling
 from multiplex.models.reasoning import split_reasoning
 
 if TYPE_CHECKING:
@@ -106,12 +106,10 @@ def _completion(answer: "AIMessage", parsed: Any) -> Completion:
         reasoning = thought or ""
     if parsed is not None and (answer.tool_calls or not text.strip()):
         text = json.dumps(parsed, ensure_ascii=False)
-    if not text.strip():
-        raise ModelError("answered with no text", kind="empty")
     told = answer.response_metadata
     finish = str(told.get("finish_reason") or told.get("stop_reason") or told.get("done_reason") or "stop")
     usage: Any = answer.usage_metadata or {}
-    return Completion(
+    completion = Completion(
         text=text,
         reasoning=reasoning.strip() or None,
         finish_reason="length" if finish.lower() in {"length", "max_tokens"} else "stop",
@@ -119,3 +117,6 @@ def _completion(answer: "AIMessage", parsed: Any) -> Completion:
         cached_tokens=usage.get("input_token_details", {}).get("cache_read", 0),
         completion_tokens=usage.get("output_tokens", 0),
     )
+    if not text.strip():
+        raise EmptyError(completion)
+    return completion

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from multiplex.errors import ModelError, near_miss
-from multiplex.models.base import Completion, Message, Sampling
+from multiplex.models.base import Completion, EmptyError, Message, Sampling
 from multiplex.models.endpoint import Endpoint, RefusedError, at
 from multiplex.models.reasoning import split_reasoning
 
@@ -154,7 +154,7 @@ def _completion(response: Any, sampling: Sampling) -> Completion:
             f"reasoning used up the limit of {sampling.max_tokens} tokens" if used_up else "reasoning alone"
         )
         why = f": {thought}" if reasoning else ""
-        raise ModelError(f"answered with no text{why}", kind="empty")
+        raise EmptyError(completion, why)
     return completion
 
 

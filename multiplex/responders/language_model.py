@@ -25,7 +25,7 @@ from multiplex.content.personas import Persona
 from multiplex.content.roles import Role, load_roles
 from multiplex.content.scenarios import Scenario
 from multiplex.errors import ModelError
-from multiplex.models.base import Completion, Message, Model, Sampling
+from multiplex.models.base import Completion, EmptyError, Message, Model, Sampling
 from multiplex.models.endpoint import short
 from multiplex.responders.relevance import Relevance
 from multiplex.seeds import derive_seed
@@ -135,7 +135,10 @@ class LanguageModelResponder:
             # A dead model answers no other act either: the run is to be resumed, not to limp on.
             if error.kind == "died":
                 raise
-            asking.took(time.perf_counter() - started)
+            if isinstance(error, EmptyError):
+                asking.heard(error.completion, time.perf_counter() - started)
+            else:
+                asking.took(time.perf_counter() - started)
             return Failure(kind=error.kind, reason=f"{self.name}: {error}")
         asking.heard(completion, time.perf_counter() - started)
         return completion

@@ -11,7 +11,7 @@ import pytest
 
 from bench.tiny_model import make_model
 from multiplex.errors import ContentError, ModelError
-from multiplex.models.base import Completion, Message, Sampling
+from multiplex.models.base import Completion, EmptyError, Message, Sampling
 from multiplex.models.engine import Engine
 from multiplex.models.engine.chat import Chat
 from tests.engine.conftest import OPTIONS
@@ -51,7 +51,8 @@ def test_what_is_thought_is_free_and_what_is_said_fits_the_schema(
 def test_a_thought_that_never_ends_is_no_answer(thinker: Engine, runner: asyncio.Runner) -> None:
     with pytest.raises(ModelError, match="answered with no text") as caught:
         runner.run(thinker.complete(CHAT, sampling=Sampling(seed=1, max_tokens=1), schema=SCHEMA))
-    assert caught.value.kind == "empty"
+    assert isinstance(caught.value, EmptyError)
+    assert caught.value.completion.completion_tokens == 1
 
 
 def test_choices_are_made_without_thinking(thinker: Engine, runner: asyncio.Runner) -> None:

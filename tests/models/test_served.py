@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from multiplex.errors import ContentError, ModelError
-from multiplex.models.base import Completion, Message, Sampling
+from multiplex.models.base import Completion, EmptyError, Message, Sampling
 from multiplex.models.served import Served
 from tests.endpoint import Fault, endpoint
 
@@ -409,6 +409,8 @@ def test_reasoning_that_uses_up_the_limit_is_told_so() -> None:
     apart = failure_on(chat_completion("", finish="length", reasoning_content="Who is"))
     for error in (in_the_text, apart):
         assert (error.kind, str(error)) == ("empty", said)
+        assert isinstance(error, EmptyError)
+        assert error.completion.reasoning == "Who is"
     alone = failure_on(chat_completion("", reasoning="Who?"))
     assert str(alone) == "answered with no text: reasoning alone"
     assert str(failure_on(chat_completion(""))) == "answered with no text"

@@ -13,6 +13,7 @@ from multiplex.acts import (
     Act,
     AnswerAlone,
     ArticulateValue,
+    Failure,
     Performed,
     Position,
     Rank,
@@ -26,7 +27,7 @@ from multiplex.acts import (
 from multiplex.content.personas import load_pack
 from multiplex.content.scenarios import Scenario
 from multiplex.errors import ModelError
-from multiplex.models.base import Completion, Message, Sampling
+from multiplex.models.base import Completion, EmptyError, Message, Sampling
 from multiplex.models.scripted import Scripted
 from multiplex.models.served import Served
 from multiplex.responders.language_model import LanguageModelResponder
@@ -329,6 +330,22 @@ def test_reasoning_is_kept_and_never_taken_for_the_reply() -> None:
     assert performed.raw == ("Hm.", GOOD)
     only_thought = perform(Scripted([silent, silent]))
     assert only_thought.reply is None
+
+
+def test_a_thought_that_leads_to_no_answer_is_on_record_with_what_it_took() -> None:
+    thought = Completion(text="", reasoning="Who is right?", prompt_tokens=40, completion_tokens=9)
+
+    def think(*asked: Any) -> str:
+        raise EmptyError(thought, ": reasoning alone")
+
+    performed = perform(Scripted(think))
+    assert performed.failure == Failure("empty", "scripted: answered with no text: reasoning alone")
+    assert performed.reasoning == ("Who is right?",)
+    assert (performed.usage.calls, performed.usage.prompt_tokens, performed.usage.completion_tokens) == (
+        1,
+        40,
+        9,
+    )
 
 
 def test_one_prompt_has_one_hash() -> None:

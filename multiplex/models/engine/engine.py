@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from multiplex.errors import ModelError
-from multiplex.models.base import Completion, Message, Sampling
+from multiplex.models.base import Completion, EmptyError, Message, Sampling
 from multiplex.models.engine.chat import Chat, read_template
 from multiplex.models.engine.options import check_options
 from multiplex.models.engine.starting import LESS_MEMORY, Processes, explain_failure, first_error, need_vllm
@@ -131,10 +131,11 @@ class Engine:
         output = await self._generate(prompt, params, **self._reasoning_arguments(thinks))
         answer = output.outputs[0]
         reasoning, text = self._split(answer.text, thinks=thinks)
+        completion = _completion(output, text=text, reasoning=reasoning)
         if not text.strip():
             spent = f", after {len(answer.token_ids)} tokens of reasoning" if reasoning else ""
-            raise ModelError(f"answered with no text{spent}", kind="empty")
-        return _completion(output, text=text, reasoning=reasoning)
+            raise EmptyError(completion, spent)
+        return completion
 
     async def aclose(self) -> None:
         """Stop vLLM and let go of its memory; the next call would start it again.
