@@ -1,6 +1,7 @@
 """What `multiplex score` computes: texts and runs scored again, and several runs taken together."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any, TypeVar
 from multiplex.acts.observer import Observer
 from multiplex.acts.replies import Reference
 from multiplex.cli.score_shown import scores_in
-from multiplex.cli.texts import read_passages
-from multiplex.content.passages import Passage, neutral_sentences, passages
+from multiplex.cli.texts import Passage, read_passages
+from multiplex.content.passages import Passage as Spoken
+from multiplex.content.passages import neutral_sentences, passages
 from multiplex.content.personas import Pack, load_pack
 from multiplex.deliberation.record import Record
 from multiplex.deliberation.scores import classifier_for, read_moral_graph, rounded, scores_of
@@ -22,6 +24,7 @@ from multiplex.responders.language_model import LanguageModelResponder
 from multiplex.runs import Run, load_run
 from multiplex.scoring.classifiers import Controlled, Recorded, SentenceLabel, classifier_agreement
 from multiplex.scoring.corpus import corpus_entropy, perspective_sentiment
+from multiplex.scoring.evenness import CORRECTED_DRAWS
 from multiplex.scoring.intervals import interval_of
 from multiplex.scoring.judge import judge, labels_from_references
 from multiplex.scoring.measured import measure
@@ -37,9 +40,6 @@ __all__ = ["TEXT_SCORES", "Judges", "score_files"]
 
 TEXT_SCORES = ("perspective_entropy", "sentiment", "agreement")
 """What a text that comes from no run is scored on."""
-
-_RESAMPLES = 100
-"""How many resamples stand behind the interval of a corrected entropy; each takes milliseconds a sentence."""
 
 _SAMPLE = 20
 """On how many of each perspective's passages a classifier is measured that was not trained here."""
@@ -73,7 +73,8 @@ def score_files(
     runs with a bootstrap interval. Of texts come `TEXT_SCORES`, for each text and for all together.
 
     Raises:
-        ContentError: a file, the pack, a score's or a classifier's name is wrong, or runs and texts are mixed.
+        ContentError: a file, the pack, a score's or a classifier's name is wrong, a file is JSON and no text, or
+            runs and texts are mixed.
         RunError: a run is damaged.
         ModelError: a model cannot be loaded or asked.
     """
@@ -89,8 +90,41 @@ def score_files(
                 )
         return _runs([load_run(run) for run in runs], pack, wanted, judges, embedder)
     _known(wanted, TEXT_SCORES)
-    given = [passage for file in files for passage in read_passages(file)]
+    given = [passage for file in files for passage in _prose(file)]
     return _texts(given, load_pack(pack or "civilizations"), wanted or TEXT_SCORES, judges, embedder)
+
+
+def _prose(file: Path) -> list[Passage]:
+    """Read the texts of a file that is no run.
+
+    Raises ContentError also where a file that is not called `.jsonl` holds an object or a list in JSON: its marks
+    and names are nobody's words.
+    """
+    found = read_passages(file)
+    if file.suffix == ".jsonl" or file.is_dir():
+        return found
+    (_, text), *_ = found
+    lines = [line for line in text.split("\n") if line.strip()]
+    for whole in (text, lines[0]):
+        data = _json(whole)
+        if isinstance(data, dict) and {"values", "edges"} <= data.keys():
+            raise ContentError(f"{file}: is a moral graph and no text; `multiplex graph show` reads it")
+        if isinstance(data, dict | list):
+            raise ContentError(
+                f"{file}: is JSON and no text; put the texts into a .jsonl file, one JSON value a line, each a text "
+                "in quotes or an object with `text` or `answer`"
+            )
+    return found
+
+
+def _json(text: str) -> object:
+    """Return what JSON says, or None where it is none."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _known(wanted: Sequence[str] | None, known: Sequence[str]) -> None:
@@ -177,12 +211,17 @@ def _texts(
         if "perspective_entropy" in wanted:
             each["perspective_entropy"] = {
                 where: _without_control(
-                    perspective_entropy(text, classifier, corrected_draws=_RESAMPLES, seed=judges.seed)
+                    perspective_entropy(text, classifier, corrected_draws=CORRECTED_DRAWS, seed=judges.seed)
                 )
                 for where, text in given
             }
             if len(given) > 1:
-                pooled = corpus_entropy([text for _, text in given], classifier, seed=judges.seed)
+                pooled = corpus_entropy(
+                    [text for _, text in given],
+                    classifier,
+                    corrected_draws=CORRECTED_DRAWS,
+                    seed=judges.seed,
+                )
                 each["over_texts"] = {
                     "micro": _without_control(pooled.micro),
                     "macro": _without_control(pooled.macro),
@@ -280,7 +319,7 @@ async def _with_observer(name: str, judges: Judges, ask: Callable[[Observer], Aw
         await pool.aclose()
 
 
-def _sample(pack: Pack) -> list[Passage]:
+def _sample(pack: Pack) -> list[Spoken]:
     """Return some passages of every perspective, spread over all that its personas say."""
     found = []
     for persona in pack.personas:

@@ -10,6 +10,12 @@ from multiplex.cli.text import safe
 
 __all__ = ["print_scores", "scores_in"]
 
+_NUMBERS = 33
+"""How wide a value and its interval are, with the space around them."""
+
+_NOTE = 24
+"""How wide a note needs to be, so that it is read and not spelt."""
+
 
 def print_scores(found: Mapping[str, Any]) -> None:
     """Print scores as a table: the number, its interval where there is one, or why there is none."""
@@ -62,11 +68,15 @@ def _estimate(each: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _table(console: Console, title: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    widest = max((len(safe(place)) for place, _ in rows), default=0)
+    # Names are never cut: where a note has no room beside them, it stands below its own.
+    beside = console.width - widest - _NUMBERS >= _NOTE
     table = Table(title=safe(title), title_justify="left", box=None, pad_edge=False)
-    table.add_column("score")
-    table.add_column("value", justify="right")
-    table.add_column("interval")
-    table.add_column("")
+    table.add_column("score", overflow="fold", min_width=widest if beside else None)
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("interval", no_wrap=True)
+    if beside:
+        table.add_column("")
     for place, each in rows:
         value, interval = each.get("value"), each.get("interval") or {}
         low, high = interval.get("low"), interval.get("high")
@@ -76,5 +86,8 @@ def _table(console: Console, title: str, rows: Sequence[tuple[str, Mapping[str, 
             f"a text of one perspective gets {floor['raw']:.2f}" if floor.get("raw") is not None else ""
         )
         shown = "undefined" if value is None else f"{value:.3f}"
-        table.add_row(safe(place), shown, told, safe(str(note)))
+        if beside:
+            table.add_row(safe(place), shown, told, safe(note))
+        else:
+            table.add_row(safe(f"{place}\n  {note}" if note else place), shown, told)
     console.print(table)

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
+from multiplex.scoring.intervals import no_interval
+from multiplex.scoring.panel_intervals import jackknife
 from multiplex.scoring.polis import Votes, tabulate, vote_table
 from multiplex.scoring.score import Score, plain
 
@@ -70,7 +72,9 @@ def pairwise_bridging(votes: Votes) -> dict[str, Score]:
     `approve` and `n`. 1 is reached where two equal camps that differ on everything else both approve; a
     camp that agrees with itself in all gives 0, and so does a statement that fewer than two approve. Where
     ballots have gaps the value can exceed 1, but not 2. Undefined where fewer than two voted on c, or where
-    more than half of the approving pairs are unknown.
+    more than half of the approving pairs are unknown. `interval` is a jackknife's over the voters, each left
+    out once (a bootstrap would draw voters twice, who then agree with themselves); None with a `reason` below
+    three voters, and where the value is undefined without one of them.
 
     The sum over pairs is a published bridging measure; that d_ij leaves out c, counts a pass as half, takes
     n statement by statement, and p / q are the choices made here. Time grows with the square of the voters
@@ -82,7 +86,8 @@ def pairwise_bridging(votes: Votes) -> dict[str, Score]:
     cells = ((table.values == 1), (table.values == 0), (table.values == -1), ~np.isnan(table.values))
     agree, passed, disagree, seen = (each.astype(float) for each in cells)
     voted = agree + disagree
-    sums, compared = np.zeros(len(table.columns)), np.zeros(len(table.columns))
+    # What each voter adds to the sum over pairs, and to the pairs that can be compared, of each statement.
+    parts, known_parts = np.zeros(table.values.shape), np.zeros(table.values.shape)
     size = max(1, _CELLS // max(1, len(table.rows)))
     for start in range(0, len(table.rows), size):
         rows = slice(start, start + size)
@@ -93,26 +98,47 @@ def pairwise_bridging(votes: Votes) -> dict[str, Score]:
         distance = np.divide(differing, common, out=np.zeros_like(common), where=common > 0)
         known = (common > 0).astype(float)
         known[np.arange(len(known)), start + np.arange(len(known))] = 0  # nobody is compared with itself
-        # Over all blocks each sum meets a pair twice, as i, j and as j, i.
-        sums += np.einsum("ic,ic->c", distance @ agree, agree[rows]) / 2
-        compared += np.einsum("ic,ic->c", known @ agree, agree[rows]) / 2
+        parts[rows] = distance @ agree * agree[rows]
+        known_parts[rows] = known @ agree * agree[rows]
+    # Over all voters each sum meets a pair twice, as i, j and as j, i.
+    sums, compared = parts.sum(axis=0) / 2, known_parts.sum(axis=0) / 2
+    n, approve = seen.sum(axis=0), agree.sum(axis=0)
+    without = _bridges(sums - parts, n - seen, approve - agree, compared - known_parts)
+    most = 1.0 if seen.all() else 2.0
     return {
-        statement: _bridge(float(sums[i]), int(seen[:, i].sum()), int(agree[:, i].sum()), round(compared[i]))
+        statement: _bridge(
+            float(sums[i]), int(n[i]), int(approve[i]), round(compared[i]), without[seen[:, i] > 0, i], most
+        )
         for i, statement in enumerate(table.columns)
     }
 
 
-def _bridge(total: float, n: int, approve: int, compared: int) -> Score:
+def _bridges(total: _Array, n: _Array, approve: _Array, compared: _Array) -> _Array:
+    """Return the bridging scores of many statements at once, NaN where undefined."""
+    pairs = approve * (approve - 1) / 2
+    # Differences of sums may miss 0 by their last bits.
+    found: _Array = 4 * np.maximum(total, 0) * pairs / np.maximum(compared, 1) / np.maximum(n, 1) ** 2
+    return np.where((n < 2) | (2 * np.round(compared) < pairs), np.nan, found)
+
+
+def _bridge(total: float, n: int, approve: int, compared: int, without: _Array, most: float) -> Score:
     pairs = approve * (approve - 1) // 2
     detail = {"n": n, "approve": approve, "pairs": pairs, "unknown_pairs": pairs - compared}
+    reason = None
     if n < 2:
-        return Score.undefined("one vote makes no pair", **detail)
-    if pairs and not compared:
-        return Score.undefined("those who approve have no other statement in common", **detail)
-    if 2 * compared < pairs:
+        reason = "one vote makes no pair"
+    elif pairs and not compared:
+        reason = "those who approve have no other statement in common"
+    elif 2 * compared < pairs:
         reason = f"{pairs - compared} of {pairs} approving pairs have no other statement in common"
-        return Score.undefined(reason, **detail)
-    return Score(4 * total * pairs / max(compared, 1) / n**2, detail=detail)
+    if reason:
+        return Score.undefined(reason, **detail, interval=no_interval(reason, over="voters", n=n))
+    value = float(_bridges(*(np.array(each, float) for each in (total, n, approve, compared))))
+    if n > 2 and np.isnan(without).any():
+        interval = no_interval("undefined without one of the voters", over="voters", n=n)
+    else:
+        interval = jackknife(value, without.tolist(), n, most=most, over="voters").beside()
+    return Score(value, detail={**detail, "interval": interval})
 
 
 def community_notes(

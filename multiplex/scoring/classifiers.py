@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from multiplex.errors import near_miss
 from multiplex.scoring.agreement import krippendorff_alpha
+from multiplex.scoring.intervals import no_interval
+from multiplex.scoring.sample_intervals import kappa
 from multiplex.scoring.score import Score
 from multiplex.scoring.text_model import Floats, Labels
 
@@ -187,7 +189,7 @@ def classifier_agreement(labels: Mapping[str, Mapping[str, str]]) -> Agreement:
         pairs[one, other] = cohen_kappa(
             [labels[one][sentence] for sentence in both], [labels[other][sentence] for sentence in both]
         )
-    return Agreement(krippendorff_alpha(units), pairs)
+    return Agreement(krippendorff_alpha(units, over="sentences"), pairs)
 
 
 def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> Score:
@@ -196,9 +198,11 @@ def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> Score:
         kappa = (p_o - p_e) / (1 - p_e),   p_e = sum over labels of share_1(label) share_2(label)
 
     p_o is the share of items on which they agree: 1 is perfect agreement, 0 what chance gives with these
-    shares. The detail holds `items`, `observed` (p_o) and `expected` (p_e). Undefined without items, and
-    where both give every item the same label (p_e = 1). Source: Cohen, A Coefficient of Agreement for
-    Nominal Scales, Educational and Psychological Measurement 20(1), 1960.
+    shares. The detail holds `items`, `observed` (p_o), `expected` (p_e) and the 95 % bootstrap `interval` over
+    the items. Undefined without items, and where both give every item the same label (p_e = 1).
+
+    Source: Cohen, A Coefficient of Agreement for Nominal Scales, Educational and Psychological Measurement
+    20(1), 1960.
 
     Raises ValueError where there is not one label of each rater for every item.
     """
@@ -206,14 +210,18 @@ def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> Score:
         raise ValueError(f"{len(first)} labels of one rater and {len(second)} of the other")
     n = len(first)
     if not n:
-        return Score.undefined("no item was rated by both", items=0, observed=None, expected=None)
+        reason = "no item was rated by both"
+        nothing = no_interval(reason, over="items")
+        return Score.undefined(reason, items=0, observed=None, expected=None, interval=nothing)
     # Counts of agreement are whole numbers, so that p_e = 1 is told exactly.
     agreed = sum(a == b for a, b in zip(first, second, strict=True))
     chance = sum(first.count(label) * second.count(label) for label in set(first))
     detail = {"items": n, "observed": agreed / n, "expected": chance / n**2}
     if chance == n**2:
-        return Score.undefined("both give every item the same label", **detail)
-    return Score((agreed * n - chance) / (n**2 - chance), detail=detail)
+        reason = "both give every item the same label"
+        return Score.undefined(reason, **detail, interval=no_interval(reason, over="items", n=n))
+    interval = kappa(first, second).beside()
+    return Score((agreed * n - chance) / (n**2 - chance), detail={**detail, "interval": interval})
 
 
 def control_of(

@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from multiplex.scoring.intervals import interval_of
+from multiplex.scoring.intervals import interval_of, no_interval
 from multiplex.scoring.panel_intervals import every_group
+from multiplex.scoring.sample_intervals import p_mean
 from multiplex.scoring.score import Score
 
 __all__ = ["Ballots", "endorsement", "group_aware_consensus"]
@@ -14,6 +15,7 @@ Ballots = Mapping[str, int | None]
 """Persona -> endorsement from 1 (rejects) to 7 (endorses in full); None for an abstention."""
 
 _WELFARE = ("mean", "minimum", "share", "nash", "harmonic")
+_POWERS = {"minimum": -math.inf, "nash": 0.0, "harmonic": -1.0}
 
 
 def endorsement(ballots: Ballots, *, endorsed_from: int = 5) -> Score:
@@ -28,7 +30,9 @@ def endorsement(ballots: Ballots, *, endorsed_from: int = 5) -> Score:
     so that minimum <= harmonic <= nash <= mean. An abstention is no vote and changes none of them.
     `interval` is the 95 % percentile bootstrap interval of the mean over those who voted (`low`, `high`, `n`;
     None with a `reason` below two): too narrow for few (`intervals.bootstrap` has figures), and without width
-    where all votes are equal, which is no certainty. Undefined where nobody voted: all six are then None.
+    where all votes are equal, which is no certainty. `intervals` holds those of `share`, `nash` and
+    `harmonic`, and of `minimum` the reason why there is none: no resample reaches below the least vote.
+    Undefined where nobody voted: no number and no interval is then given.
 
     Source: Sorensen et al. 2024, A Roadmap to Pluralistic Alignment, arXiv 2402.05070 (jury welfare).
 
@@ -38,7 +42,11 @@ def endorsement(ballots: Ballots, *, endorsed_from: int = 5) -> Score:
     counts = {"n": len(votes), "abstained": len(ballots) - len(votes), "ballots": dict(ballots)}
     if not votes:
         reason = "everyone abstained" if ballots else "there is no ballot"
-        return Score.undefined(reason, **dict.fromkeys((*_WELFARE, "interval")), **counts)
+        nothing = no_interval(reason, over="personas")
+        intervals = dict.fromkeys(_POWERS, nothing) | {"share": nothing}
+        return Score.undefined(
+            reason, **dict.fromkeys(_WELFARE), interval=nothing, intervals=intervals, **counts
+        )
     n = len(votes)
     mean, minimum = math.fsum(votes) / n, min(votes)
     # Held between their neighbours, which rounding could cross where all votes are equal.
@@ -53,6 +61,10 @@ def endorsement(ballots: Ballots, *, endorsed_from: int = 5) -> Score:
             "nash": nash,
             "harmonic": harmonic,
             "interval": _interval(votes),
+            "intervals": {
+                "share": _interval([int(vote >= endorsed_from) for vote in votes]),
+                **{name: p_mean(votes, p, over="personas").beside() for name, p in _POWERS.items()},
+            },
             **counts,
         },
     )

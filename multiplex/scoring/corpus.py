@@ -18,6 +18,8 @@ from multiplex.scoring.evenness import (
     mean_interval,
     resampled,
 )
+from multiplex.scoring.intervals import no_interval
+from multiplex.scoring.sample_intervals import ratio
 from multiplex.scoring.score import Score
 from multiplex.sentences import sentences
 
@@ -60,9 +62,9 @@ def corpus_entropy(
     explains all sentences together best, with an interval over `corrected_draws` resamples of
     sentences), `noise_floor` (of a text of one perspective with as many sentences as there are),
     `above_floor` (whether micro's interval lies above its `high`; else None with `above_floor_reason`)
-    and `control`. Macro's holds `corrected`, the
-    mean of the texts' own corrected entropies with the number `undefined`, and `noise_floor` of a text
-    of mean length.
+    and `control`. Macro's holds `corrected`, the mean of the texts' own corrected entropies with the number
+    `undefined` and an `interval` over `draws` resamples of the texts, and `noise_floor` of a text of mean
+    length.
     In `presence` mode there is neither correction nor floor: one mistaken sentence is enough for
     presence, so that the mode needs a good classifier or short texts.
     """
@@ -96,8 +98,9 @@ def corpus_entropy(
         for labels in spoken
     ]
     defined = [score.value for score in each if score.value is not None]
+    around = mean_interval(np.array(defined), draws=draws, level=level, seed=seed)
     mean = (
-        Score(float(np.mean(defined)), detail={"undefined": len(each) - len(defined)})
+        Score(float(np.mean(defined)), detail={"undefined": len(each) - len(defined), "interval": around})
         if defined
         else Score.undefined(str(each[0].reason), undefined=len(each))
     )
@@ -187,25 +190,27 @@ def perspective_sentiment(labels: Sequence[SentenceLabel], perspectives: Sequenc
     """Return how sentences speak of the perspectives that they reference: (positive - negative) / n, in [-1, 1].
 
     n counts one for every perspective of every sentence whose sentiment the classifier told. The detail
-    holds `counts` and `shares` of positive, neutral and negative over all perspectives, and
-    `perspectives`: for each a score of the same form with its `counts` and `shares`. Undefined where no
-    sentiment was told; so is a perspective's own where nothing was said of it.
+    holds `counts` and `shares` of positive, neutral and negative over all perspectives, `interval`, the 95 %
+    bootstrap interval over the sentences in which a sentiment was told, and `perspectives`: for each a score of
+    the same form with its `counts`, `shares` and `interval`. Undefined where no sentiment was told; so is a
+    perspective's own where nothing was said of it.
 
     After the cultural sentiment analysis of WorldView-Bench (arXiv 2505.09595), which reports the shares;
     the one number is this project's.
 
     Raises ValueError where a sentiment is of a perspective that is not on the list, or is none of the three.
     """
-    tally: dict[str, Counter[str]] = {name: Counter() for name in perspectives}
+    told: dict[str, list[Counter[str]]] = {name: [] for name in perspectives}
     for label in labels:
         for name, sentiment in label.sentiments.items():
-            if name not in tally:
+            if name not in told:
                 raise ValueError(f"sentiments: {name!r} is not on the list")
             if sentiment not in _SENTIMENTS:
                 raise ValueError(f"sentiments: {sentiment!r} is none of {', '.join(_SENTIMENTS)}")
-            tally[name][sentiment] += 1
-    of_each = {name: _balance(counts, f"nothing is said of {name}") for name, counts in tally.items()}
-    overall = _balance(sum(tally.values(), Counter()), "the classifier told no sentiment")
+            told[name].append(Counter([sentiment]))
+    of_each = {name: _balance(counts, f"nothing is said of {name}") for name, counts in told.items()}
+    by_sentence = [Counter[str](label.sentiments.values()) for label in labels if label.sentiments]
+    overall = _balance(by_sentence, "the classifier told no sentiment")
     return _with(overall, perspectives=of_each)
 
 
@@ -213,13 +218,20 @@ def _with(score: Score, **more: Any) -> Score:
     return replace(score, detail={**score.detail, **more})
 
 
-def _balance(counts: Counter[str], reason: str) -> Score:
-    full = {name: counts[name] for name in _SENTIMENTS}
+def _balance(by_sentence: Sequence[Counter[str]], reason: str) -> Score:
+    """Return (positive - negative) / n of the sentiments that each of some sentences tells."""
+    full = {name: sum(each[name] for each in by_sentence) for name in _SENTIMENTS}
     n = sum(full.values())
     if not n:
-        return Score.undefined(reason, counts=full, shares=None)
+        nothing = no_interval(reason, over="sentences")
+        return Score.undefined(reason, counts=full, shares=None, interval=nothing)
     shares = {name: count / n for name, count in full.items()}
-    return Score((full["positive"] - full["negative"]) / n, detail={"counts": full, "shares": shares})
+    balances = [each["positive"] - each["negative"] for each in by_sentence]
+    interval = ratio(balances, [each.total() for each in by_sentence], over="sentences").beside()
+    return Score(
+        (full["positive"] - full["negative"]) / n,
+        detail={"counts": full, "shares": shares, "interval": interval},
+    )
 
 
 def _counted(count: float, mode: Mode) -> float:

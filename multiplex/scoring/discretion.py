@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from multiplex.scoring.intervals import interval_of
+from multiplex.scoring.intervals import interval_of, no_interval
+from multiplex.scoring.panel_intervals import pairwise
 from multiplex.scoring.score import Score
 
 __all__ = [
@@ -133,8 +134,9 @@ def discrepancy(one: Mapping[str, float | None], other: Mapping[str, float | Non
     Each maps names, such as personas, to their priority, such as supremacy, a higher number first; only
     the order of the numbers matters. A pair tied in both costs nothing. 0 is the same order, 1 the
     reverse of a strict one. Names without a priority in both are left out and listed in `left_out`; the
-    detail holds `n` names, and the pairs `discordant` and `tied` (in one alone). Undefined for fewer
-    than two names in common.
+    detail holds `n` names, the pairs `discordant` and `tied` (in one alone), and the 95 % bootstrap `interval`
+    over the names, on pairs of two different ones; None with a `reason` below three. Undefined for fewer than
+    two names in common.
 
     Source: Discretion Discrepancy of arXiv 2502.10441; ties at 1/2 after Fagin et al., Comparing and
     Aggregating Rankings with Ties, PODS 2004.
@@ -148,15 +150,23 @@ def discrepancy(one: Mapping[str, float | None], other: Mapping[str, float | Non
     n = len(common)
     left_out = sorted((one.keys() | other.keys()) - set(common))
     if n < 2:
-        return Score.undefined(f"{n} names have a priority in both; a pair needs two", n=n, left_out=left_out)
+        reason = f"{n} names have a priority in both; a pair needs two"
+        nothing = no_interval(reason, over="names", n=n)
+        return Score.undefined(reason, n=n, left_out=left_out, interval=nothing)
     a, b = (np.array([order[name] for name in common], dtype=float) for order in (one, other))
-    upper = np.triu_indices(n, 1)
-    first, second = (np.sign(order[upper[0]] - order[upper[1]]) for order in (a, b))
-    discordant = int((first * second < 0).sum())
-    tied = int(((first == 0) != (second == 0)).sum())
+    first, second = (np.sign(order[:, None] - order) for order in (a, b))
+    against, once = first * second < 0, (first == 0) != (second == 0)
+    discordant, tied = int(against.sum()) // 2, int(once.sum()) // 2
+    interval = pairwise(against + once / 2, over="names").beside()
     return Score(
         (discordant + tied / 2) / (n * (n - 1) / 2),
-        detail={"n": n, "discordant": discordant, "tied": tied, "left_out": left_out},
+        detail={
+            "n": n,
+            "discordant": discordant,
+            "tied": tied,
+            "left_out": left_out,
+            "interval": interval,
+        },
     )
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from multiplex.scoring.intervals import no_interval
+from multiplex.scoring.sample_intervals import p_mean
 from multiplex.scoring.score import Score
 
 __all__ = ["jury_verdict", "jury_welfare"]
@@ -22,7 +24,8 @@ def jury_welfare(supports: Mapping[str, float | None], *, p: float = 1.0) -> Sco
     the maximum; w_p never falls as p grows. One support of 0 makes w_p 0 for every p <= 0: that is the
     limit as the support goes to 0, and `zeros` counts them. The detail holds `p`
     (infinities as the words "-inf" and "inf"), the `n` jurors, `abstained`, `zeros`, `minimum`, `mean`
-    and `maximum`. Undefined where nobody states a support.
+    and `maximum`, and the 95 % bootstrap `interval` over the jurors: None with a `reason` below two, and for
+    infinite p, because no resample reaches beyond an extreme. Undefined where nobody states a support.
 
     Source: Sorensen et al., A Roadmap to Pluralistic Alignment, arXiv 2402.05070 (jury-pluralistic
     benchmarks).
@@ -37,11 +40,12 @@ def jury_welfare(supports: Mapping[str, float | None], *, p: float = 1.0) -> Sco
     detail: dict[str, Any] = {"p": power, "n": n, "abstained": abstained, "zeros": stated.count(0.0)}
     if not stated:
         reason = "everyone abstained" if supports else "there is no juror"
-        return Score.undefined(reason, minimum=None, mean=None, maximum=None, **detail)
+        nothing = no_interval(reason, over="jurors")
+        return Score.undefined(reason, minimum=None, mean=None, maximum=None, interval=nothing, **detail)
     least, most = stated[0], stated[-1]
     detail |= {"minimum": least, "mean": statistics.mean(stated), "maximum": most}  # exact, rounded once
     value = detail["mean"] if p == 1 else min(max(_p_mean(stated, p), least), most)
-    return Score(value, detail=detail)
+    return Score(value, detail={**detail, "interval": p_mean(stated, p, over="jurors").beside()})
 
 
 def _p_mean(stated: Sequence[float], p: float) -> float:

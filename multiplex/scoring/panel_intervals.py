@@ -88,16 +88,24 @@ def pairwise(apart: Sequence[Sequence[float]] | _Array, *, seed: int = 0, over: 
     return bootstrap_counts(statistic, len(table), over=over, seed=seed, **_PAIRS)  # type: ignore[arg-type]
 
 
-def jackknife(value: float, left_out: Sequence[float], n: int, *, level: float = 0.95) -> Estimate:
-    """Return the interval of a score in [0, 1] from its values with each of n >= 3 members left out.
+def jackknife(
+    value: float,
+    left_out: Sequence[float],
+    n: int,
+    *,
+    level: float = 0.95,
+    most: float = 1.0,
+    over: str = "personas",
+) -> Estimate:
+    """Return the interval of a score in [0, most] from its values with each of n >= 3 members left out.
 
     `left_out` holds one value a member, or nothing where there are too many of them.
 
-    value ± t_(n-1) s, s² = ((n - 1) / n) sum (v_i - mean v)², kept inside [0, 1]. On average s² is no smaller
+    value ± t_(n-1) s, s² = ((n - 1) / n) sum (v_i - mean v)², kept inside [0, most]. On average s² is no smaller
     than the variance for n - 1 members, whatever the statistic (Efron and Stein 1981, The Jackknife Estimate
     of Variance, Annals of Statistics 9): the interval is rather too wide.
     """
-    told, over = Score(value), "personas"
+    told = Score(value)
     if n < 3:
         reason = f"an interval needs three {over}"
         return Estimate(told, None, None, level, n, 0, 0, reason, "jackknife", over)
@@ -106,11 +114,11 @@ def jackknife(value: float, left_out: Sequence[float], n: int, *, level: float =
     without = np.array(left_out)
     spread = math.sqrt((n - 1) / n * float(((without - without.mean()) ** 2).sum()))
     reach = float(stdtrit(n - 1, (1 + level) / 2)) * spread
-    low, high = max(0.0, value - reach), min(1.0, value + reach)
+    low, high = max(0.0, value - reach), min(most, value + reach)
     return Estimate(told, low, high, level, n, n, 0, None, "jackknife", over)
 
 
-def concordance(deviations: _Array, *, resamples: int = _RESAMPLES, seed: int = 0) -> Estimate:
+def concordance(deviations: _Array, *, seed: int = 0) -> Estimate:
     """Return Kendall's W with its interval over raters, from mid-ranks less their mean, shape (m, n).
 
         W = (q + (m - 1) c) / (m q)      q: mean square, c: mean product of two different raters' rows
@@ -130,7 +138,6 @@ def concordance(deviations: _Array, *, resamples: int = _RESAMPLES, seed: int = 
         statistic,
         m,
         over="raters",
-        resamples=resamples,
         seed=seed,
         **_PAIRS,  # type: ignore[arg-type]
     )
@@ -148,15 +155,22 @@ def coverage(carried: Sequence[tuple[int, int]], *, seed: int = 0) -> Estimate:
     return summarised(float((2 * k >= n).mean()), values, int(n.sum()), over="claims")
 
 
-def every_group(votes: Sequence[tuple[int, int]], *, seed: int = 0) -> Estimate:
-    """Return the product over groups of (agree + 1) / (n + 2), over the votes within each group.
+def every_group(
+    votes: Sequence[tuple[int, int]], *, extra: int = 1, over: str = "personas", seed: int = 0
+) -> Estimate:
+    """Return the product over groups of (agree + extra) / (n + 2 extra), over the votes within each group.
 
-    `votes` holds how many of a group agree, and how many voted, at least one of them somewhere.
+    `votes` holds how many of a group agree, and how many voted, at least one of them somewhere; with `extra`
+    0 everywhere. No interval where nobody shares a group with another voter: each vote stands for itself then.
     """
     agree, n = np.array(sorted(votes)).T
+    value = float(((agree + extra) / (n + 2 * extra)).prod())
+    if n.max() < 2:
+        reason = f"an interval needs two {over} in one group"
+        return Estimate(Score(value), None, None, 0.95, int(n.sum()), 0, 0, reason, over=over)
     drawn = np.random.default_rng(seed).binomial(n, agree / np.maximum(n, 1), size=(_RESAMPLES, len(n)))
-    value, values = (((k + 1) / (n + 2)).prod(axis=-1) for k in (agree, drawn))
-    return summarised(float(value), values, int(n.sum()), over="personas")
+    values = ((drawn + extra) / (n + 2 * extra)).prod(axis=-1)
+    return summarised(value, values, int(n.sum()), over=over)
 
 
 def deviation(means: Sequence[Sequence[float]], *, seed: int = 0) -> Estimate:

@@ -255,8 +255,8 @@ def perspective_entropy(
     the mixture that explains the labels best, errors considered (see `mixtures`), `noise_floor` the
     entropy before and after correction of held-out texts of one perspective, and `control` the
     classifier's confusion. `interval` is the interval of `level` over `draws` resamples of the
-    text's sentences, and `corrected.interval` over `corrected_draws`; 0 leaves one out, and explaining
-    every resample anew is slow. `above_floor` says whether `interval` lies above
+    text's sentences, and `corrected.interval` over `corrected_draws`; 0 leaves one out, and
+    `evenness.CORRECTED_DRAWS` is what runs are scored with. `above_floor` says whether `interval` lies above
     `noise_floor.high`, what 95 % of texts of one perspective stay below: where it is false, the text
     cannot be told from one of a single perspective, and where it is None, `above_floor_reason` says why.
     See `Interval` for what an interval cannot show.

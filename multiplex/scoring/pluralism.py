@@ -9,8 +9,9 @@ import numpy as np
 
 from multiplex.errors import near_miss
 from multiplex.scoring.entropy import js_distance
-from multiplex.scoring.intervals import bootstrap_counts, interval_of
+from multiplex.scoring.intervals import bootstrap_counts, interval_of, no_interval
 from multiplex.scoring.panel_intervals import coverage, steering, steering_by_sentences
+from multiplex.scoring.sample_intervals import distance
 from multiplex.scoring.score import Score, plain
 from multiplex.scoring.stances import Stances, mean_shares, stated
 
@@ -262,6 +263,7 @@ def distributional_distance(
     reference: Mapping[str, float] | None,
     *,
     base: Literal[2, "e"] = 2,
+    sizes: tuple[int | None, int | None] = (None, None),
 ) -> Score:
     """Return the Jensen-Shannon distance of two distributions over options: 0 where they are the same.
 
@@ -273,11 +275,18 @@ def distributional_distance(
     `likeliest` options (all that share the first place), and `match`: whether the likeliest option is
     the same, None where a first place is shared. Undefined where a side is None or has no weight.
 
+    Shares do not say how many stand behind them, so `interval` needs `sizes`: of how many people, each with one
+    choice, the panel's and the reference's shares are; None for a side that is no sample, which is then kept.
+    It is the 95 % bootstrap interval over these people, less twice the bias, because samples lie further apart
+    than what they are of.
+
     Source: Lin, Divergence Measures Based on the Shannon Entropy (1991); Feng et al., Modular Pluralism
     (arXiv 2406.15951) for the use and the match.
 
-    Raises ValueError where a weight is negative or not finite.
+    Raises ValueError where a weight is negative or not finite, or a size is below 1.
     """
+    if any(size is not None and size < 1 for size in sizes):
+        raise ValueError(f"sizes: needs a number of people of at least 1, or None, not {sizes!r}")
     if base not in (2, "e"):
         raise ValueError(f"base is 2 or 'e', not {base!r}")
     options = list(dict.fromkeys([*(panel or {}), *(reference or {})]))
@@ -289,7 +298,8 @@ def distributional_distance(
                 raise ValueError(f"{name}: {option!r} needs a finite number of at least 0, not {weight!r}")
         largest = max((weights or {}).values(), default=0)
         if not weights or not largest:
-            return Score.undefined(f"the {name} has no weight on any option", base=base)
+            reason = f"the {name} has no weight on any option"
+            return Score.undefined(reason, base=base, interval=no_interval(reason, over="people"))
         # By the largest first, so that no sum overflows.
         scaled = [weights.get(option, 0) / largest for option in options]
         shares[name] = [each / math.fsum(scaled) for each in scaled]
@@ -299,6 +309,10 @@ def distributional_distance(
         for name, row in shares.items()
     }
     tied = any(len(each) > 1 for each in likeliest.values())
+    if any(sizes):
+        interval = distance(shares["panel"], shares["reference"], sizes, unit=unit).beside()
+    else:
+        interval = no_interval("sizes: nobody said how many people the shares are of", over="people")
     return Score(
         js_distance(shares["panel"], shares["reference"]) * unit,
         detail={
@@ -307,6 +321,7 @@ def distributional_distance(
             "likeliest": likeliest,
             "match": None if tied else likeliest["panel"] == likeliest["reference"],
             **{name: dict(zip(options, row, strict=True)) for name, row in shares.items()},
+            "interval": interval,
         },
     )
 

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from multiplex.scoring.intervals import no_interval
+from multiplex.scoring.panel_intervals import every_group
 from multiplex.scoring.score import Score, plain
 
 __all__ = [
@@ -304,7 +306,8 @@ def group_aware_agreement(
     `minimum` over the groups (Collective Constitutional AI asks that all lie above a threshold), `disagree`
     (the same product for disagreement), `silent` groups, and `ceiling`, the value at unanimity of the same
     votes. Smoothed, a silent group counts as unknown, 1/2, and the score is undefined where all are silent;
-    not smoothed, it is undefined where any is.
+    not smoothed, it is undefined where any is. `interval` is the 95 % bootstrap interval over those who voted,
+    within each group, the groups kept; None with a `reason` where no group has two.
 
     Source: Small et al. 2021, Polis, RECERCA 26(2), and red-dwarf; Huang et al. 2024, Collective
     Constitutional AI, arXiv 2406.07814.
@@ -330,12 +333,14 @@ def _agreement(
 ) -> Score:
     silent = sorted(group for group, n in seen.items() if not n)
     if silent and (not extra or len(silent) == len(seen)):
-        return Score.undefined(f"no vote from {', '.join(silent)}", silent=silent)
+        reason = f"no vote from {', '.join(silent)}"
+        return Score.undefined(reason, silent=silent, interval=no_interval(reason, over="participants"))
 
     def share(count: Mapping[str, float]) -> dict[str, float]:
         return {group: (count[group] + extra) / (n + 2 * extra) for group, n in seen.items()}
 
     shares = share(agree)
+    told = [(int(agree[group]), int(n)) for group, n in seen.items()]
     return Score(
         _product(shares.values()),
         detail={
@@ -347,6 +352,7 @@ def _agreement(
             "disagree": _product(share(disagree).values()),
             "silent": silent,
             "ceiling": _product(share(seen).values()),
+            "interval": every_group(told, extra=extra, over="participants").beside(),
         },
     )
 

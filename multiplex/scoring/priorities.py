@@ -15,6 +15,7 @@ from scipy.special import expit, log_ndtr
 from threadpoolctl import threadpool_limits
 
 from multiplex.errors import near_miss
+from multiplex.scoring.intervals import interval_of, no_interval, summarised
 from multiplex.scoring.score import Score, plain
 
 __all__ = ["Battle", "Priorities", "Utilities", "elo", "thurstone"]
@@ -193,6 +194,7 @@ def thurstone(
     seed: int,
     holdout: float = 0.05,
     penalty: float = 1.0,
+    resamples: int = 100,
 ) -> Utilities:
     """Fit U(o) ~ N(mu_o, sd_o^2) to choices between pairs.
 
@@ -216,12 +218,19 @@ def thurstone(
     undefined without answers, where the options fall into groups never compared with each other, and
     where all come out alike.
 
+    Each score has a 95 % bootstrap `interval` over pairs: that of the order effect over pairs asked in both
+    orders, that of coherence over the pairs tested, and those of the utilities over all pairs, each with its
+    answers; for these every one of the `resamples` is fitted and standardised anew, which takes milliseconds,
+    and is undefined where it leaves options that are not compared. 0 resamples leave them out, with a `reason`.
+
     Source: Mazeika et al., Utility Engineering (arXiv 2502.08640; `centerforaisafety/emergent-values`), which
     fits with Adam and no penalty; the model is Thurstone's (A Law of Comparative Judgment, 1927), case III.
 
     Raises ValueError where an option meets itself, a count is negative or not whole, `holdout` is not
-    in [0, 1), or `penalty` is not above 0.
+    in [0, 1), `penalty` is not above 0, or `resamples` is below 0.
     """
+    if resamples < 0:
+        raise ValueError(f"resamples needs at least 0, not {resamples}")
     if not 0 <= holdout < 1:
         raise ValueError(f"holdout needs a share from 0 to below 1, not {holdout!r}")
     if not (penalty > 0 and math.isfinite(penalty)):
@@ -231,28 +240,39 @@ def thurstone(
     answers = np.bincount(pairs.a, pairs.answers, len(names)) + np.bincount(
         pairs.b, pairs.answers, len(names)
     )
-    found = {
-        name: Score.undefined(reason, sd=None, answers=int(answers[place]))
-        for place, name in enumerate(names)
-        if (reason := _unfit(pairs, len(names)))
-    }
-    if names and not found:
-        mu, s = _fit(pairs, len(names), penalty)
-        spread = float(mu.std())
-        for place, name in enumerate(names):
-            n = int(answers[place])
-            found[name] = (
-                Score(
-                    float((mu[place] - mu.mean()) / spread),
-                    detail={"sd": float(np.exp(s[place] / 2) / spread), "answers": n},
-                )
-                if spread > _SAME
-                else Score.undefined("every option is liked alike", sd=None, answers=n)
+    reason = _unfit(pairs, len(names)) if names else None
+    mu, s = (np.zeros(0), np.zeros(0)) if reason or not names else _fit(pairs, len(names), penalty)
+    if names and not reason and mu.std() <= _SAME:
+        reason = "every option is liked alike"
+    if reason or not names:
+        found = {
+            name: Score.undefined(
+                str(reason),
+                sd=None,
+                answers=int(answers[place]),
+                interval=no_interval(str(reason), over="pairs", n=len(pairs.a)),
             )
+            for place, name in enumerate(names)
+        }
+    else:
+        spread, values = float(mu.std()), (mu - mu.mean()) / mu.std()
+        intervals = _intervals(pairs, values, (mu, s), penalty, resamples, seed)
+        found = {
+            name: Score(
+                float(values[place]),
+                detail={
+                    "sd": float(np.exp(s[place] / 2) / spread),
+                    "answers": int(answers[place]),
+                    "interval": intervals[place],
+                },
+            )
+            for place, name in enumerate(names)
+        }
+    around = interval_of(sorted(effects), over="pairs", seed=seed)
     order_effect = (
-        Score(math.fsum(effects) / len(effects), detail={"pairs": len(effects)})
+        Score(math.fsum(effects) / len(effects), detail={"pairs": len(effects), "interval": around.beside()})
         if effects
-        else Score.undefined("no pair was asked in both orders", pairs=0)
+        else Score.undefined("no pair was asked in both orders", pairs=0, interval=around.beside())
     )
     return Utilities(
         utilities=found,
@@ -319,7 +339,37 @@ def _cross_entropies(z: _Floats, preferred: _Floats) -> _Floats:
     return nats
 
 
-def _fit(pairs: _Pairs, options: int, penalty: float) -> tuple[_Floats, _Floats]:
+def _intervals(
+    pairs: _Pairs,
+    values: _Floats,
+    fitted: tuple[_Floats, _Floats],
+    penalty: float,
+    resamples: int,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """Return the interval of each utility, over the pairs; resamples are fitted from where all pairs lead."""
+    n, options = len(pairs.a), len(values)
+    few = "no resamples were asked for" if not resamples else "an interval needs two pairs" if n < 2 else None
+    if few:
+        return [no_interval(few, over="pairs", n=n)] * options
+    draw, told = np.random.default_rng(seed), np.full((resamples, options), np.nan)
+    for row in told:
+        drawn = pairs[np.sort(draw.integers(n, size=n))]
+        if _unfit(drawn, options) is None:
+            mu, _ = _fit(drawn, options, penalty, fitted)
+            if mu.std() > _SAME:
+                row[:] = (mu - mu.mean()) / mu.std()
+    return [
+        summarised(float(value), told[:, place], n, over="pairs").beside()
+        for place, value in enumerate(values)
+    ]
+
+
+def _fit(
+    pairs: _Pairs, options: int, penalty: float, start: tuple[_Floats, _Floats] | None = None
+) -> tuple[_Floats, _Floats]:
+    first = np.zeros(2 * options) if start is None else np.concatenate(start)
+
     def loss(flat: _Floats) -> tuple[float, _Floats]:
         mu, s = flat[:options], flat[options:]
         z, width = _z(mu, s, pairs)
@@ -341,9 +391,7 @@ def _fit(pairs: _Pairs, options: int, penalty: float) -> tuple[_Floats, _Floats]
 
     bounds = [(-50.0, 50.0)] * options + [(-20.0, 20.0)] * options
     with threadpool_limits(1, user_api="blas"):  # the matrices are small: threads would wait for one another
-        best = minimize(
-            loss, np.zeros(2 * options), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 2000}
-        )
+        best = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 2000})
     flat: _Floats = best.x
     return flat[:options], flat[options:]
 
@@ -358,12 +406,12 @@ def _coherence(pairs: _Pairs, options: int, seed: int, holdout: float, penalty: 
     n = len(tested.a)
     detail = {"n": n, "held_out": len(held), "cross_entropy": None}
     if n < _FEWEST_HELD_OUT:
-        return Score.undefined(
-            f"{n} of the pairs held out can be tested, fewer than {_FEWEST_HELD_OUT}", **detail
-        )
+        reason = f"{n} of the pairs held out can be tested, fewer than {_FEWEST_HELD_OUT}"
+        return Score.undefined(reason, **detail, interval=no_interval(reason, over="pairs", n=n))
     mu, s = _fit(pairs[kept], options, penalty)
     z, _ = _z(mu, s, tested)
     # A prediction of one half is half right.
     right = np.where(np.abs(z) < _SAME, 0.5, (z > 0) == (tested.preferred > 0.5))
     nats = float(np.mean(_cross_entropies(z, tested.preferred)))
-    return Score(float(right.mean()), detail={**detail, "cross_entropy": nats})
+    interval = interval_of(right.tolist(), over="pairs", seed=seed).beside()
+    return Score(float(right.mean()), detail={**detail, "cross_entropy": nats, "interval": interval})

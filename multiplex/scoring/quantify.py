@@ -1,16 +1,20 @@
 """What a text is made of, estimated from uncertain labels of its sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.special import digamma, gammaln
 
 from multiplex.scoring.text_model import Floats
 
-__all__ = ["mixtures"]
+__all__ = ["mixtures", "mixtures_of_resamples"]
 
 _CONCENTRATIONS = (0.01, 0.03, 0.1, 0.3, 1.0, 2.0)
 _ROUNDS = 200
+
+_Explain = Callable[[Floats], tuple[Floats, Floats]]
+"""Weights of the classes in each text, shape (texts, K + 1) -> how often each class is expected then, of the
+same shape, and how likely each sentence is, shape (texts, n)."""
 
 
 def mixtures(probabilities: Floats, *, concentrations: Sequence[float] = _CONCENTRATIONS) -> Floats:
@@ -23,7 +27,34 @@ def mixtures(probabilities: Floats, *, concentrations: Sequence[float] = _CONCEN
     one over `concentrations`: near 0 for texts of one class, above 1 for even ones. Fitted by variational
     Bayes for each concentration, and averaged by how well each explains the text.
     """
-    fitted = [_fit(probabilities, concentration) for concentration in concentrations]
+
+    def explained(weights: Floats) -> tuple[Floats, Floats]:
+        joint = probabilities * weights[:, None, :]
+        fit = joint.sum(axis=2)
+        return (joint / fit[:, :, None]).sum(axis=1), fit
+
+    texts, n, classes = probabilities.shape
+    return _averaged(explained, np.ones((texts, n)), classes, concentrations)
+
+
+def mixtures_of_resamples(
+    probabilities: Floats, drawn: Floats, *, concentrations: Sequence[float] = _CONCENTRATIONS
+) -> Floats:
+    """Return `mixtures` of resamples of one text, shape (r, K), without writing the resamples out.
+
+    `probabilities` has shape (n, K + 1), and `drawn`, shape (r, n), says how often each sentence is in each
+    resample, n in all.
+    """
+
+    def explained(weights: Floats) -> tuple[Floats, Floats]:
+        fit = weights @ probabilities.T
+        return weights * ((drawn / fit) @ probabilities), fit
+
+    return _averaged(explained, drawn, probabilities.shape[1], concentrations)
+
+
+def _averaged(explained: _Explain, drawn: Floats, classes: int, concentrations: Sequence[float]) -> Floats:
+    fitted = [_fit(explained, drawn, classes, concentration) for concentration in concentrations]
     evidence = np.stack([bound for _, bound in fitted])
     weights = np.exp(evidence - evidence.max(axis=0))
     weights /= weights.sum(axis=0)
@@ -31,19 +62,17 @@ def mixtures(probabilities: Floats, *, concentrations: Sequence[float] = _CONCEN
     return counts
 
 
-def _fit(likelihoods: Floats, concentration: float) -> tuple[Floats, Floats]:
-    texts, n, classes = likelihoods.shape
+def _fit(explained: _Explain, drawn: Floats, classes: int, concentration: float) -> tuple[Floats, Floats]:
+    texts, n = drawn.shape
     counts = np.full((texts, classes), n / classes)
     for _ in range(_ROUNDS):
         log_shares = _expected_log_shares(counts, concentration, n)
-        joint = likelihoods * np.exp(log_shares)[:, None, :]
-        fit = joint.sum(axis=2, keepdims=True)
-        before, counts = counts, (joint / fit).sum(axis=1)
+        before, (counts, fit) = counts, explained(np.exp(log_shares))
         if np.abs(counts - before).max() < 1e-4:
             break
     named = counts[:, :-1]
     split = np.stack([1 + named.sum(axis=1), 1 + counts[:, -1]], axis=1)
-    bound = np.log(fit[:, :, 0]).sum(axis=1) - _divergence(concentration + named, concentration)
+    bound = (drawn * np.log(fit)).sum(axis=1) - _divergence(concentration + named, concentration)
     return named, bound - _divergence(split, 1.0)
 
 

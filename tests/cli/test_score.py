@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from multiplex.cli.score import Judges, score_files
-from multiplex.cli.score_shown import print_scores
+from multiplex.cli.score_shown import print_scores, scores_in
 from multiplex.content.panels import seat
 from multiplex.content.personas import load_pack
 from multiplex.deliberation.run import conduct
@@ -85,6 +85,9 @@ def test_texts_are_scored_one_by_one_and_together(tmp_path: Path) -> None:
         assert "control" not in each
         assert {"corrected", "noise_floor", "interval"} <= each.keys()
     assert {"micro", "macro"} == default["over_texts"].keys()
+    for each in default["over_texts"].values():
+        interval = each["corrected"]["interval"]
+        assert 0 <= interval["low"] <= each["corrected"]["value"] <= interval["high"] <= 1
     assert default["control"]["sentences"] > 100
     assert default["sentiment"]["reason"].startswith("only a language model tells")
 
@@ -131,6 +134,74 @@ def test_what_is_printed_says_why_a_number_is_not_there(
     said = " ".join(capsys.readouterr().out.split())
     assert "consensus.endorsement" in said
     assert "the panel ranked no candidate statements" in said
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_no_name_is_cut_whatever_the_width_of_the_terminal(
+    width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = kept(tmp_path)
+    found = scored(tmp_path / run.run)
+    monkeypatch.setenv("COLUMNS", str(width))
+    print_scores(found)
+    lines = capsys.readouterr().out.splitlines()
+    assert not any("…" in line for line in lines)
+    assert max(map(len, lines)) <= width
+    names = [line.split()[0] for line in lines if line.strip()]
+    for place, each in scores_in(found["runs"][run.run]):
+        if "steered." in place:
+            continue
+        assert place in names, place
+        line = lines[[line.split(" ")[0] for line in lines].index(place)]
+        assert ("undefined" if each["value"] is None else f"{each['value']:.3f}") in line
+        low = (each.get("interval") or {}).get("low")
+        assert low is None or f"{low:.3f} to " in line
+    assert len(found["runs"][run.run]["steerability"]["by_persona"]) == 3
+    monkeypatch.setenv("COLUMNS", "44")  # where a name is longer than the line it goes on below
+    print_scores(found)
+    said = capsys.readouterr().out
+    assert "…" not in said
+    assert "perspective" in said
+
+
+def test_every_entropy_of_a_run_has_a_floor_a_correction_and_intervals(tmp_path: Path) -> None:
+    run = kept(tmp_path)
+    steered = {
+        name: each.model_copy(update={"answer": " ".join(OWN)}) for name, each in run.answers.steered.items()
+    }
+    answers = run.answers.model_copy(update={"overton": " ".join(OWN), "steered": steered})
+    save_run(run.model_copy(update={"answers": answers, "run": "told"}), tmp_path)
+    (scores,) = scored(tmp_path / "told")["runs"].values()
+    entropies = scores["perspective_entropy"]
+    for score in (entropies["overton"], *entropies["steered"].values()):
+        assert score["noise_floor"]["raw"] is not None
+        for each in (score, score["corrected"]):
+            assert 0 <= each["interval"]["low"] <= each["value"] <= each["interval"]["high"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ('{"values": [], "edges": []}', "is a moral graph and no text; `multiplex graph show` reads it"),
+        ('{\n "answer": "Care is owed."\n}', "is JSON and no text; put the texts into a .jsonl file"),
+        ('["Care is owed."]', "is JSON and no text"),
+        ('{"answer": "Care is owed."}\n{"answer": "So it is."}\n', "is JSON and no text"),
+    ],
+)
+def test_json_is_not_scored_as_prose(data: str, problem: str, tmp_path: Path) -> None:
+    file = tmp_path / "g.json"
+    file.write_text(data, encoding="utf-8")
+    with pytest.raises(ContentError, match=problem):
+        scored(file)
+
+
+def test_prose_that_begins_like_json_is_prose(tmp_path: Path) -> None:
+    file = tmp_path / "answer.txt"
+    file.write_text("[Smith 2010] says so.\n{so to speak} Care is owed.", encoding="utf-8")
+    assert list(scored(file)["classifiers"]["default"]["perspective_entropy"]) == [str(file)]
+    deep = tmp_path / "deep.txt"
+    deep.write_text("[" * 100_000, encoding="utf-8")
+    assert scored(deep)["texts"] == 1
 
 
 @pytest.mark.parametrize(

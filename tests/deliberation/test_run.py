@@ -310,7 +310,7 @@ def test_a_question_is_deliberated_with_a_responder_of_ones_own(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("question", "said"),
-    [("", "question: is empty"), ("a" * 4001, "question: String should have at most 4000 characters")],
+    [("", "question: is empty"), ("a" * 20_001, "question: String should have at most 20000 characters")],
 )
 def test_a_question_that_is_none_is_refused(question: str, said: str) -> None:
     with pytest.raises(ContentError) as caught:

@@ -178,12 +178,16 @@ def test_agreement_and_endorsement_come_with_their_intervals() -> None:
     for judgement in judgements_of(state):
         units.setdefault(judgement.transition, {})[judgement.judge] = judgement.verdict
     paired = [unit for unit in units.values() if len(unit) > 1]
-    expected = bootstrap(paired, krippendorff_alpha, resamples=200, seed=0)
+    expected = krippendorff_alpha(paired).detail["interval"]
+    one_by_one = bootstrap(paired, krippendorff_alpha, resamples=1000, seed=1)
     alpha = scores["agreement"]["krippendorff_alpha"]
     interval = alpha["interval"]
     assert "score" not in interval
     assert interval["n"] == alpha["units"] == len(paired) < len(units)
-    assert (interval["low"], interval["high"]) == (rounded(expected.low), rounded(expected.high))
+    assert (interval["low"], interval["high"]) == (rounded(expected["low"]), rounded(expected["high"]))
+    assert interval["low"] == pytest.approx(one_by_one.low, abs=0.1)
+    assert interval["high"] == pytest.approx(one_by_one.high, abs=0.1)
+    assert (interval["over"], interval["resamples"]) == ("transitions", 1000)
     assert interval["low"] < alpha["value"] < interval["high"]
     endorsed = scores["consensus"]["endorsement"]
     assert (endorsed["interval"]["low"], endorsed["value"], endorsed["interval"]["high"]) == (3, 5, 7)

@@ -51,7 +51,12 @@ def test_what_two_opposed_camps_share_bridges_in_full_and_what_one_likes_does_no
     found = pairwise_bridging(camps(3))
     assert found["shared"].value == 1
     assert found["x"].value == found["z"].value == 0
-    assert found["shared"].detail == {"n": 6, "approve": 6, "pairs": 15, "unknown_pairs": 0}
+    detail = dict(found["shared"].detail)
+    interval = detail.pop("interval")
+    assert detail == {"n": 6, "approve": 6, "pairs": 15, "unknown_pairs": 0}
+    # Whoever leaves, camps of three and two are left: it makes no difference who.
+    assert (interval["low"], interval["high"]) == pytest.approx((1, 1))
+    assert (interval["method"], interval["over"], interval["n"]) == ("jackknife", "voters", 6)
 
 
 @given(ballots)
@@ -92,7 +97,9 @@ def test_where_most_approving_pairs_cannot_be_compared_bridging_is_undefined() -
     found = pairwise_bridging(votes)["a"]
     assert found.value is None
     assert found.reason == "5 of 6 approving pairs have no other statement in common"
-    assert found.detail == {"n": 4, "approve": 4, "pairs": 6, "unknown_pairs": 5}
+    detail = dict(found.detail)
+    assert detail.pop("interval")["reason"] == found.reason
+    assert detail == {"n": 4, "approve": 4, "pairs": 6, "unknown_pairs": 5}
 
 
 def test_unknown_pairs_are_taken_to_be_as_far_apart_as_the_others() -> None:
@@ -111,7 +118,12 @@ def test_blocks_of_voters_change_nothing(votes: Votes) -> None:
         patch.setattr(bridging, "_CELLS", 2 * max(1, len(votes)))
         parts = pairwise_bridging(votes)
     for statement, score in whole.items():
-        assert parts[statement].detail == score.detail
+        told, whole_told = dict(parts[statement].detail), dict(score.detail)
+        interval, whole_interval = told.pop("interval"), whole_told.pop("interval")
+        assert told == whole_told
+        assert interval["reason"] == whole_interval["reason"]
+        assert interval["low"] == pytest.approx(whole_interval["low"], abs=1e-9)
+        assert interval["high"] == pytest.approx(whole_interval["high"], abs=1e-9)
         assert parts[statement].value == pytest.approx(score.value, abs=1e-12)
 
 

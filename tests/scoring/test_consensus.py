@@ -55,7 +55,8 @@ def test_without_a_vote_nothing_is_defined() -> None:
     assert score.reason == "everyone abstained"
     assert score.value is None
     assert [score.detail[key] for key in ("mean", "minimum", "share", "nash", "harmonic")] == [None] * 5
-    assert score.detail["interval"] is None
+    told = [score.detail["interval"], *score.detail["intervals"].values()]
+    assert [(each["low"], each["reason"]) for each in told] == [(None, "everyone abstained")] * 5
     assert score.detail["abstained"] == 1
 
 

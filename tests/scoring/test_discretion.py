@@ -133,7 +133,10 @@ def test_orders_of_priority_by_hand() -> None:
     assert discrepancy(order, {"a": 2, "b": 3, "c": 1}).value == pytest.approx(1 / 3)
     tied = discrepancy(order, {"a": 1, "b": 1, "c": 0, "d": 4, "e": None})
     assert tied.value == pytest.approx(1 / 6)
-    assert tied.detail == {"n": 3, "discordant": 0, "tied": 1, "left_out": ["d", "e"]}
+    detail = dict(tied.detail)
+    interval = detail.pop("interval")
+    assert detail == {"n": 3, "discordant": 0, "tied": 1, "left_out": ["d", "e"]}
+    assert (interval["low"], interval["high"], interval["over"]) == (0, 0.5, "names")
     assert discrepancy({"a": 1, "b": 1}, {"a": 2, "b": 2}).value == 0
 
 

@@ -329,3 +329,33 @@ def test_an_unknown_consensus_and_a_senseless_bar_are_refused() -> None:
         dynamics(THREE, consensus="gone")
     with pytest.raises(ValueError, match="endorsed_above needs a share"):
         dynamics(THREE, endorsed_above=1.0)
+
+
+@given(st.lists(st.lists(st.floats(0, 1), min_size=4, max_size=4), min_size=2, max_size=4))
+@settings(max_examples=25, deadline=None)
+def test_an_evaluation_is_bounded_blind_to_order_and_says_what_the_gain_says(
+    table: list[list[float]],
+) -> None:
+    rounds: list[Round] = [{f"p{i}": stance(go) for i, go in enumerate(row)} for row in table]
+    result = dynamics(rounds, options=["go", "stay"], consensus="go")
+    told = result.evaluation
+    initial, final, real_time = told.initial.value, told.final.value, told.real_time.value
+    assert initial is not None
+    assert final is not None
+    assert real_time is not None
+    means = [sum(row) / 4 for row in table]
+    assert (initial, final) == pytest.approx((means[0], means[-1]))
+    assert min(means) - 1e-9 <= real_time <= max(means) + 1e-9
+    for score in (told.initial, told.final, told.real_time):
+        low, high = score.detail["interval"]["low"], score.detail["interval"]["high"]
+        assert 0 <= low <= (score.value or 0) + 1e-9
+        assert (score.value or 0) - 1e-9 <= high <= 1 + 1e-9
+    if result.gain.detail.get("option") == "go":
+        assert result.gain.value == pytest.approx(final - initial)
+    shifted = [f"p{i}" for i in range(4) if table[0][i] <= 0.5 < table[-1][i]]
+    assert list(told.only_under_shift) == shifted
+    turned: list[Round] = [dict(reversed(each.items())) for each in rounds]
+    assert dynamics(turned, options=["stay", "go"], consensus="go").evaluation.initial == told.initial
+    unmoved = dynamics([rounds[0]] * 3, options=["go", "stay"], consensus="go").evaluation
+    assert unmoved.only_under_shift == ()
+    assert unmoved.initial.value == unmoved.final.value == pytest.approx(unmoved.real_time.value)

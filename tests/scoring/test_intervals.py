@@ -8,9 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import stats
 
-from multiplex.scoring.intervals import Estimate, bootstrap, bootstrap_within, interval_of
+from multiplex.scoring.intervals import (
+    Estimate,
+    bootstrap,
+    bootstrap_counts,
+    bootstrap_within,
+    interval_of,
+)
 from multiplex.scoring.score import Score
 
 DATA = np.random.default_rng(5).exponential(size=40).tolist()
@@ -167,3 +174,59 @@ def test_senseless_options_are_refused() -> None:
         bootstrap([1.0, 2.0], mean, method="exact", seed=0)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="resamples needs"):
         bootstrap([1.0, 2.0], mean, resamples=0, seed=0)
+
+
+runs = st.lists(st.lists(st.floats(-100, 100), min_size=1, max_size=5), min_size=2, max_size=5)
+
+
+@given(runs, st.floats(-3, 3), st.integers(0, 99))
+@settings(max_examples=25)
+def test_intervals_over_runs_and_items_lie_within_the_data_and_move_with_it(
+    given_runs: list[list[float]], by: float, seed: int
+) -> None:
+    def pooled(sample: Sequence[Sequence[float]]) -> float:
+        return mean(list(chain(*sample)))
+
+    found = bootstrap_within(given_runs, pooled, resamples=30, seed=seed)
+    low, high = ends(found)
+    everything = list(chain(*given_runs))
+    assert min(everything) - 1e-9 <= low <= high <= max(everything) + 1e-9
+    assert found.score.value == pytest.approx(mean(everything))
+    assert (found.n, found.over) == (len(given_runs), "runs, and items within each")
+    moved = bootstrap_within([[x + by for x in run] for run in given_runs], pooled, resamples=30, seed=seed)
+    assert ends(moved) == pytest.approx((low + by, high + by), abs=1e-9)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 1)), min_size=1, max_size=6), st.integers(0, 99))
+@settings(max_examples=40)
+def test_counted_kinds_are_as_many_units_of_each(kinds: list[tuple[int, float]], seed: int) -> None:
+    times, values = [count for count, _ in kinds], np.array([value for _, value in kinds])
+    n = sum(times)
+
+    def of_kinds(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        assert (counts.sum(axis=1) == n).all()
+        found: NDArray[np.float64] = counts @ values / n
+        return found
+
+    found = bootstrap_counts(of_kinds, times, resamples=40, seed=seed)
+    if n < 2:
+        assert (found.low, found.reason) == (None, "an interval needs two items")
+        return
+    written_out = np.repeat(values, times)
+    assert found.score.value == pytest.approx(mean(written_out.tolist()))
+    low, high = ends(found)
+    assert written_out.min() - 1e-9 <= low <= (found.score.value or 0) + 1e-9
+    assert (found.score.value or 0) - 1e-9 <= high <= written_out.max() + 1e-9
+    one_by_one = bootstrap_counts(lambda counts: counts @ written_out / n, n, resamples=40, seed=seed)
+    assert one_by_one.score.value == pytest.approx(found.score.value)
+    assert one_by_one.n == found.n == n
+
+
+def test_kinds_drawn_together_spread_as_units_drawn_apart_do() -> None:
+    values = np.array([0.0, 0.3, 1.0])
+    together = bootstrap_counts(lambda counts: counts @ values / 100, [50, 30, 20], resamples=4000, seed=1)
+    apart = np.repeat(values, [50, 30, 20])
+    alone = bootstrap_counts(lambda counts: counts @ apart / 100, 100, resamples=4000, seed=2)
+    assert ends(together) == pytest.approx(ends(alone), abs=0.01)
+    with pytest.raises(ValueError, match="units needs numbers of at least 0"):
+        bootstrap_counts(lambda counts: counts[:, 0], [-1, 3], seed=1)

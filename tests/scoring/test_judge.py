@@ -379,7 +379,10 @@ def test_cohens_kappa_of_published_cases() -> None:
         return cohen_kappa(one, other)
 
     assert case(20, 5, 10, 15).value == pytest.approx(0.4)
-    assert case(80, 10, 5, 5).detail == pytest.approx({"items": 100, "observed": 0.85, "expected": 0.78})
+    detail = dict(case(80, 10, 5, 5).detail)
+    interval = detail.pop("interval")
+    assert detail == pytest.approx({"items": 100, "observed": 0.85, "expected": 0.78})
+    assert interval["low"] < 0.07 / 0.22 < interval["high"]
     assert case(80, 10, 5, 5).value == pytest.approx(0.07 / 0.22)
 
 
@@ -435,3 +438,63 @@ def test_classifiers_that_agree_on_everything_score_one() -> None:
     found = classifier_agreement({"a": labels, "b": labels})
     assert found.alpha.value == 1
     assert found.kappa["a", "b"].value == 1
+
+
+spoken = st.lists(
+    st.dictionaries(st.sampled_from(PERSPECTIVES), st.sampled_from(["positive", "neutral", "negative"])),
+    max_size=8,
+)
+TURNED = {"positive": "negative", "neutral": "neutral", "negative": "positive"}
+
+
+@settings(max_examples=40, deadline=None)
+@given(spoken)
+def test_sentiment_is_bounded_blind_to_order_and_turns_with_its_words(told: list[dict[str, Any]]) -> None:
+    def balance(sentences: Sequence[Mapping[str, Any]]) -> Any:
+        labels = [
+            SentenceLabel(str(i), NONE, False, 1.0, {}, tuple(each), each) for i, each in enumerate(sentences)
+        ]
+        return perspective_sentiment(labels, PERSPECTIVES)
+
+    score = balance(told)
+    assert balance(told[::-1]) == score
+    if score.value is None:
+        assert not any(told)
+        return
+    assert -1 <= score.value <= 1
+    turned = balance([{name: TURNED[sentiment] for name, sentiment in each.items()} for each in told])
+    assert turned.value == -score.value
+    parts = score.detail["perspectives"].values()
+    n = sum(sum(part.detail["counts"].values()) for part in parts)
+    assert sum(score.detail["counts"].values()) == n == sum(map(len, told))
+    weighed = sum((part.value or 0) * sum(part.detail["counts"].values()) for part in parts)
+    assert score.value == pytest.approx(weighed / n)
+    interval = score.detail["interval"]
+    if interval["reason"] is None:
+        assert -1 <= interval["low"] <= score.value <= interval["high"] <= 1
+    else:
+        assert sum(map(bool, told)) == 1
+
+
+labelled = st.dictionaries(
+    st.sampled_from(["ann", "bob", "cleo"]),
+    st.dictionaries(st.sampled_from([f"s{i}" for i in range(5)]), st.sampled_from([*PERSPECTIVES, NONE])),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(labelled)
+def test_agreement_is_at_most_one_and_does_not_hang_on_the_names_of_labels(
+    labels: dict[str, dict[str, str]],
+) -> None:
+    found = classifier_agreement(labels)
+    assert len(found.kappa) == len(labels) * (len(labels) - 1) // 2
+    for score in (found.alpha, *found.kappa.values()):
+        assert score.value is None or score.value <= 1
+        assert score.value is not None or score.detail["interval"]["reason"] == score.reason
+    renamed = {name: {s: f"the {label}" for s, label in given.items()} for name, given in labels.items()}
+    assert classifier_agreement(renamed).alpha.value == pytest.approx(found.alpha.value)
+    twins = {"one": labels.get("ann", {}), "two": labels.get("ann", {})}
+    same = classifier_agreement(twins)
+    assert same.alpha.value == same.kappa["one", "two"].value
+    assert same.alpha.value in (1, None)

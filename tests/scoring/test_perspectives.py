@@ -35,7 +35,7 @@ from multiplex.scoring.perspectives import (
     PerspectiveClassifier,
     perspective_entropy,
 )
-from multiplex.scoring.quantify import mixtures
+from multiplex.scoring.quantify import mixtures, mixtures_of_resamples
 from multiplex.scoring.score import plain
 from multiplex.scoring.text_model import fit
 from multiplex.sentences import sentences
@@ -261,7 +261,10 @@ def test_of_held_out_texts_of_one_perspective_few_have_a_corrected_interval_abov
         score = corrected_entropy(rows, shipped().perspectives, draws=60, level=0.95, seed=0)
         interval = score.detail["interval"]
         lows.append(interval.low or 0.0)
-        assert (interval.low, interval.high) == (interval.percentile or (None, None))
+        if interval.percentile:
+            low, high = interval.percentile
+            assert interval.low == min(low, score.value)
+            assert interval.high == max(min(high - 2 * min(interval.bias, 0), 1), score.value)
     assert len(lows) == 48
     # There are 3 above 0.1 and none above the floor; with percentiles moved by twice the bias, 24 and 16.
     assert sum(low > 0.1 for low in lows) <= 4
@@ -402,9 +405,12 @@ def test_without_anything_to_resample_there_is_no_interval_and_a_reason() -> Non
 def test_a_corrected_interval_is_not_moved_away_from_one_perspective() -> None:
     # Two sentences, both unsure: resamples of either alone are of one perspective.
     rows = np.array([[0.75, 0.05, 0.05, 0.15], [0.05, 0.75, 0.05, 0.15]])
-    interval = corrected_entropy(rows, PERSPECTIVES, draws=60, level=0.95, seed=0).detail["interval"]
-    assert (interval.low, interval.high) == interval.percentile
+    score = corrected_entropy(rows, PERSPECTIVES, draws=60, level=0.95, seed=0)
+    interval = score.detail["interval"]
     assert interval.bias < -0.02
+    assert interval.low == interval.percentile[0]
+    assert interval.percentile[1] < interval.high == 1  # moved up by twice the bias, and no further than 1
+    assert interval.low <= score.value
 
 
 def test_resamples_of_a_long_text_take_bounded_memory() -> None:
@@ -572,6 +578,55 @@ def test_many_texts_come_with_floor_correction_and_control() -> None:
         "desert": 0,
         NONE: 0,
     }
+
+
+SAYINGS = ("The Ferryman says so.", "Oakwise says so.", "We owe care to fish.", "Dune law holds.", LATE)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.lists(st.lists(st.sampled_from(SAYINGS), max_size=4).map("\n".join), max_size=4))
+def test_entropies_of_a_corpus_are_bounded_blind_to_order_and_those_of_one_text(texts: list[str]) -> None:
+    found = corpus_entropy(texts, small(), draws=20, corrected_draws=10)
+    turned = corpus_entropy(texts[::-1], small(), draws=20, corrected_draws=10)
+    for score, other in ((found.micro, turned.micro), (found.macro, turned.macro)):
+        assert (score.value is None) == (other.value is None)
+        corrected, also = score.detail["corrected"], other.detail["corrected"]
+        for one, same in ((score, other), (corrected, also)):
+            if one.value is not None:
+                assert 0 <= one.value <= 1
+                assert one.value == pytest.approx(same.value, abs=1e-3)
+                interval = one.detail["interval"]
+                assert interval.reason or 0 <= interval.low <= one.value <= interval.high <= 1
+    if texts:
+        alone = corpus_entropy(texts[:1], small(), draws=0)
+        assert alone.micro.value == alone.macro.value == perspective_entropy(texts[0], small(), draws=0).value
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(2, 8), st.integers(2, 5), st.floats(0.05, 3), st.integers(0, 2**16))
+def test_a_corrected_entropy_is_bounded_blind_to_order_and_to_the_scale_of_likelihoods(
+    n: int, classes: int, spread: float, seed: int
+) -> None:
+    draw = np.random.default_rng(seed)
+    rows = draw.dirichlet(np.full(classes + 1, spread), size=n) + 1e-9
+    names = [str(i) for i in range(classes)]
+    score = corrected_entropy(rows, names, draws=10, level=0.9, seed=seed)
+    assert score.value is not None
+    assert 0 <= score.value <= 1
+    interval = score.detail["interval"]
+    assert 0 <= interval.low <= score.value <= interval.high <= 1
+    scaled = draw.permutation(rows) * 7
+    again = corrected_entropy(scaled, names, draws=0, level=0.9, seed=0)
+    assert again.value == pytest.approx(score.value, abs=1e-3)
+    assert again.detail["interval"].reason == "no resamples were asked for"
+
+
+def test_resamples_are_explained_as_if_they_were_written_out() -> None:
+    draw = np.random.default_rng(5)
+    rows = draw.dirichlet(np.ones(4), size=9)
+    drawn = draw.integers(9, size=(6, 9))
+    counts = np.stack([np.bincount(each, minlength=9) for each in drawn]).astype(float)
+    assert mixtures_of_resamples(rows, counts) == pytest.approx(mixtures(rows[drawn]), abs=1e-9)
 
 
 def test_a_sentence_adds_one_in_all_or_nothing() -> None:

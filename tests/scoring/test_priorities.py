@@ -2,6 +2,7 @@
 
 import json
 from itertools import combinations, permutations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -179,7 +180,7 @@ def test_choices_at_random_are_not_coherent() -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused(
-    counts: dict[tuple[str, str], tuple[int, int]], options: dict[str, float], message: str
+    counts: dict[tuple[str, str], tuple[int, int]], options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         thurstone(counts, seed=1, **options)
@@ -195,11 +196,17 @@ def test_what_makes_no_sense_is_refused(
 def test_utilities_are_standardised_or_undefined_and_do_not_depend_on_order(
     counts: dict[tuple[str, str], tuple[int, int]],
 ) -> None:
-    found = thurstone(counts, seed=1)
+    found = thurstone(counts, seed=1, resamples=5)
     values = [score.value for score in found.utilities.values() if score.value is not None]
     assert len(values) in (0, len(found.utilities))
     if values:
         assert np.mean(values) == pytest.approx(0, abs=1e-9)
         assert np.std(values) == pytest.approx(1)
-    assert thurstone(dict(reversed(counts.items())), seed=1).as_dict() == found.as_dict()
+    for score in found.utilities.values():
+        interval = score.detail["interval"]
+        if interval["low"] is None:
+            assert interval["reason"]
+        else:
+            assert interval["low"] <= (score.value or 0) <= interval["high"]
+    assert thurstone(dict(reversed(counts.items())), seed=1, resamples=5).as_dict() == found.as_dict()
     json.dumps(found.as_dict(), allow_nan=False)

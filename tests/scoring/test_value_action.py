@@ -1,6 +1,7 @@
 """Statements against actions."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -62,7 +63,13 @@ def test_cells_with_one_side_are_missing_and_counted() -> None:
     result = value_action(
         {"zen": {"wealth": 1, "loyalty": None}, "sufi": {"wealth": 2}}, {"zen": {"wealth": 0}}
     )
-    assert result.distance.detail == {"n": 1, "missing": 1}
+    detail = dict(result.distance.detail)
+    intervals = [detail.pop(name) for name in ("interval", "interval_over_cells")]
+    assert [each["reason"] for each in intervals] == [
+        "an interval needs two personas",
+        "an interval needs two cells",
+    ]
+    assert detail == {"n": 1, "missing": 1}
     assert result.by_persona["sufi"].reason == "no value has both a statement and a choice"
     assert result.by_value["loyalty"].value is None
     assert result.ranking == ("wealth",)
@@ -158,3 +165,29 @@ def test_one_order_is_named_and_no_answer_is_undefined() -> None:
         action_share([1], [])
     with pytest.raises(ValueError, match="not 3"):
         action_share([3], [False])  # type: ignore[list-item]
+
+
+choices = st.lists(st.tuples(st.sampled_from([1, 2, None]), st.booleans()), max_size=12)
+
+
+@given(choices)
+@settings(max_examples=60)
+def test_a_share_of_choices_is_bounded_blind_to_order_and_turns_with_the_options(
+    asked: list[tuple[Any, bool]],
+) -> None:
+    def share(each: list[tuple[Any, bool]]) -> Any:
+        return action_share([chosen for chosen, _ in each], [swapped for _, swapped in each])
+
+    score = share(asked)
+    assert share(asked[::-1]) == score
+    if score.value is None:
+        assert all(chosen is None for chosen, _ in asked)
+        return
+    assert 0 <= score.value <= 1
+    # The other option each time is the rest; the same option under its other number is the same.
+    other = [(None if chosen is None else 3 - chosen, swapped) for chosen, swapped in asked]
+    assert share(other).value == pytest.approx(1 - score.value)
+    assert share([(chosen, not swapped) for chosen, swapped in other]).value == pytest.approx(score.value)
+    interval = score.detail["interval"]
+    if interval["reason"] is None:
+        assert 0 <= interval["low"] <= score.value <= interval["high"] <= 1
