@@ -8,6 +8,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
@@ -26,6 +27,9 @@ _WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d
 _FEW = 64
 """Up to how many texts are embedded in one thread: where other processes compute too, waiting for one another
 takes torch's threads ten times as long as the work."""
+
+_BATCH = 16
+"""How many texts go through the model together: what lies between two layers then stays in a core's cache."""
 
 _MOST_KNOWN = 20_000
 """How many embeddings stay in memory: 30 MB of 384 dimensions each."""
@@ -100,12 +104,29 @@ class SentenceEmbedder:
     def _encode(self, texts: list[str]) -> Vectors:
         if self._model is None:
             self._model = _load(self._given)
-        with _threads(1 if len(texts) < _FEW else None):
-            return self._encoded(texts)
+        with _one_thread_each() as cores:
+            if len(texts) < _FEW or cores == 1:
+                return self._encoded(texts)
+            # Every core has batches of its own, each of texts of one length: threads that share a batch wait for
+            # one another at every layer, and where other processes compute too, they wait for long.
+            order = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
+            batches = [order[start : start + _BATCH] for start in range(0, len(order), _BATCH)]
+            parts = [[texts[row] for row in batch] for batch in batches]
+            # The first by itself: it sets the tokenizer up, which threads then only read.
+            vectors = [self._encoded(parts[0])]
+            with ThreadPoolExecutor(cores) as pool:
+                vectors += pool.map(self._encoded, parts[1:])
+        found = np.empty((len(texts), vectors[0].shape[1]), dtype=np.float32)
+        found[order] = np.concatenate(vectors)
+        return found
 
     def _encoded(self, texts: list[str]) -> Vectors:
         vectors = self._model.encode(
-            texts, batch_size=64, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False
+            texts,
+            batch_size=_BATCH,
+            convert_to_numpy=True,
+            normalize_embeddings=True,
+            show_progress_bar=False,
         )
         return np.asarray(vectors, dtype=np.float32)
 
@@ -136,14 +157,14 @@ class SentenceEmbedder:
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """Give torch so many threads for a while; None leaves them as they are."""
+def _one_thread_each() -> Iterator[int]:
+    """Let torch compute in the thread that asks for it, and in no other; yield how many it had."""
     import torch
 
     usual = torch.get_num_threads()
-    torch.set_num_threads(count or usual)
+    torch.set_num_threads(1)  # threads that start from now on have one as well
     try:
-        yield
+        yield usual
     finally:
         torch.set_num_threads(usual)
 

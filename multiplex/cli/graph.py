@@ -27,6 +27,7 @@ from multiplex.errors import ContentError, near_miss
 
 if TYPE_CHECKING:
     from multiplex.moral_graph.edges import Edge
+    from multiplex.moral_graph.ranking import Compared, Winner
 
 __all__ = ["graph_app"]
 
@@ -204,7 +205,8 @@ def winners_command(file: GraphFile, context: _Context = None, as_json: Json = F
         if found.reason:
             say(found.reason)
             return
-        parts = len({each.component for each in found.values}) > 1
+        ranked: list[Winner | Compared] = [*found.values, *found.others]
+        parts = len({each.component for each in ranked}) > 1
         print_rows(
             # "PageRank as in dft" stands beside PageRank, and is "as in dft": a table has 100 columns.
             (
@@ -215,17 +217,21 @@ def winners_command(file: GraphFile, context: _Context = None, as_json: Json = F
             [
                 (
                     each.title,
-                    *(
-                        f"{number(getattr(each, rank))}.  {number(getattr(each, score))}"
-                        for score, rank in _RANKS.items()
-                    ),
+                    *(_ranked(each, score, rank) for score, rank in _RANKS.items()),
                     *([number(each.component)] if parts else []),
                 )
-                for each in found.values
+                for each in ranked
             ],
         )
+        if found.others:
+            say(f"-: {found.others[0].reason}")
         if found.warning:
             warn([found.warning])
+
+
+def _ranked(value: object, score: str, rank: str) -> str:
+    place = getattr(value, rank)
+    return "-" if place is None else f"{place}.  {number(getattr(value, score))}"
 
 
 @graph_app.command("diff")

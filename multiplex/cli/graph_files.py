@@ -16,7 +16,9 @@ from multiplex.errors import ContentError, near_miss
 from multiplex.moral_graph.cards import ValuesCard
 from multiplex.moral_graph.formats.cards import not_finite, read_cards
 from multiplex.moral_graph.formats.dft import UNDEFINED
+from multiplex.moral_graph.formats.graphml import read_graphml
 from multiplex.moral_graph.formats.reading import GraphData, read_graph
+from multiplex.moral_graph.formats.spreadsheets import CsvTables, read_csv
 from multiplex.moral_graph.formats.tables import Rows, read_judgements
 from multiplex.moral_graph.graph import MoralGraph
 
@@ -28,6 +30,7 @@ __all__ = [
     "load_graph_if_any",
     "load_judgements",
     "run_names",
+    "tables_of",
     "value_named",
     "write_files",
 ]
@@ -50,7 +53,7 @@ def explained(where: object) -> Iterator[None]:
 
 
 def load_graph(path: Path) -> GraphData:
-    """Read a run's folder, a moral_graph.json, a published DFT JSON or one of mgg.
+    """Read a run's folder, a moral_graph.json, a published DFT JSON, one of mgg, a GraphML, or the tables of a CSV.
 
     Raises:
         ContentError: it cannot be read, or is none of these.
@@ -68,12 +71,17 @@ def load_graph_if_any(path: Path) -> GraphData | None:
         ContentError: it cannot be read, or is none of these.
     """
     file = _file(path)
-    if file.suffix.lower() in {".graphml", ".csv"}:
-        raise ContentError(
-            f"{file}: GraphML and CSV are written and not read back; take the JSON that the graph was made from, "
-            "or export it as dft or mgg"
-        )
-    data = _json(file)
+    if file.suffix.lower() == ".csv":
+        values, edges = tables_of(file)
+        tables = CsvTables(_text(values), _text(edges))
+        with explained(file):
+            return GraphData("csv", read_csv(tables))
+    text = _text(file)
+    if text.lstrip().startswith("<"):
+        with explained(file):
+            graphml = read_graphml(text)
+        return GraphData("graphml", graphml.graph, level=graphml.level)
+    data = _json(text, file)
     if data is None:
         return None
     with explained(file):
@@ -90,6 +98,17 @@ def load_graph_if_any(path: Path) -> GraphData | None:
     return found
 
 
+def tables_of(path: Path) -> tuple[Path, Path]:
+    """Return the two tables that a graph in CSV lies in: NAME.values.csv and NAME.edges.csv, of either or NAME.csv.
+
+    The names are those that `multiplex graph export --format csv` gives.
+    """
+    name = path.name[: -len(path.suffix)] if path.suffix.lower() == ".csv" else path.name
+    for each in (".values", ".edges"):
+        name = name.removesuffix(each)
+    return path.with_name(f"{name}.values.csv"), path.with_name(f"{name}.edges.csv")
+
+
 def load_cards(path: Path) -> tuple[ValuesCard, ...]:
     """Read cards from a run's folder, a moral graph in any shape, a JSON list, or JSON Lines.
 
@@ -97,7 +116,12 @@ def load_cards(path: Path) -> tuple[ValuesCard, ...]:
         ContentError: it cannot be read, or holds no cards.
     """
     file = _file(path)
-    data = _json(file)
+    if file.suffix.lower() == ".csv":
+        return load_graph(path).graph.values
+    text = _text(file)
+    if text.lstrip().startswith("<"):
+        return load_graph(path).graph.values
+    data = _json(text, file)
     if isinstance(data, dict) and "values" not in data and {"id", "title"} <= data.keys():
         data = [data]  # JSON Lines of one line
     with explained(file):
@@ -216,8 +240,8 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         raise ContentError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _json(path: Path) -> Any:
-    """Parse JSON, or JSON Lines into a list."""
+def _text(path: Path) -> str:
+    """Return what stands in a file of text."""
     with _opened(path) as stream:
         data = stream.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
@@ -229,6 +253,11 @@ def _json(path: Path) -> Any:
         raise ContentError(f"{path}: line {line}: is not UTF-8 text; save it as UTF-8") from error
     if not text.strip():
         raise ContentError(f"{path}: is empty")
+    return text
+
+
+def _json(text: str, path: Path) -> Any:
+    """Parse JSON, or JSON Lines into a list."""
     constants: list[str] = []
 
     def constant(name: str) -> float:

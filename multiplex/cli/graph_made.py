@@ -27,7 +27,8 @@ that are not one value."""
 GraphFile = Annotated[
     Path,
     typer.Argument(
-        metavar="FILE", help="A run's folder, a moral_graph.json, a published DFT JSON or one of mgg."
+        metavar="FILE",
+        help="A run's folder, a moral_graph.json, a published DFT JSON, one of mgg, a GraphML or a table of a CSV.",
     ),
 ]
 _Out = Annotated[
@@ -82,6 +83,12 @@ def build_command(
             said = f"{times} an earlier judge, move and context, and counted like any other"
             alone = "; but for an edge to be kept, different judges have to say wiser"
             warnings.append(said + (alone if profile == "multiplex" else ""))
+        if bare := sum(not card.policies for card in known):
+            have = "has" if bare == 1 else "have"
+            warnings.append(
+                f"{bare:,} of {counted(len(known), 'card')} {have} no policies, which are what a value is told by;"
+                " multiplex graph check tells which"
+            )
         told = {"judgements": len(rows.judgements), "repeats": rows.repeats}
         _finish(
             graph,
@@ -220,11 +227,11 @@ def export_command(
 ) -> None:
     """Write the graph in a shape that others read."""
     with plain_errors():
-        from multiplex.cli.graph_files import load_graph, write_files
+        from multiplex.cli.graph_files import load_graph, tables_of, write_files
 
         data = load_graph(file)
         texts = _exported(data, form, out)
-        write_files(texts, force=force, read=[file])
+        write_files(texts, force=force, read=[file, *(tables_of(file) if data.shape == "csv" else ())])
         if as_json:
             print_json({"format": form, "out": [str(path) for path in texts]})
         else:
@@ -236,7 +243,7 @@ def _exported(data: "GraphData", form: str, out: Path) -> dict[Path, str]:
     from multiplex.moral_graph.formats.dft import to_dft_json
     from multiplex.moral_graph.formats.graphml import to_graphml
     from multiplex.moral_graph.formats.mgg import to_mgg_json
-    from multiplex.moral_graph.formats.tables import to_csv
+    from multiplex.moral_graph.formats.spreadsheets import to_csv
 
     if form == "dft":
         return {out: json_text(to_dft_json(data.graph))}
@@ -249,7 +256,7 @@ def _exported(data: "GraphData", form: str, out: Path) -> dict[Path, str]:
         )
         return {out: json_text(shape)}
     if form == "graphml":
-        return {out: to_graphml(data.graph) + "\n"}
+        return {out: to_graphml(data.graph, level=data.level) + "\n"}
     if not out.name:
         raise ContentError(f"{out}: is a folder; name a file")
     tables = to_csv(data.graph)

@@ -6,8 +6,8 @@ from typing import Generic, NamedTuple, TypeVar
 
 from multiplex.moral_graph.cards import ValuesCard
 from multiplex.moral_graph.edges import Edge
-from multiplex.moral_graph.formats.dft import read_dft, to_dft_json
 from multiplex.moral_graph.graph import MoralGraph
+from multiplex.moral_graph.pooling import pooled
 
 __all__ = ["Changed", "Difference", "difference"]
 
@@ -56,17 +56,20 @@ def difference(one: MoralGraph, other: MoralGraph) -> Difference:
 
     Cards are the same by id, and changed where any field is; edges are the same by pair and, where contexts are
     kept apart, context, and changed where `kept` or the likelihood is (by more than 1e-9). Everything is sorted
-    as in the graphs.
+    as in the graphs. An edge that only verdicts on the reversed move made (profile `dft`) is passed over.
 
     Of graphs of different profiles, that of `multiplex` is pooled over its contexts, and edges are changed where
     their contexts or one of the four counts of verdicts is; the rest is named in `not_compared`.
     """
     across = one.thresholds.profile != other.thresholds.profile
-    pooled = across or one.thresholds.profile == "dft"
+    one_a_pair = across or one.thresholds.profile == "dft"
     changed = _told_otherwise if across else _kept_otherwise
     cards = [{card.id: card for card in graph.values} for graph in (one, other)]
     edges = [
-        {(edge.source, edge.wiser, () if pooled else edge.contexts): edge for edge in _edges(graph, across)}
+        {
+            (edge.source, edge.wiser, () if one_a_pair else edge.contexts): edge
+            for edge in _edges(graph, across)
+        }
         for graph in (one, other)
     ]
     return Difference(
@@ -89,10 +92,9 @@ def difference(one: MoralGraph, other: MoralGraph) -> Difference:
 
 
 def _edges(graph: MoralGraph, across: bool) -> Sequence[Edge]:
-    if not across or graph.thresholds.profile == "dft":
-        return graph.edges
-    # The published shape has one edge a pair, its counts over all contexts.
-    return read_dft(to_dft_json(graph)).edges
+    edges = pooled(graph).edges if across else graph.edges
+    # What only stands there because of its reverse says nothing that the reverse does not say.
+    return [edge for edge in edges if edge.counts.asked or not edge.counts.impressions]
 
 
 def _told_otherwise(one: Edge, other: Edge) -> bool:

@@ -90,6 +90,11 @@ class Counts(_Frozen):
         return self.wiser + self.not_wiser + self.unsure + self.less_wise
 
     @property
+    def asked(self) -> int:
+        """How often this very move was put to a judge."""
+        return self.wiser + self.not_wiser + self.unsure + self.abstained
+
+    @property
     def likelihood(self) -> float | None:
         """(wiser - less_wise) / total, in [-1, 1]; None without a verdict."""
         return (self.wiser - self.less_wise) / self.total if self.total else None

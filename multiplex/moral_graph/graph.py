@@ -41,18 +41,22 @@ class MoralGraph(BaseModel):
 class _Tally:
     """What was said of one move: verdicts, contexts, those who said wiser, and the cases they were given.
 
-    `unnamed` counts the wisers of judges without a name, each of which may be another's.
+    `asked_in` are the contexts of all, `judged_in` those of verdicts. `unnamed` counts the wisers of judges without
+    a name, each of which may be another's.
     """
 
     verdicts: Counter[str] = field(default_factory=Counter)
-    contexts: set[str] = field(default_factory=set)
+    asked_in: set[str] = field(default_factory=set)
+    judged_in: set[str] = field(default_factory=set)
     supporters: set[str] = field(default_factory=set)
     unnamed: int = 0
     transitions: set[str] = field(default_factory=set)
 
     def add(self, judgement: Judgement) -> None:
         self.verdicts[judgement.verdict] += 1
-        self.contexts.add(judgement.context)
+        self.asked_in.add(judgement.context)
+        if judgement.verdict != "abstained":
+            self.judged_in.add(judgement.context)
         if judgement.transition:
             self.transitions.add(judgement.transition)
         if judgement.verdict == "wiser":
@@ -80,13 +84,15 @@ def aggregate(
 
     Every judgement counts, those of one judge who repeats itself too; but under the profile `multiplex` it is
     different judges, told apart by their names, of whom `min_wiser` have to say wiser. Where total is 0,
-    likelihood and entropy are None and the edge is not kept. Edges that are not kept stay in the graph. A
-    reversed judgement lowers an edge; it does not create one. The order of cards and judgements does not
-    matter. `level` is the confidence of the intervals on the likelihood.
+    likelihood and entropy are None and the edge is not kept. Edges that are not kept stay in the graph. The
+    order of cards and judgements does not matter. `level` is the confidence of the intervals on the likelihood.
 
-    - `dft` is the published rule: contexts are pooled; impressions count the verdicts on both directions,
-      and are one of the five counts that the entropy (base 2) is taken over; 2, 0.33 and 1.69.
-    - `multiplex`: one edge a context; the entropy is taken over the four verdict counts; 2, 0.33 and 1.5.
+    - `dft` is the published rule: contexts are pooled; a verdict makes an edge of either direction, counts as an
+      impression of both, and its context is one of both; impressions are one of the five counts that the entropy
+      (base 2) is taken over; 2, 0.33 and 1.69. The published data know no abstentions: one adds to none of these,
+      and its context stands only where the pair has no verdict.
+    - `multiplex`: one edge a context; a reversed judgement lowers an edge and makes none; the entropy is taken
+      over the four verdict counts; 2, 0.33 and 1.5.
 
     A threshold that is given stands in the place of the profile's own. Linear in the judgements. Source:
     arXiv 2404.10636, and the code that it came with (meaningalignment/dft, values-tools).
@@ -116,9 +122,13 @@ def aggregate(
             tallies[key] = _Tally()
         tallies[key].add(judgement)
 
+    keys = set(tallies)
+    if pooled:
+        keys |= {(key[1], key[0], key[2]) for key, tally in tallies.items() if tally.judged_in}
+    none = _Tally()
     edges = tuple(
-        _edge(key, tally, tallies.get((key[1], key[0], key[2]), _Tally()), thresholds, level)
-        for key, tally in sorted(tallies.items(), key=lambda item: item[0])
+        _edge(key, tallies.get(key, none), tallies.get((key[1], key[0], key[2]), none), thresholds, level)
+        for key in sorted(keys)
     )
     return MoralGraph(values=values, edges=edges, thresholds=thresholds)
 
@@ -126,9 +136,10 @@ def aggregate(
 def _edge(
     key: tuple[str, str, str], tally: _Tally, reverse: _Tally, thresholds: Thresholds, level: float
 ) -> Edge:
-    asked = tally.verdicts.total()
+    asked, contexts = tally.verdicts.total(), tally.asked_in
     if thresholds.profile == "dft":
         asked += reverse.verdicts.total() - tally.verdicts["abstained"] - reverse.verdicts["abstained"]
+        contexts = tally.judged_in | reverse.judged_in or tally.asked_in
     counts = Counts(
         wiser=tally.verdicts["wiser"],
         not_wiser=tally.verdicts["not_wiser"],
@@ -140,7 +151,7 @@ def _edge(
     return Edge(
         source=key[0],
         wiser=key[1],
-        contexts=tuple(sorted(tally.contexts)),
+        contexts=tuple(sorted(contexts)),
         counts=counts,
         likelihood=counts.likelihood,
         interval=counts.interval(level),

@@ -9,11 +9,11 @@ import networkx as nx
 import numpy as np
 
 from multiplex.errors import near_miss
-from multiplex.moral_graph.bradley_terry import BradleyTerry, Outlier, bradley_terry
+from multiplex.moral_graph.bradley_terry import Outlier, bradley_terry
 from multiplex.moral_graph.edges import Edge
 from multiplex.moral_graph.graph import MoralGraph, to_networkx
 
-__all__ = ["METHODS", "Method", "Winner", "Winners", "comparisons", "winning_values"]
+__all__ = ["METHODS", "Compared", "Method", "Winner", "Winners", "comparisons", "winning_values"]
 
 Method = Literal["pagerank", "dft_pagerank", "likelihood_sum", "bradley_terry"]
 
@@ -28,14 +28,16 @@ METHODS: dict[Method, str] = {
 _OUTLIER_PENALTY = 0.5
 """Best or near it with corrupted pairs in bench/moral_graph.py; sound ones lose a hundredth of Kendall's tau."""
 _DFT_STEPS = 100
+_NO_KEPT_EDGE = "ends no kept edge; Bradley-Terry alone ranks by verdicts on edges that were not kept"
 
 
 @dataclass(frozen=True, slots=True)
 class Winner:
-    """A value with its four scores; ranks start at 1 and ties share the better rank.
+    """A value at an end of a kept edge, with its four scores; ranks start at 1 and ties share the better rank.
 
-    `rank` is by PageRank. `bradley_terry_rank` is the rank within the `component`, counted from 1 with the
-    largest first: judgements say nothing of values in different components.
+    `rank` is by PageRank. `bradley_terry_rank` is the rank among all values of the `component` that were
+    compared, `Winners.others` among them; components are counted from 1 with the largest first, and judgements
+    say nothing of values in different ones.
     """
 
     id: str
@@ -52,12 +54,35 @@ class Winner:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """A value at no end of a kept edge that was compared all the same: Bradley-Terry ranks it, and nothing else.
+
+    Its other scores and ranks are None, for the `reason`.
+    """
+
+    id: str
+    title: str
+    bradley_terry: float
+    bradley_terry_rank: int
+    component: int
+    reason: str
+    pagerank: None = None
+    likelihood_sum: None = None
+    rank: None = None
+    likelihood_rank: None = None
+    dft_pagerank: None = None
+    dft_rank: None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Winners:
     """Values from the wisest on; where there are none, the reason.
 
-    `winners` holds the ids that are first under each method (under Bradley-Terry, in any component).
-    `warning` says who wins under which where no value is first under all of them. `outliers` are the pairs
-    whose judgements contradict the Bradley-Terry scores, with the value that they favour as the winner.
+    `values` are the ends of kept edges, which all methods rank; `others` were compared and end no kept edge, by
+    component and Bradley-Terry rank. `winners` holds the ids that are first under each method: under
+    Bradley-Terry in any component that has a kept edge, and that may be one of `others`. `warning` says who wins
+    under which where no value is first under all of them. `outliers` are the pairs whose judgements contradict the
+    Bradley-Terry scores, with the value that they favour as the winner.
     """
 
     values: tuple[Winner, ...]
@@ -65,10 +90,15 @@ class Winners:
     winners: Mapping[Method, tuple[str, ...]] = field(default_factory=dict)
     warning: str | None = None
     outliers: tuple[Outlier, ...] = ()
+    others: tuple[Compared, ...] = ()
 
 
 def winning_values(graph: MoralGraph, *, damping: float = 0.85, context: str | None = None) -> Winners:
-    """Rank the endpoints of kept edges in four ways, over all contexts or within one.
+    """Rank values in four ways, over all contexts or within one.
+
+    The first three rank the ends of kept edges, the fourth all that were compared: a fit takes the verdicts on
+    edges that were not kept into account, so that to rank only some of what it was fitted to could name a value
+    that lost to one left out.
 
     - `pagerank`, weighted: rank flows from source to wiser, in proportion to likelihood. In (0, 1), adding up
       to 1, because a value that nothing improves on passes its mass on to all (networkx).
@@ -76,8 +106,8 @@ def winning_values(graph: MoralGraph, *, damping: float = 0.85, context: str | N
       at most 1, because mass leaks. With the same damping it is `pagerank` times a constant, so the two
       differ in values and not in order, as long as 100 steps are enough.
     - `likelihood_sum`: summed likelihood of incoming kept edges, in [0, in-degree].
-    - `bradley_terry`: natural log odds, mean 0 over a component; fitted to all `comparisons`, those of edges
-      that were not kept among them, with bounded influence of every pair (see `bradley_terry`).
+    - `bradley_terry`: natural log odds, mean 0 over a component; fitted to all `comparisons`, with bounded
+      influence of every pair (see `bradley_terry`).
 
     With `context`, edges that were judged in it count, and no others. An edge that pools contexts counts in
     each of them with all of its judgements. Self-loops are left out: nothing is wiser than itself.
@@ -101,7 +131,7 @@ def winning_values(graph: MoralGraph, *, damping: float = 0.85, context: str | N
             )
     digraph = to_networkx(chosen)
     if not digraph:
-        judged = sum(edge.likelihood is not None for edge in chosen.edges)
+        judged = sum(edge.counts.total > edge.counts.less_wise for edge in chosen.edges)
         why = f"none of {judged} judged edges passed the thresholds" if judged else "no transition was judged"
         return Winners((), f"no edge was kept: {why}")
 
@@ -110,14 +140,13 @@ def winning_values(graph: MoralGraph, *, damping: float = 0.85, context: str | N
     pagerank = _rounded(_pagerank(digraph, damping), 9)
     leaking = _rounded(_leaking_pagerank(digraph, damping), 9)
     likelihood = _rounded({id_: float(weight) for id_, weight in digraph.in_degree(weight="weight")}, 9)
-    odds = _odds(fit, digraph)
+    odds = _rounded({id_: score.value for id_, score in fit.scores.items() if score.value is not None}, 4)
     rank, dft_rank, likelihood_rank = _ranks(pagerank), _ranks(leaking), _ranks(likelihood)
     odds_rank: dict[str, int] = {}
     component: dict[str, int] = {}
     for number, part in enumerate(fit.components, 1):
-        within = {id_: odds[id_] for id_ in part if id_ in odds}
-        odds_rank |= _ranks(within)
-        component |= dict.fromkeys(within, number)
+        odds_rank |= _ranks({id_: odds[id_] for id_ in part})
+        component |= dict.fromkeys(part, number)
 
     titles = {card.id: card.title for card in chosen.values}
     values = [
@@ -137,13 +166,20 @@ def winning_values(graph: MoralGraph, *, damping: float = 0.85, context: str | N
         for id_ in digraph
     ]
     values.sort(key=lambda value: (value.rank, value.likelihood_rank, value.id))
+    others = [
+        Compared(id_, titles[id_], odds[id_], odds_rank[id_], component[id_], _NO_KEPT_EDGE)
+        for id_ in odds
+        if id_ not in digraph
+    ]
+    others.sort(key=lambda value: (value.component, value.bradley_terry_rank, value.id))
+    kept_in = {component[id_] for id_ in digraph}
     first: dict[Method, tuple[str, ...]] = {
         "pagerank": _first(rank),
         "dft_pagerank": _first(dft_rank),
         "likelihood_sum": _first(likelihood_rank),
-        "bradley_terry": _first(odds_rank),
+        "bradley_terry": _first({id_: odds_rank[id_] for id_ in odds_rank if component[id_] in kept_in}),
     }
-    return Winners(tuple(values), None, first, _warning(first, titles), fit.outliers)
+    return Winners(tuple(values), None, first, _warning(first, titles), fit.outliers, tuple(others))
 
 
 def comparisons(graph: MoralGraph, *, context: str | None = None) -> dict[tuple[str, str], float]:
@@ -203,11 +239,6 @@ def _leaking_pagerank(digraph: "nx.DiGraph[str]", damping: float) -> dict[str, f
     for _ in range(_DFT_STEPS):
         scores = (1 - damping) / size + damping * (flow @ (scores * share))
     return dict(zip(digraph, scores.tolist(), strict=True))
-
-
-def _odds(fit: BradleyTerry, digraph: "nx.DiGraph[str]") -> dict[str, float]:
-    scored = ((id_, score.value) for id_, score in fit.scores.items() if id_ in digraph)
-    return _rounded({id_: value for id_, value in scored if value is not None}, 4)
 
 
 def _rounded(scores: Mapping[str, float], digits: int) -> dict[str, float]:

@@ -122,7 +122,7 @@ def test_build_follows_the_profile_and_the_thresholds_and_reads_them_again(
 
 def test_build_prints_the_graph_and_warns_of_repeats(tmp_path: Path, cards: Path) -> None:
     path = tmp_path / "judgements.jsonl"
-    row = {"from": "a", "to": "b", "verdict": "wiser", "judge": "j", "time": "2026"}
+    row = {"from": "a", "to": "b", "verdict": "wiser", "judge": "j", "time": "2026-01-31"}
     path.write_text("".join(f"{json.dumps(row)}\n" for _ in range(2)), encoding="utf-8")
     result = graph("build", path, "--cards", cards, "--json")
     found = json.loads(result.stdout)
@@ -367,7 +367,7 @@ def test_breaks_and_control_characters_in_titles_break_no_row(
     shown = ran("show", out).splitlines()
     assert len(shown) == 4  # a header, two edges, a summary
     assert shown[1].startswith(f"{plain} a")
-    assert len(ran("winners", out).splitlines()) == 4
+    assert len(ran("winners", out).splitlines()) == 6  # a header, four values, and why one has no rank
     assert ran("path", out, "a", "b").splitlines()[0] == f"{plain} a (a)"
     ran("export", out, "--format", "csv", "--out", tmp_path / "t")
     rows = (tmp_path / "t.values.csv").read_text(encoding="utf-8")
@@ -525,6 +525,7 @@ def test_nan_is_undefined_in_the_published_shape_and_nowhere_else(tmp_path: Path
     path, out = tmp_path / "dft.json", tmp_path / "out.json"
     ran("export", run, "--format", "dft", "--out", path)
     data = json.loads(path.read_text(encoding="utf-8"))
+    data["edges"] = data.pop("allEdges")
     edge = data["edges"][0]
     edge["summary"] = {"wiserLikelihood": float("nan"), "entropy": float("nan")}
     path.write_text(json.dumps(data), encoding="utf-8")
@@ -580,6 +581,68 @@ def test_nothing_is_written_over_what_was_read_or_what_is_no_plain_file(
         assert said.endswith("is no plain file; name another one")
 
 
-def test_what_is_only_written_is_told_from_what_can_be_read(tmp_path: Path) -> None:
-    (tmp_path / "graph.graphml").write_text("<graphml/>", encoding="utf-8")
-    assert "GraphML and CSV are written and not read back" in refused("show", tmp_path / "graph.graphml")
+def test_graphml_and_csv_are_read_as_the_graph_that_was_written(
+    tmp_path: Path, run: Path, judgements: Path
+) -> None:
+    before = told("show", run)
+    for form in ("graphml", "csv"):
+        ran("export", run, "--format", form, "--out", tmp_path / f"g.{form}")
+    for name in ("g.graphml", "g.csv", "g.edges.csv", "g.values.csv"):
+        shown = told("show", tmp_path / name)
+        assert shown.pop("shape") == name.split(".")[-1]
+        assert shown == {name: each for name, each in before.items() if name != "shape"}
+        assert ran("diff", run, tmp_path / name) == "no difference\n"
+        assert [each["id"] for each in told("winners", tmp_path / name)["values"]] == ["c", "b", "a"]
+        assert told("build", judgements, "--cards", tmp_path / name)["kept"] == 2
+        assert "holds no judgements" in refused("merge", tmp_path / name)
+        out = tmp_path / "g"
+        assert "is what was read" in refused("export", tmp_path / "g.csv", "--format", "csv", "--out", out)
+
+
+def test_a_graphml_or_csv_that_is_none_is_refused_in_one_sentence(tmp_path: Path, run: Path) -> None:
+    path = tmp_path / "x.graphml"
+    for text, said in [
+        ("<graphml/>", "is no GraphML that can be read: file not successfully read as graphml"),
+        ("graphml", "line 1: broken JSON: Expecting value"),
+        ('<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>', "has a document type (<!DOCTYPE ...>)"),
+    ]:
+        path.write_text(text, encoding="utf-8")
+        assert refused("show", path).startswith(f"{path}: {said}")
+    ran("export", run, "--format", "csv", "--out", tmp_path / "t")
+    values = tmp_path / "t.values.csv"
+    values.write_text("id\na\n", encoding="utf-8")
+    assert refused("show", tmp_path / "t.edges.csv") == (
+        f"{tmp_path / 't.edges.csv'}: the table of values, line 1: the column 'title' is missing"
+    )
+    values.unlink()
+    assert refused("show", tmp_path / "t.edges.csv").startswith(f"{values}: no such file")
+
+
+def test_cards_without_policies_are_told_when_a_graph_is_built(tmp_path: Path, judgements: Path) -> None:
+    for bare, said in (("abcd", "4 of 4 cards have"), ("b", "1 of 4 cards has")):
+        cards = tmp_path / "bare.json"
+        cards.write_text(
+            json.dumps([card(id_, **({"policies": []} if id_ in bare else {})) for id_ in "abcd"]),
+            encoding="utf-8",
+        )
+        found = told("build", judgements, "--cards", cards)
+        assert found["warnings"] == [
+            f"{said} no policies, which are what a value is told by; multiplex graph check tells which"
+        ]
+        assert said in graph("build", judgements, "--cards", cards).stderr
+
+
+def test_a_value_that_ends_no_kept_edge_is_ranked_by_bradley_terry_and_said_to_be(
+    tmp_path: Path, cards: Path
+) -> None:
+    path, out = tmp_path / "moves.csv", tmp_path / "g.json"
+    rows = [f"a,b,wiser,j{n},care\n" for n in range(2)] + [f"b,c,wiser,j{n},c{n}\n" for n in range(6)]
+    path.write_text(HEADER + "".join(rows), encoding="utf-8")
+    ran("build", path, "--cards", cards, "--out", out)
+    found = told("winners", out)
+    assert found["winners"]["bradley_terry"] == ["c"]
+    [other] = found["others"]
+    assert (other["id"], other["bradley_terry_rank"], other["pagerank"]) == ("c", 1, None)
+    result = graph("winners", out)
+    assert result.stdout.splitlines()[-1].startswith("-: ends no kept edge")
+    assert "'Trust in c' under robust Bradley-Terry" in result.stderr

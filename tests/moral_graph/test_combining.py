@@ -65,7 +65,10 @@ def test_the_same_value_of_two_runs_becomes_one_node_and_contexts_are_kept() -> 
     ]
     assert [edge.counts.wiser for edge in merged.graph.edges] == [2, 1]
     pooled = merge_graphs([one, two], thresholds=PROFILES["dft"]).graph
-    assert [(edge.contexts, edge.counts.wiser) for edge in pooled.edges] == [(("care", "work"), 3)]
+    assert [(edge.contexts, edge.counts.wiser, edge.counts.less_wise) for edge in pooled.edges] == [
+        (("care", "work"), 3, 0),
+        (("care", "work"), 0, 3),
+    ]
 
 
 def test_groups_that_share_a_card_are_one_and_judgements_within_it_are_counted_out() -> None:

@@ -2,8 +2,11 @@
 
 import csv
 import io
+import itertools
 import json
 import math
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Literal
 
 import networkx as nx
@@ -12,13 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multiplex.moral_graph.cards import ValuesCard
+from multiplex.moral_graph.edges import PROFILES, Profile
 from multiplex.moral_graph.formats import read_dft, to_dft_json, to_graphml
 from multiplex.moral_graph.formats.cards import PublishedCard, read_cards
+from multiplex.moral_graph.formats.dft import whole_graph_json
+from multiplex.moral_graph.formats.graphml import read_graphml
 from multiplex.moral_graph.formats.mgg import read_mgg, to_mgg_json
 from multiplex.moral_graph.formats.reading import read_graph, to_json
-from multiplex.moral_graph.formats.tables import Rows, read_judgements, to_csv
+from multiplex.moral_graph.formats.spreadsheets import CsvTables, read_csv, to_csv
+from multiplex.moral_graph.formats.tables import Rows, read_judgements
 from multiplex.moral_graph.graph import MoralGraph, aggregate
 from multiplex.moral_graph.judgements import Judgement, Opinion, Transition
+from multiplex.moral_graph.pooling import pooled
 
 
 def graph_of(pairs: dict[str, list[Opinion]], *, context: str = "care", title: str = "T") -> MoralGraph:
@@ -48,6 +56,20 @@ pairs_of_values = st.dictionaries(
     st.permutations("abcdef").map(lambda letters: letters[0] + letters[1]),
     st.lists(st.sampled_from(["wiser", "wiser", "wiser", "not_wiser", "unsure"]), min_size=1, max_size=6),
     max_size=12,
+)
+
+
+judgements_in_contexts = st.lists(
+    st.builds(
+        lambda pair, context, judge, verdict: Judgement(
+            transition=pair, source=pair[0], wiser=pair[1], context=context, judge=judge, verdict=verdict
+        ),
+        st.sampled_from(["ab", "ba", "bc", "cb", "cd", "de"]),
+        st.sampled_from(["k", "m", ""]),
+        st.sampled_from("pqr"),
+        st.sampled_from(["wiser", "wiser", "wiser", "not_wiser", "unsure", "abstained"]),
+    ),
+    max_size=16,
 )
 
 
@@ -100,41 +122,91 @@ def test_the_dft_shape_has_its_keys_and_pools_contexts() -> None:
     cards = graph_of({}).values
     judgements = [
         Judgement(transition="t", source=s, wiser=w, context=c, judge="p", verdict="wiser", reason="")
-        for s, w, c in [("a", "b", "care"), ("a", "b", "work"), ("b", "a", "news")]
+        for s, w, c in [("a", "b", "care"), ("a", "b", "work"), ("b", "a", "news"), ("b", "a", "news")]
     ]
     shape = to_dft_json(aggregate(cards, judgements), created="2026-01-01T00:00:00Z")
-    assert [edge["contexts"] for edge in shape["edges"]] == [["care", "work"], ["news"]]
-    assert shape["edges"][0]["counts"]["markedLessWise"] == 1
-    assert shape["edges"][0]["counts"]["impressions"] == 3
-    assert shape["edges"][0]["keptContexts"] == []
-    value = shape["values"][0]
+    assert (shape["edges"], shape["values"]) == ([], [])  # as published, what is not kept is not among them
+    everywhere = ["care", "news", "work"]
+    assert [edge["contexts"] for edge in shape["allEdges"]] == [everywhere, everywhere]
+    assert shape["allEdges"][0]["counts"]["markedLessWise"] == 2
+    assert shape["allEdges"][0]["counts"]["impressions"] == 4
+    assert [edge["keptContexts"] for edge in shape["allEdges"]] == [[], []]
+    value = shape["otherValues"][0]
     keys = ["id", "title", "instructionsShort", "instructionsDetailed", "evaluationCriteria"]
     assert list(value)[:7] == [*keys, "createdAt", "updatedAt"]
     assert value["createdAt"] == value["updatedAt"] == "2026-01-01T00:00:00Z"
     assert value["evaluationCriteria"] == ["MOMENTS x", "SIGNS y", "WAYS z"]
-    assert shape["thresholds"]["max_entropy"] == 1.5
+    assert shape["thresholds"] == PROFILES["dft"].model_dump()
 
 
 def test_an_edge_without_verdicts_has_a_null_summary() -> None:
     shape = to_dft_json(graph_of({"ab": ["abstained"]}))
     summary = {"wiserLikelihood": None, "entropy": None, "entropyOfVerdicts": None}
-    assert shape["edges"][0]["summary"] == summary
-    assert shape["values"][0]["createdAt"] is None
+    assert shape["allEdges"][0]["summary"] == summary
+    assert shape["otherValues"][0]["createdAt"] is None
 
 
 @settings(max_examples=40)
 @given(pairs_of_values)
-def test_the_dft_shape_is_json_and_agrees_with_the_graph_where_there_is_one_context(
+def test_a_runs_file_agrees_with_the_graph_where_there_is_one_context(
     pairs: dict[str, list[Opinion]],
 ) -> None:
     graph = graph_of(pairs)
-    shape = json.loads(json.dumps(to_dft_json(graph), allow_nan=False))
+    shape = json.loads(json.dumps(whole_graph_json(graph), allow_nan=False))
     assert len(shape["edges"]) == len(graph.edges)
     for theirs, ours in zip(shape["edges"], graph.edges, strict=True):
         assert theirs["summary"]["wiserLikelihood"] == ours.likelihood
         assert theirs["summary"]["entropyOfVerdicts"] == ours.entropy
         assert theirs["kept"] == ours.kept
         assert theirs["counts"]["markedLessWise"] == ours.counts.less_wise
+
+
+@settings(max_examples=40)
+@given(judgements_in_contexts, st.sampled_from(["multiplex", "dft"]), st.sampled_from([0.33, 0.6]))
+def test_the_dft_shape_has_kept_edges_under_edges_and_is_read_as_what_was_written(
+    judgements: list[Judgement], profile: Profile, least: float
+) -> None:
+    graph = aggregate(graph_of({}).values, judgements, profile=profile, min_likelihood=least)
+    shape = json.loads(json.dumps(to_dft_json(graph), allow_nan=False))
+    for edge in shape["edges"]:
+        assert edge["counts"]["markedWiser"] >= 2
+        assert edge["summary"]["wiserLikelihood"] >= (least if profile == "dft" else 0.33)
+        assert edge["summary"]["entropy"] <= 1.69
+    assert shape["edges"] == [edge for edge in shape["allEdges"] if edge["kept"]]
+    ends = {edge[end] for edge in shape["edges"] for end in ("sourceValueId", "wiserValueId")}
+    assert {value["id"] for value in shape["values"]} == ends
+    assert len(shape["values"]) + len(shape["otherValues"]) == len(graph.values)
+    # Lost are the cases, and who said wiser.
+    bare = [each.model_copy(update={"supporters": (), "transitions": ()}) for each in pooled(graph).edges]
+    assert read_dft(shape) == MoralGraph(
+        values=graph.values, edges=tuple(bare), thresholds=pooled(graph).thresholds
+    )
+    # What reads the published keys alone has the kept edges and their values.
+    plain = read_dft({key: shape[key] for key in ("values", "edges")}) if profile == "multiplex" else None
+    assert plain is None or [each for each in bare if each.kept] == list(plain.edges)
+
+
+def test_an_edge_of_a_published_file_to_a_value_that_it_leaves_out_is_passed_over() -> None:
+    data = published()
+    [kept] = data["edges"]
+    nothing = kept["counts"] | {"markedWiser": 0, "impressions": 1}
+    out = kept | {"wiserValueId": 99, "counts": nothing, "summary": {"wiserLikelihood": 0.0, "entropy": 1.0}}
+    back = out | {"sourceValueId": 12, "wiserValueId": 7}
+    data["allEdges"] = [kept, out, back]
+    graph = read_dft(data)
+    assert [(edge.source, edge.wiser, edge.kept) for edge in graph.edges] == [
+        ("12", "7", False),
+        ("7", "12", True),
+    ]
+    with pytest.raises(ValueError, match=r"^allEdges\[1\] \('7' to '99'\): no value has the id '99'"):
+        read_dft(data | {"otherValues": []})
+    with pytest.raises(
+        ValueError, match=r"^edges\[0\] \('7' to '12'\): does not stand in the same way among"
+    ):
+        read_dft(data | {"allEdges": [back]})
+    for key in ("allEdges", "otherValues", "values"):
+        with pytest.raises(ValueError, match=f"^{key}: needs to be a list"):
+            read_dft(data | {key: {}})
 
 
 def test_the_published_shape_is_read_with_its_own_rule() -> None:
@@ -184,9 +256,10 @@ def test_the_published_shape_survives_being_read_and_written(
     graph = read_dft(data)
     back = json.loads(json.dumps(to_dft_json(graph), allow_nan=False))
     assert read_dft(back) == graph
-    for theirs, ours in zip(data["values"], back["values"], strict=True):
+    values = sorted(back["values"] + back["otherValues"], key=lambda value: str(value["id"]))
+    for theirs, ours in zip(data["values"], values, strict=True):
         assert theirs == {key: ours[key] for key in theirs}
-    for theirs, ours in zip(data["edges"], back["edges"], strict=True):
+    for theirs, ours in zip(data["edges"], back["allEdges"], strict=True):
         assert theirs["counts"] == {name: ours["counts"][name] for name in names}
         assert theirs["contexts"] == ours["contexts"]
         if sum(theirs["counts"][name] for name in names[:4]):
@@ -421,10 +494,11 @@ def test_judgements_are_read_from_csv_with_the_published_words_as_synonyms() -> 
 
 def test_judgements_are_read_from_json_lines_and_repeats_are_counted() -> None:
     row = {"from": "ana", "to": 3, "verdict": "upgrade", "judge": 17}
-    found = rows("\n\n".join(json.dumps(row | {"time": time}) for time in ("1", "2", None)), "jsonl")
+    times = ("2026-01-31", 20260131, None)
+    found = rows("\n\n".join(json.dumps(row | {"time": time}) for time in times), "jsonl")
     assert [(each.source, each.wiser, each.judge, each.time) for each in found.judgements] == [
-        ("ana", "3", "17", "1"),
-        ("ana", "3", "17", "2"),
+        ("ana", "3", "17", "2026-01-31"),
+        ("ana", "3", "17", "20260131"),
         ("ana", "3", "17", None),
     ]
     assert found.repeats == 2
@@ -461,6 +535,33 @@ def test_a_table_of_judgements_that_makes_no_sense_is_refused_with_its_line(
     assert str(caught.value) == said
 
 
+@settings(max_examples=40)
+@given(st.datetimes(timezones=st.none() | st.timezones()), st.sampled_from("T "))
+def test_a_time_of_iso_8601_is_kept_as_it_is_written(when: datetime, between: str) -> None:
+    for text in (
+        when.isoformat(between, "seconds"),
+        when.date().isoformat(),
+        f"{when:%Y%m%dT%H%M}".zfill(13),
+    ):
+        (judgement,) = rows(HEADER + f"ana,ben,wiser,j,,{text}\n").judgements
+        assert judgement.time == text
+
+
+@pytest.mark.parametrize(
+    "time", ["notatime", "31.01.2026", "2026-13-01", "2026-02-30", "2026-01-31x14:05", "2026", "1769868300"]
+)
+def test_a_time_that_is_none_is_refused_with_its_line(time: str) -> None:
+    said = f"line 2: the time '{time}' is no date of ISO 8601, as 2026-01-31 or 2026-01-31T14:05:00Z"
+    row = {"from": "ana", "to": "ben", "verdict": "wiser", "judge": "j"}
+    for text, form in (
+        (HEADER + f"ana,ben,wiser,j,,{time}\n", "csv"),
+        (f"{json.dumps(row)}\n{json.dumps(row | {'time': time})}\n", "jsonl"),
+    ):
+        with pytest.raises(ValueError, match="the time") as caught:
+            rows(text, form)  # type: ignore[arg-type]
+        assert str(caught.value) == said
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -492,8 +593,215 @@ def test_graphml_can_be_read_back_whatever_the_titles(title: str) -> None:
     graph = graph_of({"ab": ["wiser", "wiser"], "cd": ["not_wiser"]}, context="R&D <home>", title=title)
     read = nx.parse_graphml(to_graphml(graph))
     assert sorted(read) == list("abcdef")
-    assert read.edges["a", "b"] == {"weight": 1.0, "contexts": "R&D <home>", "kept": True}
+    said = {"weight": 1.0, "likelihood": 1.0, "contexts": "R&D <home>", "kept": True, "wiser": 2}
+    assert {name: read.edges["a", "b"][name] for name in said} == said
     assert sorted(nx.parse_graphml(to_graphml(graph, kept_only=True))) == ["a", "b"]
+
+
+def test_every_context_has_an_edge_in_graphml_and_what_nobody_judged_weighs_nothing() -> None:
+    judgements = [
+        *judgements_of({"ab": ["wiser", "wiser"]}),
+        *judgements_of({"ab": ["not_wiser"], "bc": ["abstained"]}, context="work"),
+    ]
+    read = nx.parse_graphml(to_graphml(aggregate(graph_of({}).values, judgements)))
+    edges = sorted(
+        (source, wiser, data["contexts"], data["weight"]) for source, wiser, data in read.edges.data()
+    )
+    assert edges == [("a", "b", "care", 1.0), ("a", "b", "work", 0.0), ("b", "c", "work", 0.0)]
+    asserted = nx.parse_graphml(to_graphml(read_mgg(mgg()).graph))
+    assert [data["weight"] for *_, data in asserted.edges.data()] == [1.0, 1.0]
+
+
+_words = st.text("ab;&<>\"',= é漢", min_size=1, max_size=6).filter(str.strip).map(str.strip)
+_cards = st.builds(
+    lambda texts, policies, lists: [
+        PublishedCard(
+            id=id_,
+            title=f"{texts[0]} {id_}",
+            description=texts[1],
+            policies=tuple(policies),
+            schwartz=tuple(lists),
+            context=texts[2],
+            authors=tuple(lists[:1]),
+            sources=tuple(lists[1:]),
+        )
+        for id_ in "abcd"
+    ],
+    st.lists(_words, min_size=3, max_size=3),
+    st.lists(_words, max_size=8),
+    st.lists(_words, max_size=3),
+)
+
+
+@settings(max_examples=60)
+@given(
+    _cards,
+    judgements_in_contexts,
+    _words,
+    st.sampled_from(["multiplex", "dft"]),
+    st.sampled_from([0.5, 0.95]),
+)
+def test_graphml_and_csv_are_read_as_what_was_written(
+    cards: list[ValuesCard], judgements: list[Judgement], context: str, profile: Profile, level: float
+) -> None:
+    named = [
+        each.model_copy(update={"context": context}) if each.context == "k" else each for each in judgements
+    ]
+    named = [each for each in named if {each.source, each.wiser} <= set("abcd")]
+    graph = aggregate(cards, named, profile=profile, min_likelihood=0.4, level=level)
+    found, stated = read_graphml(to_graphml(graph, level=level))
+    assert stated == level
+    tables = to_csv(graph)
+    table = read_csv(tables)
+    marked = read_csv(CsvTables(*(text.replace("\n", "\r\n") for text in tables)))  # as spreadsheets do
+    unjudged = all(edge.interval is None for edge in graph.edges)
+    for each in (found, table, marked):
+        assert [card.model_dump() for card in each.values] == [
+            card.model_dump(include=set(type(each.values[0]).model_fields)) for card in graph.values
+        ]
+        assert each.edges == graph.edges
+        assert each.thresholds == graph.thresholds or (each is not found and unjudged)
+
+
+def test_an_asserted_graph_is_read_back_from_graphml_and_csv() -> None:
+    graph = read_mgg(mgg()).graph
+    assert read_graphml(to_graphml(graph)).graph.edges == graph.edges
+    assert read_csv(to_csv(graph)).edges == graph.edges
+    empty = graph.model_copy(update={"values": (), "edges": ()})
+    assert read_graphml(to_graphml(empty)).graph == empty
+    assert read_csv(to_csv(empty)) == empty
+
+
+ENTITIES = "<!ENTITY a 'lol'>" + "".join(
+    f"<!ENTITY {name} '{f'&{before};' * 10}'>" for before, name in itertools.pairwise("abcdefghij")
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: "", "is no XML: no element found"),
+        (lambda text: text[:-20], "is no XML: "),
+        (lambda text: "<html/>", "is no GraphML that can be read: file not successfully read as graphml"),
+        (lambda text: f"<!DOCTYPE x [{ENTITIES}]><x>&j;</x>", "has a document type"),
+        (
+            lambda text: (
+                '<!DOCTYPE x [<!ENTITY f SYSTEM "file:///etc/passwd">]>' + text.replace("T a", "&f;")
+            ),
+            "has a document type",
+        ),
+        (lambda text: text.replace("T a", "&f;"), "is no XML: undefined entity"),
+        (lambda text: "<a>" * 100_000, "is no XML: no element found"),
+        (lambda text: text.replace('="directed"', '="undirected"'), "is an undirected graph"),
+        (lambda text: text.replace('"profile"', '"profil"'), "holds no moral graph: its graph has no data"),
+        (lambda text: text.replace(">multiplex<", ">dft2<"), "graph.profile: input should be"),
+        (lambda text: text.replace(">0.95<", ">nan<"), "graph.level: input should be"),
+        (lambda text: text.replace('"title"', '"label"'), "values[0].title: is missing"),
+        (lambda text: text.replace('<node id="b">', '<node id="a">'), "two values have the id 'a'"),
+        (
+            lambda text: text.replace('target="b"', 'target="a"'),
+            "edge from 'a' to 'a': leads from a value to its",
+        ),
+        (
+            lambda text: text.replace('target="b"', 'target="z"'),
+            "edge from 'a' to 'z': no value has the id 'z'",
+        ),
+        (
+            lambda text: text.replace('attr.type="long"', 'attr.type="odd"'),
+            "is no GraphML that can be read: ",
+        ),
+        (lambda text: text.replace(">2<", ">two<"), "is no GraphML that can be read: invalid literal"),
+        (lambda text: text.replace(">0<", ">-2<"), "edge from 'a' to 'b'.not_wiser: input should be greater"),
+        (
+            lambda text: text.replace(">1.0<", ">nan<"),
+            "edge from 'a' to 'b': likelihood is nan, and its counts",
+        ),
+        (
+            lambda text: text.replace(">2<", ">3<").replace(">1.0<", ">0.5<"),
+            "edge from 'a' to 'b': likelihood is",
+        ),
+    ],
+)
+def test_a_graphml_that_makes_no_sense_is_refused_in_one_sentence(
+    change: Callable[[str], str], said: str
+) -> None:
+    with pytest.raises(ValueError, match=r"is|has|have|holds|input|leads|no value") as caught:
+        read_graphml(change(to_graphml(graph_of({"ab": ["wiser", "wiser"]}))))
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new", "said"),
+    [
+        ("values", None, "", "the table of values: is empty"),
+        ("values", "title", "titel", "the table of values, line 1: the column 'title' is missing"),
+        ("edges", "from", "to", "the table of edges, line 1: the column 'from' is missing"),
+        ("edges", ",less_wise", ",wiser", "the table of edges, line 1: the column 'wiser' stands twice"),
+        ("edges", "a,b,", "a,b", "the table of edges, line 2: has 21 cells, and the header has 22"),
+        ("edges", "a,b,", "a,z,", "the table of edges, line 2 ('a' to 'z'): no value has the id 'z'"),
+        ("edges", "a,b,", "a,a,", "the table of edges, line 2 ('a' to 'a'): leads from a value to itself"),
+        ("edges", "a,b,", '"a,b,', "the table of edges, line 2: broken CSV: "),
+        (
+            "edges",
+            ",1.0,",
+            ",0.5,",
+            "the table of edges, line 2 ('a' to 'b'): likelihood is 0.5, and its counts",
+        ),
+        (
+            "edges",
+            ",1.0,",
+            ",nan,",
+            "the table of edges, line 2 ('a' to 'b'): likelihood is nan, and its counts",
+        ),
+        ("edges", ",0.95,", ",7,", "the table of edges, line 2.level: input should be less than 1"),
+        ("edges", "care,2,", "care,-2,", "the table of edges, line 2.wiser: input should be greater than or"),
+        (
+            "edges",
+            "care,2,",
+            "care,9e999,",
+            "the table of edges, line 2.wiser: input should be a valid integer",
+        ),
+        ("edges", ",true,", ",yesno,", "the table of edges, line 2.kept: input should be a valid boolean"),
+        (
+            "edges",
+            "multiplex",
+            "dtf",
+            "the table of edges, line 2.profile: input should be 'multiplex' or 'dft'",
+        ),
+        (
+            "edges",
+            "b,c,care",
+            "a,b,care",
+            "the table of edges, line 4 ('a' to 'b'): the pair has an edge already",
+        ),
+        (
+            "edges",
+            ",false,",
+            ",true,",
+            "the table of edges, line 4 ('b' to 'c'): is kept, and its counts do not",
+        ),
+    ],
+)
+def test_csv_tables_that_make_no_sense_are_refused_in_one_sentence(
+    table: str, old: str | None, new: str, said: str
+) -> None:
+    tables = to_csv(graph_of({"ab": ["wiser", "wiser"], "bc": ["wiser"]}))
+    text = getattr(tables, table)
+    assert old is None or old in text
+    wrong = new if old is None else text.replace(old, new, 1)
+    with pytest.raises(ValueError, match="the table of") as caught:
+        read_csv(tables._replace(**{table: wrong}))
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
+
+
+def test_rows_of_different_thresholds_are_no_graph() -> None:
+    tables = to_csv(graph_of({"ab": ["wiser", "wiser"], "bc": ["wiser"]}))
+    *head, last = tables.edges.splitlines(keepends=True)
+    mixed = tables._replace(edges="".join([*head, last.replace(",0.33,", ",0.5,")]))
+    with pytest.raises(ValueError, match="line 4: has other thresholds than the rows before it"):
+        read_csv(mixed)
 
 
 @settings(max_examples=40)

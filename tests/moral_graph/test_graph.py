@@ -6,13 +6,14 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multiplex.moral_graph.cards import ValuesCard
-from multiplex.moral_graph.edges import Counts, Edge, Interval, Thresholds, entropy_bits
+from multiplex.moral_graph.edges import PROFILES, Counts, Edge, Interval, Profile, Thresholds, entropy_bits
 from multiplex.moral_graph.graph import MoralGraph, aggregate, to_networkx
 from multiplex.moral_graph.judgements import Judgement, Opinion
+from multiplex.moral_graph.pooling import pooled
 
 CARDS = [
     ValuesCard(
@@ -133,6 +134,7 @@ def test_the_published_rule_pools_contexts_and_counts_impressions_of_both_direct
         *judged("ba", ["wiser", "not_wiser"], context="work"),
     ]
     there, back = aggregate(CARDS, judgements, profile="dft").edges
+    assert back.contexts == ("care", "work")  # a verdict's context is one of both directions
     assert (there.source, there.wiser, there.contexts) == ("a", "b", ("care", "work"))
     assert there.counts == Counts(wiser=3, less_wise=1, unsure=1, abstained=1, impressions=6)
     assert back.counts == Counts(wiser=1, not_wiser=1, less_wise=3, impressions=6)
@@ -144,12 +146,22 @@ def test_the_published_case() -> None:
     # meaningalignment.org/research/openai-dft-the-first-moral-graph: an edge of the published file.
     judgements = judged("ab", ["wiser", "wiser", "wiser", "unsure"])
     graph = aggregate(CARDS, judgements, profile="dft")
-    (edge,) = graph.edges
+    edge, back = graph.edges
+    assert (back.counts, back.kept) == (Counts(less_wise=3, impressions=4), False)
     assert graph.thresholds == Thresholds(profile="dft", min_wiser=2, min_likelihood=0.33, max_entropy=1.69)
     assert edge.counts == Counts(wiser=3, unsure=1, impressions=4)
     assert edge.likelihood == 0.75
     assert edge.entropy == pytest.approx(1.4056390622295665, abs=1e-12)
     assert edge.kept
+
+
+def test_an_abstention_which_the_published_data_do_not_know_changes_no_edge_that_has_a_verdict() -> None:
+    verdicts = judged("ab", ["wiser", "wiser"])
+    graph = aggregate(CARDS, verdicts + judged("ba", ["abstained"], context="work"), profile="dft")
+    assert [(edge.contexts, edge.counts.impressions) for edge in graph.edges] == [(("care",), 2)] * 2
+    assert graph.edges[0] == aggregate(CARDS, verdicts, profile="dft").edges[0]
+    (alone,) = aggregate(CARDS, judged("ba", ["abstained"], context="work"), profile="dft").edges
+    assert (alone.contexts, alone.likelihood, alone.counts.impressions) == (("work",), None, 0)
 
 
 @pytest.mark.parametrize("thresholds", [{"min_wiser": 5}, {"min_likelihood": 0.8}, {"max_entropy": 1.4}])
@@ -251,7 +263,74 @@ def test_the_order_of_cards_and_judgements_does_not_matter(judgements: list[Judg
     cards, shuffled = list(CARDS), list(judgements)
     rng.shuffle(cards)
     rng.shuffle(shuffled)
-    assert aggregate(cards, shuffled) == aggregate(CARDS, judgements)
+    for profile in PROFILES:
+        ours = aggregate(CARDS, judgements, profile=profile)
+        assert aggregate(cards, shuffled, profile=profile) == ours
+
+
+# Opposite moves of one pair in several contexts, which is where the published rule differs from a plain count.
+verdicts_on_pairs = st.lists(
+    st.builds(
+        lambda pair, context, judge, verdict: Judgement(
+            source=pair[0], wiser=pair[1], context=context, judge=judge, verdict=verdict
+        ),
+        st.sampled_from(["ab", "ba", "bc", "cb", "ca", "ad"]),
+        st.sampled_from("kmn"),
+        st.sampled_from("pqr"),
+        st.sampled_from(["wiser", "wiser", "wiser", "not_wiser", "unsure"]),
+    ),
+    max_size=24,
+)
+
+
+def by_the_published_rule(judgements: list[Judgement]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Every ordered pair by the published rule, asked of all judgements anew for each number."""
+    found = {}
+    for pair in {pair for j in judgements for pair in ((j.source, j.wiser), (j.wiser, j.source))}:
+        there = [j for j in judgements if (j.source, j.wiser) == pair]
+        back = [j for j in judgements if (j.wiser, j.source) == pair]
+        said = [j.verdict for j in there]
+        five = [said.count("wiser"), said.count("not_wiser"), said.count("unsure")]
+        five += [[j.verdict for j in back].count("wiser"), len(there) + len(back)]
+        verdicts = sum(five[:4])
+        likelihood = (five[0] - five[3]) / verdicts if verdicts else math.nan
+        entropy = sum(n / sum(five) * math.log2(sum(five) / n) for n in five if n)
+        found[pair] = {
+            "contexts": {j.context for j in there + back},
+            "counts": five,
+            "likelihood": likelihood,
+            "entropy": entropy,
+            "kept": five[0] >= 2 and likelihood >= 0.33 and entropy <= 1.69,
+        }
+    return found
+
+
+@settings(max_examples=60)
+@given(verdicts_on_pairs, st.randoms(use_true_random=False))
+def test_the_profile_dft_is_the_published_rule_in_any_order(judgements: list[Judgement], rng: Random) -> None:
+    graph = aggregate(CARDS, judgements, profile="dft")
+    oracle = by_the_published_rule(judgements)
+    assert {(edge.source, edge.wiser) for edge in graph.edges} == oracle.keys()
+    for edge in graph.edges:
+        theirs, counts = oracle[edge.source, edge.wiser], edge.counts
+        five = [counts.wiser, counts.not_wiser, counts.unsure, counts.less_wise, counts.impressions]
+        assert (five, edge.kept) == (theirs["counts"], theirs["kept"])
+        assert edge.contexts == tuple(sorted(theirs["contexts"]))
+        if edge.likelihood is None or edge.entropy is None:
+            assert math.isnan(theirs["likelihood"])
+        else:
+            assert edge.likelihood == theirs["likelihood"]
+            assert edge.entropy == pytest.approx(theirs["entropy"], abs=1e-12)
+    shuffled = list(judgements)
+    rng.shuffle(shuffled)
+    assert aggregate(CARDS, shuffled, profile="dft") == graph
+
+
+@given(judgement_lists)
+def test_pooling_a_graph_of_contexts_gives_what_the_published_rule_makes_of_its_judgements(
+    judgements: list[Judgement],
+) -> None:
+    assert pooled(aggregate(CARDS, judgements)) == aggregate(CARDS, judgements, profile="dft")
 
 
 @given(judgement_lists)
@@ -266,6 +345,26 @@ def test_every_judgement_is_counted_once_and_scores_stay_in_bounds(judgements: l
             assert -1 <= edge.likelihood <= 1
             assert 0 <= edge.entropy <= 2
     assert MoralGraph.model_validate_json(graph.model_dump_json()) == graph
+
+
+@given(*[st.integers(0, 30)] * 4, st.integers(0, 5), st.sampled_from(["multiplex", "dft"]))
+def test_counts_weigh_wiser_against_less_wise(
+    wiser: int, not_wiser: int, less_wise: int, unsure: int, abstained: int, profile: Profile
+) -> None:
+    counts = Counts(wiser=wiser, not_wiser=not_wiser, less_wise=less_wise, unsure=unsure, abstained=abstained)
+    assert counts.asked == counts.total - less_wise + abstained
+    turned = counts.model_copy(update={"wiser": less_wise, "less_wise": wiser})
+    one, other = counts.likelihood, turned.likelihood
+    if one is None or other is None:
+        assert counts.entropy(profile) is None
+        assert not PROFILES[profile].keep(counts)
+        return
+    assert one == -other
+    assert counts.entropy(profile) == pytest.approx(turned.entropy(profile))
+    assert not (PROFILES[profile].keep(counts) and PROFILES[profile].keep(turned))
+    if PROFILES[profile].keep(counts):
+        assert one >= 0.33
+        assert wiser >= 2
 
 
 def test_unanimity_has_likelihood_one_and_no_entropy() -> None:

@@ -1,5 +1,6 @@
 """Groups of cards that may be one value, against scikit-learn's DBSCAN."""
 
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import DBSCAN
 
+from multiplex.embedding import SentenceEmbedder
 from multiplex.moral_graph.merging import card_text, clusters, unit_rows
 from tests.table import MILLER, card
 
@@ -116,3 +118,14 @@ def test_what_is_embedded_of_a_card_is_its_policies() -> None:
     )
     assert card_text(one) == card_text(other)
     assert card_text(one).splitlines() == list(one.policies)
+
+
+@pytest.mark.heavy
+def test_many_cards_are_embedded_in_their_order_and_as_a_few_at_a_time_are(tmp_path: Path) -> None:
+    # From 64 texts on they are divided over the cores, sorted by length: lengths go up and down here.
+    texts = [f"MOMENTS {'of rest ' * (n % 7)}at {n} o'clock\nSIGNS of day {n * n % 31}" for n in range(70)]
+    many = SentenceEmbedder(cache=tmp_path / "many").embed(texts)
+    few = SentenceEmbedder(cache=tmp_path / "few")
+    parts = np.concatenate([few.embed(texts[start : start + 35]) for start in (0, 35)])
+    assert np.abs(many - parts).max() < 1e-6
+    assert np.abs(many - parts[::-1]).max() > 0.1

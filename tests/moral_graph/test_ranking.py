@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from multiplex.moral_graph.bradley_terry import bradley_terry
 from multiplex.moral_graph.cards import ValuesCard
 from multiplex.moral_graph.edges import PROFILES, Counts, Edge, Profile
 from multiplex.moral_graph.graph import MoralGraph, aggregate, to_networkx
 from multiplex.moral_graph.judgements import Judgement, Opinion
-from multiplex.moral_graph.ranking import Winners, comparisons, winning_values
+from multiplex.moral_graph.ranking import Compared, Winner, Winners, comparisons, winning_values
 
 CARDS = [
     ValuesCard(
@@ -124,6 +125,31 @@ def test_bradley_terry_ranks_within_a_component() -> None:
     winners = winning_values(graph_of({"ab": YES, "cd": YES, "de": YES}))
     assert order(winners, "component") == [("c", 1), ("d", 1), ("e", 1), ("a", 2), ("b", 2)]
     assert order(winners, "bradley_terry_rank") == [("b", 1), ("e", 1), ("a", 2), ("d", 2), ("c", 3)]
+
+
+def test_bradley_terry_ranks_whatever_was_compared_and_the_warning_sees_who_is_first() -> None:
+    # Six contexts found c wiser than b, one judge in each, so that none is kept; a to b alone is.
+    one_each = [each for n in range(6) for each in judgements({"bc": ["wiser"]}, f"context {n}")]
+    graph = aggregate(CARDS, [*judgements({"ab": YES}, "care"), *one_each])
+    found = winning_values(graph)
+    assert [(each.id, each.bradley_terry_rank) for each in found.values] == [("b", 2), ("a", 3)]
+    (other,) = found.others
+    assert (other.id, other.bradley_terry_rank, other.component) == ("c", 1, 1)
+    assert (other.pagerank, other.rank, other.likelihood_sum, other.dft_pagerank) == (None,) * 4
+    assert other.reason.startswith("ends no kept edge")
+    assert found.winners["bradley_terry"] == ("c",)
+    assert found.warning is not None
+    assert "'T c' under robust Bradley-Terry" in found.warning
+
+
+def test_a_component_without_a_kept_edge_is_ranked_and_names_no_winner() -> None:
+    found = winning_values(graph_of({"ab": YES, "cd": ["unsure"]}))
+    assert [(each.id, each.component, each.bradley_terry_rank) for each in found.others] == [
+        ("c", 2, 1),
+        ("d", 2, 1),
+    ]
+    assert found.winners["bradley_terry"] == ("b",)
+    assert found.warning is None
 
 
 def test_a_context_is_taken_by_its_whole_name() -> None:
@@ -239,3 +265,42 @@ def test_the_share_of_wins_of_an_edge_is_half_of_one_plus_its_likelihood(
     for edge in graph.edges:
         wins, losses = won[edge.wiser, edge.source], won[edge.source, edge.wiser]
         assert wins / (wins + losses) == pytest.approx((1 + (edge.likelihood or 0.0)) / 2)
+
+
+@settings(deadline=None, max_examples=30)
+@given(pairs_of_values, st.sampled_from(["multiplex", "dft"]))
+def test_bradley_terry_ranks_are_those_of_the_fit_over_all_that_were_compared(
+    pairs: dict[str, list[Opinion]], profile: Profile
+) -> None:
+    graph = graph_of(pairs, profile=profile)
+    found = winning_values(graph)
+    if not found.values:
+        assert found.others == ()
+        return
+    everyone: list[Winner | Compared] = [*found.values, *found.others]
+    ranked = {each.id: each for each in everyone}
+    fit = bradley_terry(comparisons(graph), outlier_penalty=0.5)
+    assert len(ranked) == len(found.values) + len(found.others)
+    assert ranked.keys() == {id_ for id_, score in fit.scores.items() if score.value is not None}
+    kept = {end for edge in graph.edges if edge.kept for end in (edge.source, edge.wiser)}
+    assert {each.id for each in found.values} == kept
+    for part in fit.components:
+        scores = {id_: ranked[id_].bradley_terry for id_ in part}
+        for id_ in part:
+            assert ranked[id_].bradley_terry_rank == 1 + sum(s > scores[id_] for s in scores.values())
+        first = {id_ for id_ in part if ranked[id_].bradley_terry_rank == 1}
+        assert first & set(found.winners["bradley_terry"]) == (first if kept & set(part) else set())
+
+
+@settings(deadline=None, max_examples=40)
+@given(pairs_of_values, st.sampled_from(["multiplex", "dft"]))
+def test_summed_likelihoods_are_those_of_the_kept_edges_into_a_value(
+    pairs: dict[str, list[Opinion]], profile: Profile
+) -> None:
+    graph = graph_of(pairs, profile=profile)
+    found = {each.id: each for each in winning_values(graph).values}
+    for id_, each in found.items():
+        into = [edge.likelihood or 0.0 for edge in graph.edges if edge.kept and edge.wiser == id_]
+        assert each.likelihood_sum == pytest.approx(sum(into), abs=1e-9)
+        assert 0 <= each.likelihood_sum <= len(into)
+        assert each.likelihood_rank == 1 + sum(o.likelihood_sum > each.likelihood_sum for o in found.values())

@@ -14,10 +14,12 @@ __all__ = [
     "PublishedCard",
     "checked",
     "instructions_of",
+    "lines_of",
     "not_finite",
     "one_line",
     "read_card",
     "read_cards",
+    "texts_of",
 ]
 
 M = TypeVar("M", bound=BaseModel)
@@ -30,6 +32,16 @@ _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 def one_line(text: str) -> str:
     """Return text with a space for every run of line breaks, tabs and control characters."""
     return _BREAKS.sub(" ", text)
+
+
+def lines_of(texts: Iterable[str]) -> str:
+    """Return several texts as one, a line each."""
+    return "\n".join(map(one_line, texts))
+
+
+def texts_of(lines: str) -> tuple[str, ...]:
+    """Return what `lines_of` made one; nothing of an empty text."""
+    return tuple(lines.split("\n")) if lines else ()
 
 
 def _id(id_: object) -> object:

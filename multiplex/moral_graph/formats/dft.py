@@ -1,27 +1,23 @@
 """The JSON shape of the published Democratic Fine-Tuning graph, in and out."""
 
-import math
 import re
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from multiplex.errors import near_miss
 from multiplex.moral_graph.cards import ValuesCard
-from multiplex.moral_graph.edges import MOST_COUNTED, PROFILES, Counts, Edge
+from multiplex.moral_graph.edges import MOST_COUNTED, PROFILES, Counts, Edge, Thresholds
 from multiplex.moral_graph.formats.cards import Id, PublishedCard, checked, instructions_of, read_cards
+from multiplex.moral_graph.formats.edges import edge_of, graph_of
 from multiplex.moral_graph.graph import MoralGraph
+from multiplex.moral_graph.pooling import pooled, pooled_counts
 
-__all__ = ["UNDEFINED", "read_dft", "to_dft_json"]
+__all__ = ["UNDEFINED", "read_dft", "to_dft_json", "whole_graph_json"]
 
-UNDEFINED = re.compile(r"edges\[\d+\]\.summary\.(wiserLikelihood|entropy)")
+UNDEFINED = re.compile(r"(edges|allEdges)\[\d+\]\.summary\.(wiserLikelihood|entropy)")
 """Where the published files may hold NaN: `read_dft` takes it for undefined if nobody gave a verdict."""
-
-_NEAR = 1e-6
-"""How far a published summary may lie from what its counts say."""
 
 _Count = Annotated[int, Field(strict=True, ge=0, le=MOST_COUNTED)]
 
@@ -56,39 +52,57 @@ class _PublishedEdge(_Loose):
 def read_dft(data: object, *, level: float = 0.95) -> MoralGraph:
     """Return the graph that a parsed JSON of the published shape holds, under the profile `dft`.
 
+    Where there are `allEdges`, they are the edges, and those under `edges` have to be among them; `otherValues`
+    (see `to_dft_json`) are values. A published file with `allEdges` leaves out the values at no end of a kept edge:
+    an edge to one of these is passed over, as there is nothing to draw it to.
+
     Counts are taken as they stand, impressions among them. Likelihood (wiser - less wise) / total and
     entropy (base 2, over the five counts) are computed from them again, and an edge is kept by the published
-    thresholds; where total is 0 both are None, whatever the file says, and the edge is kept only if it was
-    asserted (`kept` in a file of this project). Ids are read as text, `contexts` sorted and each once. A card may
-    have any number of policies (`evaluationCriteria`). Keys that the shape does not have are passed over.
+    thresholds, or by those of the profile `dft` that the file has under `thresholds`; where total is 0 both are
+    None, whatever the file says, and the edge is kept only if it was asserted (`kept` in a file of this project).
+    Ids are read as text, `contexts` sorted and each once. A card may have any number of policies
+    (`evaluationCriteria`). Keys that the shape does not have are passed over.
 
     Raises ValueError where the data have another shape, ids repeat, an edge leads from a value to itself or to
     one that is not there, a pair has two edges, or a summary lies more than 1e-6 from its counts.
     """
     if not isinstance(data, Mapping) or not isinstance(data.get("edges"), list):
         raise ValueError("is no graph of the published shape: needs the lists `values` and `edges`")
-    values = tuple(sorted(read_cards(data), key=lambda card: card.id)) if data.get("values") != [] else ()
-    known = {card.id for card in values}
-    edges: dict[tuple[str, str], Edge] = {}
-    for index, each in enumerate(data["edges"]):
-        published = checked(_PublishedEdge, each, f"edges[{index}]")
-        pair = (published.sourceValueId, published.wiserValueId)
-        where = f"edges[{index}] ({pair[0]!r} to {pair[1]!r})"
-        for id_ in pair:
-            if id_ not in known:
-                raise ValueError(f"{where}: no value has the id {id_!r}; {near_miss(id_, known)}")
-        if pair[0] == pair[1]:
-            raise ValueError(f"{where}: leads from a value to itself")
-        if pair in edges:
-            raise ValueError(f"{where}: the pair has an edge already")
-        edges[pair] = _read_edge(published, where, level)
-    return MoralGraph(
-        values=values, edges=tuple(edges[pair] for pair in sorted(edges)), thresholds=PROFILES["dft"]
-    )
+    for key in ("values", "allEdges", "otherValues"):
+        if not isinstance(data.get(key, []), list):
+            raise ValueError(f"{key}: needs to be a list")
+    values = [*data.get("values", []), *data.get("otherValues", [])]
+    cards = read_cards(values) if values else ()
+    given = data.get("thresholds")
+    own = isinstance(given, Mapping) and given.get("profile") == "dft"
+    thresholds = checked(Thresholds, given, "thresholds") if own else PROFILES["dft"]
+
+    def read(key: str) -> list[tuple[str, Edge]]:
+        return [
+            _read_edge(each, f"{key}[{n}]", thresholds, level) for n, each in enumerate(data.get(key, []))
+        ]
+
+    edges = read("edges")
+    if "allEdges" in data:
+        every = read("allEdges")
+        of = {(edge.source, edge.wiser): edge for _, edge in every}
+        for where, edge in edges:
+            if of.get((edge.source, edge.wiser)) != edge:
+                raise ValueError(f"{where}: does not stand in the same way among allEdges")
+        known = {card.id for card in cards}
+        bare = "otherValues" not in data
+        edges = [each for each in every if not (bare and _leads_out(each[1], known))]
+    return graph_of(cards, edges, thresholds)
 
 
-def _read_edge(published: _PublishedEdge, where: str, level: float) -> Edge:
-    given, thresholds = published.counts, PROFILES["dft"]
+def _leads_out(edge: Edge, known: set[str]) -> bool:
+    return not edge.kept and not {edge.source, edge.wiser} <= known
+
+
+def _read_edge(data: object, place: str, thresholds: Thresholds, level: float) -> tuple[str, Edge]:
+    published = checked(_PublishedEdge, data, place)
+    given, ends = published.counts, (published.sourceValueId, published.wiserValueId)
+    where = f"{place} ({ends[0]!r} to {ends[1]!r})"
     counts = Counts(
         wiser=given.markedWiser,
         not_wiser=given.markedNotWiser,
@@ -97,51 +111,77 @@ def _read_edge(published: _PublishedEdge, where: str, level: float) -> Edge:
         abstained=given.abstained,
         impressions=given.impressions,
     )
-    likelihood, entropy = counts.likelihood, counts.entropy("dft")
-    said = {"wiserLikelihood": published.summary.wiserLikelihood, "entropy": published.summary.entropy}
-    kept = published.kept
-    if likelihood is not None and entropy is not None:
-        for (name, theirs), ours in zip(said.items(), (likelihood, entropy), strict=True):
-            # A comparison with NaN is false, so that NaN and infinity are refused here as well.
-            if theirs is not None and not abs(theirs - ours) <= _NEAR:
-                raise ValueError(f"{where}: summary.{name} is {theirs}, and its counts give {ours:.9g}")
-        kept = thresholds.keep(counts)
-    else:
-        for name, theirs in said.items():
-            if theirs is not None and math.isfinite(theirs) and theirs != 0:
-                raise ValueError(f"{where}: summary.{name} is {theirs}, and nobody gave a verdict")
-    return Edge(
-        source=published.sourceValueId,
-        wiser=published.wiserValueId,
-        contexts=tuple(sorted(set(published.contexts))),
-        counts=counts,
-        likelihood=likelihood,
-        interval=counts.interval(level),
-        entropy=entropy,
-        kept=kept,
+    said = {
+        "summary.wiserLikelihood": published.summary.wiserLikelihood,
+        "summary.entropy": published.summary.entropy,
+    }
+    edge = edge_of(
+        ends,
+        sorted(set(published.contexts)),
+        counts,
+        kept=None,
+        asserted=published.kept,
+        said=said,
+        thresholds=thresholds,
+        level=level,
+        where=where,
     )
+    return where, edge
 
 
 def to_dft_json(graph: MoralGraph, *, created: str | None = None) -> dict[str, Any]:
     """Return the graph in the JSON shape of the published Democratic Fine-Tuning graph.
 
-    One edge a pair, contexts pooled, sorted by pair. Fields of the published shape mean what they mean
-    there, so `impressions` counts both directions and `summary.entropy` is taken over five counts with
-    impressions among them. What is this project's own stands beside them: `kept`, `keptContexts`,
-    `asked` (this direction alone), `abstained`, `entropyOfVerdicts` (four counts, the one that
-    `thresholds` are about) and, on values, `policies`, `schwartz`, `authors` and `sources`. Where
-    nobody gave a verdict the summary is null. The published file holds kept edges only; filter on
-    `kept` for the same. `created` is an ISO time, or null, for cards that bring no times of their own.
+    The graph is put under the published rule (`pooled`): one edge a pair, sorted by pair. As in the published
+    file, `edges` are the kept ones and `values` their ends, and as under its option `includeAllEdges`, `allEdges`
+    are all. The published shape has no place for the other values; they stand under `otherValues`, this project's
+    own. So do the keys `kept`, `keptContexts` (where the graph that was given keeps the edge), `asked` (this
+    direction alone), `abstained`, `entropyOfVerdicts` (over four counts), `thresholds` and, on values, `policies`,
+    `schwartz`, `context`, `authors` and `sources`. Where nobody gave a verdict the summary is null. `created` is
+    an ISO time, or null, for cards that bring no times of their own.
+
+    What is lost: judgements, transitions, who said wiser, the confidence of the intervals, and of a graph of the
+    profile `multiplex` what was judged in which context.
     """
-    pooled = {
+    whole = pooled(graph)
+    kept_in: dict[tuple[str, str], list[str]] = {}
+    for edge in graph.edges:
+        if edge.kept:
+            kept_in.setdefault((edge.source, edge.wiser), []).extend(edge.contexts)
+    edges = [
+        _edge(edge, edge.contexts, edge.counts, edge.kept, kept_in.get((edge.source, edge.wiser), []))
+        for edge in whole.edges
+    ]
+    ends = {end for edge in whole.edges if edge.kept for end in (edge.source, edge.wiser)}
+    return {
+        "values": [_value(card, created) for card in whole.values if card.id in ends],
+        "edges": [edge for edge in edges if edge["kept"]],
+        "allEdges": edges,
+        "otherValues": [_value(card, created) for card in whole.values if card.id not in ends],
+        "thresholds": whole.thresholds.model_dump(),
+    }
+
+
+def whole_graph_json(graph: MoralGraph) -> dict[str, Any]:
+    """Return all values and all judged edges as a run's moral_graph.json has them, in the published shape's words.
+
+    One edge a pair, contexts pooled; an edge is `kept` where it is in any context, by the graph's own thresholds.
+    """
+    of = {
         pair: list(edges) for pair, edges in groupby(graph.edges, key=lambda edge: (edge.source, edge.wiser))
     }
     dft = graph.thresholds.profile == "dft"
     return {
-        "values": [_value(card, created) for card in graph.values],
+        "values": [_value(card, None) for card in graph.values],
         "edges": [
-            _edge(edges, edges[0].counts if dft else _pooled(edges, pooled.get((pair[1], pair[0]), [])))
-            for pair, edges in pooled.items()
+            _edge(
+                edges[0],
+                [context for edge in edges for context in edge.contexts],
+                edges[0].counts if dft else pooled_counts(edges, of.get(pair[::-1], [])),
+                any(edge.kept for edge in edges),
+                [context for edge in edges if edge.kept for context in edge.contexts],
+            )
+            for pair, edges in of.items()
         ],
         "thresholds": graph.thresholds.model_dump(),
     }
@@ -169,31 +209,20 @@ def _value(card: ValuesCard, created: str | None) -> dict[str, Any]:
     }
 
 
-def _pooled(edges: list[Edge], reverse: list[Edge]) -> Counts:
-    """Return the counts of a pair over all contexts; the reversed move may have been judged in others."""
-    tally, back = _verdicts(edges), _verdicts(reverse)
-    return Counts(
-        wiser=tally["wiser"],
-        not_wiser=tally["not_wiser"],
-        less_wise=back["wiser"],
-        unsure=tally["unsure"],
-        abstained=sum(edge.counts.abstained for edge in edges),
-        impressions=tally.total() + back.total(),
-    )
-
-
-def _edge(edges: list[Edge], counts: Counts) -> dict[str, Any]:
+def _edge(
+    edge: Edge, contexts: Sequence[str], counts: Counts, kept: bool, kept_contexts: Sequence[str]
+) -> dict[str, Any]:
     return {
-        "sourceValueId": edges[0].source,
-        "wiserValueId": edges[0].wiser,
-        "contexts": [context for edge in edges for context in edge.contexts],
+        "sourceValueId": edge.source,
+        "wiserValueId": edge.wiser,
+        "contexts": list(contexts),
         "counts": {
             "markedWiser": counts.wiser,
             "markedNotWiser": counts.not_wiser,
             "markedLessWise": counts.less_wise,
             "markedUnsure": counts.unsure,
             "impressions": counts.impressions,
-            "asked": counts.wiser + counts.not_wiser + counts.unsure + counts.abstained,
+            "asked": counts.asked,
             "abstained": counts.abstained,
         },
         "summary": {
@@ -201,11 +230,6 @@ def _edge(edges: list[Edge], counts: Counts) -> dict[str, Any]:
             "entropy": counts.entropy("dft"),
             "entropyOfVerdicts": counts.entropy(),
         },
-        "kept": any(edge.kept for edge in edges),
-        "keptContexts": [context for edge in edges if edge.kept for context in edge.contexts],
+        "kept": kept,
+        "keptContexts": list(kept_contexts),
     }
-
-
-def _verdicts(edges: list[Edge]) -> Counter[str]:
-    names = ("wiser", "not_wiser", "unsure")
-    return Counter({name: sum(getattr(edge.counts, name) for edge in edges) for name in names})

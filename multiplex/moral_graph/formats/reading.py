@@ -6,14 +6,14 @@ from typing import Any, Literal, TypeVar
 
 from multiplex.moral_graph.edges import Thresholds
 from multiplex.moral_graph.formats.cards import checked, read_cards
-from multiplex.moral_graph.formats.dft import read_dft, to_dft_json
+from multiplex.moral_graph.formats.dft import read_dft, whole_graph_json
 from multiplex.moral_graph.formats.mgg import read_mgg
 from multiplex.moral_graph.graph import MoralGraph, aggregate
 from multiplex.moral_graph.judgements import Judgement, Transition
 
 __all__ = ["GraphData", "Shape", "read_graph", "to_json"]
 
-Shape = Literal["multiplex", "dft", "mgg"]
+Shape = Literal["multiplex", "dft", "mgg", "graphml", "csv"]
 
 M = TypeVar("M", Judgement, Transition)
 
@@ -73,7 +73,7 @@ def _read_run(data: Mapping[str, Any]) -> GraphData:
     if type(level) is not float:
         raise ValueError("level: needs to be a number between 0 and 1")
     graph = aggregate(cards, judgements, level=level, **thresholds.model_dump())
-    found = tuple(_disagreements(data["edges"], to_dft_json(graph)["edges"]))
+    found = tuple(_disagreements(data["edges"], whole_graph_json(graph)["edges"]))
     return GraphData("multiplex", graph, judgements, transitions, level, disagreements=found)
 
 
@@ -144,11 +144,11 @@ def to_json(
 ) -> dict[str, Any]:
     """Return the graph in the shape of a run's moral_graph.json, but for its `winners`.
 
-    It is the published shape (`to_dft_json`) with `transitions`, `judgements`, `merged` (each card that became
+    It is `whole_graph_json` with `transitions`, `judgements`, `merged` (each card that became
     part of another) and `level` beside it, so that `read_graph` makes the same graph again.
     """
     return {
-        **to_dft_json(graph),
+        **whole_graph_json(graph),
         "level": level,
         "transitions": [each.model_dump(mode="json") for each in transitions],
         # The run stands where a graph is of many; one run's own file is all of that run.

@@ -1,21 +1,22 @@
-"""Judgements from CSV and JSONL, and the graph as two CSV tables."""
+"""Judgements from CSV and JSONL."""
 
 import csv
-import io
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 from typing import IO, Any, Literal, NamedTuple, get_args
 
 from multiplex.errors import near_miss
-from multiplex.moral_graph.formats.cards import one_line
-from multiplex.moral_graph.graph import MoralGraph
 from multiplex.moral_graph.judgements import Judgement, Opinion
 
-__all__ = ["CsvTables", "Rows", "read_judgements", "to_csv"]
+__all__ = ["Rows", "read_judgements"]
 
 _COLUMNS = ("from", "to", "verdict", "judge", "context", "time")
 _OPTIONAL = ("context", "time")
 _MOST = 64 * 1024
+_OF_A_TIME = re.compile(r"[0-9:.,+TWZ -]+")
+"""What stands in a time; Python takes any character between date and time, which ISO 8601 does not."""
 _VERDICTS: dict[str, Opinion] = {each: each for each in get_args(Opinion)} | {
     "upgrade": "wiser",
     "no_upgrade": "not_wiser",
@@ -30,19 +31,13 @@ class Rows(NamedTuple):
     repeats: int
 
 
-class CsvTables(NamedTuple):
-    """Two tables as CSV text with a header: one row a value, and one row an edge."""
-
-    values: str
-    edges: str
-
-
 def read_judgements(stream: IO[bytes], *, form: Literal["csv", "jsonl"], known: Collection[str]) -> Rows:
     """Read judgements from a CSV with a header, or from one JSON object a line.
 
     Columns, in any order: `from` and `to` (ids of cards in `known`), `verdict` (wiser, not_wiser, unsure or
     abstained, or the published words upgrade, no_upgrade and not_sure), `judge`, and if wished `context` (""
-    where it is missing) and `time` (kept as it is written). Ids may be whole numbers. UTF-8; empty
+    where it is missing) and `time` (a date, or date and time, of ISO 8601 as `datetime.fromisoformat` reads it, with
+    T or a space between them; kept as it is written). Ids may be whole numbers. UTF-8; empty
     lines are passed over. Read as a stream, a line at most 64 KiB long. A repeated judgement (the same judge,
     move and context) is counted like any other, and reported in `repeats`.
 
@@ -129,6 +124,11 @@ def _judgement(row: dict[str, Any], number: int, known: frozenset[str]) -> Judge
             raise ValueError(f"line {number}: no card has the id {id_!r}; {near_miss(id_, known)}")
     if text["from"] == text["to"]:
         raise ValueError(f"line {number}: a move joins two different cards, and both are {text['from']!r}")
+    if text["time"] and not _is_a_time(text["time"]):
+        raise ValueError(
+            f"line {number}: the time {text['time'][:80]!r} is no date of ISO 8601, as 2026-01-31 or"
+            " 2026-01-31T14:05:00Z"
+        )
     return Judgement(
         source=text["from"],
         wiser=text["to"],
@@ -137,6 +137,14 @@ def _judgement(row: dict[str, Any], number: int, known: frozenset[str]) -> Judge
         verdict=verdict,
         time=text["time"] or None,
     )
+
+
+def _is_a_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return _OF_A_TIME.fullmatch(text) is not None
 
 
 def _text(value: object, name: str, number: int) -> str:
@@ -154,60 +162,3 @@ def _text(value: object, name: str, number: int) -> str:
     if not value and name not in _OPTIONAL:
         raise ValueError(f"line {number}: {name} is empty")
     return value
-
-
-def to_csv(graph: MoralGraph) -> CsvTables:
-    """Return the values and all judged edges as CSV, sorted as in the graph.
-
-    Several policies, authors, sources or Schwartz values in one cell stand one a line; so do contexts,
-    supporters and transitions. A cell is empty where a number is undefined. `wiser` to `abstained` are
-    the counts, `asked` how often this very move was put to a judge, `low` and `high` the ends of the
-    interval of the likelihood at confidence `level`. A line break, tab or control character within a text
-    becomes a space, so that a line of a cell is one policy, and one of a title is the title.
-    """
-    values = _table(
-        ("id", "title", "description", "context", "policies", "schwartz", "authors", "sources"),
-        (
-            (
-                *map(one_line, (card.id, card.title, card.description, card.context)),
-                *map(_lines_of, (card.policies, card.schwartz, card.authors, card.sources)),
-            )
-            for card in graph.values
-        ),
-    )
-    counts = ("wiser", "not_wiser", "less_wise", "unsure", "abstained")
-    edges = _table(
-        (
-            *("from", "to", "contexts"),
-            *counts,
-            "asked",
-            *("likelihood", "low", "high", "level", "entropy", "kept", "supporters", "transitions"),
-        ),
-        (
-            (
-                *(one_line(edge.source), one_line(edge.wiser), _lines_of(edge.contexts)),
-                *(getattr(edge.counts, name) for name in counts),
-                edge.counts.total - edge.counts.less_wise + edge.counts.abstained,
-                edge.likelihood,
-                *(edge.interval or (None, None, None)),
-                edge.entropy,
-                "true" if edge.kept else "false",
-                _lines_of(edge.supporters),
-                _lines_of(edge.transitions),
-            )
-            for edge in graph.edges
-        ),
-    )
-    return CsvTables(values, edges)
-
-
-def _lines_of(texts: Iterable[str]) -> str:
-    return "\n".join(map(one_line, texts))
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()
