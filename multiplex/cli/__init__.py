@@ -5,7 +5,8 @@
 prints, `show` how results are printed, `checks` what validate looks at, `doctor` what doctor does, `cache`
 the commands on the response cache, `starter` what init writes. `graph` holds the commands on moral graphs
 (`graph_made`, `graph_given`, `graph_files` and `graph_shown` its parts), `dataset` those on training data
-(`dataset_build`, `dataset_progress`, `dataset_folder` and `dataset_audit` its parts), `score` (printed by
+(`dataset_build`, `dataset_dry`, `dataset_progress`, `dataset_folder` and `dataset_audit` its parts), `score`
+(printed by
 `score_shown`) and `values` what is found in texts and runs, which `texts` reads.
 """
 

@@ -41,6 +41,16 @@ def build_command(
     out: Annotated[Path, typer.Option(help="The folder of the dataset.", show_default=False)] = Path(
         "dataset"
     ),
+    extend: Annotated[
+        bool,
+        typer.Option(
+            "--extend", help="Add the prompts of further files to the dataset that is in the folder."
+        ),
+    ] = False,
+    longest_prompt: Annotated[
+        int,
+        typer.Option(min=1, max=20_000, help="The most characters of a prompt; longer ones are passed over."),
+    ] = 4000,
     generate: Annotated[
         int | None,
         typer.Option(
@@ -84,9 +94,10 @@ def build_command(
     balance: Annotated[
         str,
         typer.Option(
-            help="How full a perspective, topic or value may be, in times the mean; none keeps all."
+            help="How full a perspective, topic or Schwartz value may be, in times the mean; one number for all, or "
+            "AXIS=NUMBER for one of them, repeated after commas; none keeps all."
         ),
-    ] = "3",
+    ] = "perspective=3,topics=3,schwartz=6",
     least_margin: Annotated[
         float, typer.Option(min=0, max=1, help="The margin below which a pair is a tie, and left out.")
     ] = 0.02,
@@ -133,6 +144,10 @@ def build_command(
     retries: Retries = 2,
     concurrency: Concurrency = None,
     engine_arg: EngineArg = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Ask and write nothing: say how many acts and tokens it would take."),
+    ] = False,
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the folder and nothing else.")] = False,
 ) -> None:
@@ -144,6 +159,8 @@ def build_command(
             Asked(
                 prompts=tuple(prompts or ()),
                 out=out,
+                longest_prompt=longest_prompt,
+                extend=extend,
                 generate=generate,
                 topics=tuple(topic or ()),
                 model=model,
@@ -174,6 +191,7 @@ def build_command(
                 concurrency=concurrency,
                 engine_options=engine_options(engine_arg),
             ),
+            dry=dry_run,
             as_json=as_json,
             quiet=quiet,
         )

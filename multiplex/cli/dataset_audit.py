@@ -18,19 +18,33 @@ _BY_PERSONA = ("win_rate", "supremacy", "endorsement_of_chosen", "endorsement_of
 
 
 def audit_command(
-    source: Annotated[
-        Path,
+    sources: Annotated[
+        list[Path],
         typer.Argument(
-            metavar="FILE_OR_DIR",
-            help="A dataset's folder, or preferences: .jsonl, .json, .csv, .tsv or .parquet.",
+            metavar="PATH...",
+            help="A dataset's folder, or files of preferences: .parquet, .jsonl, .json, .csv or .tsv.",
             show_default=False,
         ),
     ],
     pack: Annotated[
         str, typer.Option(help="The pack whose perspectives are counted, and whose personas judge.")
     ] = "civilizations",
-    chosen_column: Annotated[str, typer.Option(help="Where the preferred text is.")] = "chosen",
-    rejected_column: Annotated[str, typer.Option(help="Where the other text is.")] = "rejected",
+    config: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a folder with several configs, which; else dpo, reward or kto, or its default.",
+            show_default=False,
+        ),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Of a folder, which split; else all.", show_default=False)
+    ] = None,
+    chosen_column: Annotated[
+        str | None, typer.Option(help="Where the preferred text is; else in chosen.", show_default=False)
+    ] = None,
+    rejected_column: Annotated[
+        str | None, typer.Option(help="Where the other text is; else in rejected.", show_default=False)
+    ] = None,
     prompt_column: Annotated[
         str | None,
         typer.Option(
@@ -39,7 +53,11 @@ def audit_command(
         ),
     ] = None,
     sample: Annotated[
-        int, typer.Option(min=0, help="How many pairs are embedded; everything else is counted over all.")
+        int,
+        typer.Option(
+            min=0,
+            help="How many pairs or texts are embedded; the rest is counted over all.",
+        ),
     ] = 2000,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Which pairs are sampled.")] = 0,
     band: Annotated[
@@ -52,6 +70,9 @@ def audit_command(
 
     A dataset of ours holds what each persona endorsed. For any other the personas of a pack judge by
     embeddings: that is an estimate of what a text carries of their concerns, and nobody's own judgement.
+
+    Pairs may also be response_j and response_k, response_0 and response_1 with better_response_id, or
+    human_ref_A and human_ref_B with labels. Texts without a pair (completion and label) are audited by kind.
     """
     with plain_errors():
         from multiplex.content.personas import load_pack
@@ -62,12 +83,15 @@ def audit_command(
         columns = Columns(chosen=chosen_column, rejected=rejected_column, prompt=prompt_column)
         judges = load_pack(pack)
         if not as_json:
-            print(f"reading {source}, and embedding up to {counted(sample, 'pair')} of it", file=sys.stderr)
+            named = ", ".join(map(str, sources[:3])) + (", ..." if len(sources) > 3 else "")
+            print(f"reading {named}, and embedding up to {sample:,} of its pairs or texts", file=sys.stderr)
         found = audit(
-            source,
+            *sources,
             pack=judges,
             embedder=SentenceEmbedder(),
             columns=columns,
+            config=config,
+            split=split,
             sample=sample,
             seed=seed,
             band=band,
@@ -79,10 +103,18 @@ def audit_command(
 
 
 def _print(found: Scores) -> None:
-    say(
-        f"{counted(found['rows'], 'row')}: {counted(found['pairs'], 'pair')}, "
-        f"{found['identical']:,} with the same text twice, {sum(found['skipped'].values()):,} skipped"
+    paired = found["form"] == "pairs"
+    marks = ("chosen", "rejected") if paired else ("desirable", "undesirable")
+    held = (
+        f"{counted(found['pairs'], 'pair')}, {found['identical']:,} with the same text twice"
+        if paired
+        else ", ".join(f"{found['texts'][mark]:,} {mark}" for mark in marks)
     )
+    say(f"{counted(found['rows'], 'row')}: {held}, {sum(found['skipped'].values()):,} skipped")
+    if found["files"] > 1:
+        of = f" of config {found['config']}" if found["config"] else ""
+        said = f", splits {', '.join(found['splits'])}" if found["splits"] else ""
+        say(f"  read from {found['files']:,} files{of}{said}")
     for kind, count in found["skipped"].items():
         say(f"  skipped as {kind}: {count:,}")
     for reason in found["reasons"][:3]:
@@ -90,25 +122,44 @@ def _print(found: Scores) -> None:
     for note in found["notes"]:
         say(f"note: {note}")
     say("")
-    say(f"whose side it takes: {found['basis']['said']}")
-    _print_sides(found["discretion"])
-    _print_scores(
-        {
+    if paired:
+        say(f"whose side it takes: {found['basis']['said']}")
+        _print_sides(found["discretion"])
+        inequity = {
             "inequity of endorsement": found["inequity"]["endorsement_of_chosen"],
             "inequity of win rates": found["inequity"]["win_rate"],
             "sides that are the longer text's": found["discretion"]["longer_preferred"],
-        },
-        "over personas",
-    )
-    _print_rules(found)
-    _print_scores(_lengths(found["length"]), "length")
+        }
+    else:
+        say(f"whose endorsement it has: {found['basis']['said']}")
+        _print_people(found["personas"], marks)
+        inequity = {
+            "discretion": found["discretion"],
+            **{f"inequity of {name.replace('_', ' ')}": score for name, score in found["inequity"].items()},
+        }
+    _print_scores(inequity, "over personas")
+    if paired:
+        _print_rules(found)
+    _print_scores(_lengths(found["length"], marks), "length")
     shown = found["sample"]
     short = f"; {shown['shortened']:,} were read in part" if shown["shortened"] else ""
+    what = "pairs" if paired else "texts"
     say("")
-    say(f"perspectives, in {shown['pairs']:,} of {shown['of']:,} pairs (seed {shown['seed']}){short}")
-    _print_scores(_entropies(found["perspective_entropy"]), "perspective entropy")
-    if shown["pairs"]:
+    say(f"perspectives, in {shown[what]:,} of {shown['of']:,} {what} (seed {shown['seed']}){short}")
+    _print_scores(_entropies(found["perspective_entropy"], marks), "perspective entropy")
+    if shown[what]:
         say("floor: what texts of one perspective alone get, by the classifier's errors")
+
+
+def _print_people(people: Scores, marks: tuple[str, str]) -> None:
+    names = (*(f"endorsement_of_{mark}" for mark in marks), "difference")
+    rows = [
+        (who, *(number(each[name]["value"]) for name in names), _interval(each["difference"]))
+        for who, each in people.items()
+    ]
+    say("")
+    print_rows(("persona", *marks, "difference", "interval"), rows)
+    say("its mean endorsement, 1 to 7, of the texts of either kind, and the first less the second")
 
 
 def _print_sides(found: Scores) -> None:
@@ -165,21 +216,20 @@ def _print_rules(found: Scores) -> None:
             say(f"  {rule} made no pair of: {_told(why)}")
 
 
-def _lengths(found: Scores) -> Scores:
+def _lengths(found: Scores, marks: tuple[str, str]) -> Scores:
     return {
-        "characters of the chosen": found["characters"]["chosen"],
-        "characters of the rejected": found["characters"]["rejected"],
+        **{f"characters of the {mark}": found["characters"][mark] for mark in marks},
         "difference": found["difference"],
         "the longer wins": found["longer_wins"],
     }
 
 
-def _entropies(found: Scores) -> Scores:
+def _entropies(found: Scores, marks: tuple[str, str]) -> Scores:
     return {
         f"{side}, {name}{', corrected' if corrected else ''}": (score.get("corrected") or {})
         if corrected
         else score
-        for side in ("chosen", "rejected", "all")
+        for side in (*marks, "all")
         for how, name in (("micro", "pooled"), ("macro", "texts' mean"))
         for score in (found[side][how],)
         for corrected in ((False, True) if score["value"] is not None else (False,))

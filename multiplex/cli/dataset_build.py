@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,29 @@ from multiplex.cli.outcome import print_json
 from multiplex.cli.run import endpoints
 from multiplex.cli.text import safe
 from multiplex.content.panels import Panel, seat
-from multiplex.content.protocols import load_protocol
 from multiplex.content.scenarios import Scenario
 from multiplex.dataset.assembling import Assembly
 from multiplex.dataset.building import BUILD, Plan, Publication, build, sources_of
+from multiplex.dataset.curation import balance_of
 from multiplex.dataset.deliberating import deliberate_all
+from multiplex.dataset.hub_labels import check_language, check_licence
 from multiplex.dataset.manifest import Manifest
 from multiplex.dataset.masking import Masks
 from multiplex.dataset.preferences import Thresholds
-from multiplex.dataset.producing import Producer, Recipe, content_hashes, installed_version, named_hashes
-from multiplex.dataset.prompts import Prompt, Skipped, read_prompts
+from multiplex.dataset.producing import (
+    Producer,
+    Recipe,
+    content_hashes,
+    installed_version,
+    named_hashes,
+    protocol_of,
+)
+from multiplex.dataset.prompts import Prompt, Skipped, prompt_files, read_prompts
+from multiplex.dataset.prospects import Table, lacking
 from multiplex.dataset.schemas import CONFIGS, SPLITS
+from multiplex.dataset.spending import RESPONSES, Spending
 from multiplex.dataset.store import Store
+from multiplex.dataset.summary import told
 from multiplex.deliberation.run import check_panel
 from multiplex.embedding import SentenceEmbedder
 from multiplex.errors import ContentError, near_miss
@@ -43,6 +54,8 @@ class Asked:
 
     prompts: tuple[str, ...]
     out: Path
+    longest_prompt: int
+    extend: bool
     generate: int | None
     topics: tuple[str, ...]
     model: str
@@ -86,9 +99,20 @@ class Asked:
             "engine": dict(self.engine_options),
         }
 
+    @property
+    def recipe(self) -> Recipe:
+        """Return how prompts are deliberated on."""
+        return Recipe(personas=self.personas, protocol=self.protocol, seed=self.seed, contrast=self.contrast)
 
-def build_dataset(asked: Asked, *, as_json: bool, quiet: bool) -> None:
-    """Build the dataset, and print what there is of it.
+    @property
+    def usual(self) -> tuple[Scenario, Panel]:
+        """Return what stands for a prompt that says nothing of its own, and who deliberates on it."""
+        scenario = Scenario(name="any", question="any")
+        return scenario, seat(self.personas or scenario.personas)
+
+
+def build_dataset(asked: Asked, *, dry: bool, as_json: bool, quiet: bool) -> None:
+    """Build the dataset, and print what there is of it; if `dry`, what it would take.
 
     Raises:
         MultiplexError: see `multiplex.dataset.building.build`.
@@ -97,22 +121,28 @@ def build_dataset(asked: Asked, *, as_json: bool, quiet: bool) -> None:
         raise ContentError("name files of prompts, or --generate N to have prompts written; one of the two")
     if asked.topics and asked.generate is None:
         raise ContentError("--topic is for prompts that are written: give --generate N with it")
+    if asked.extend and not asked.prompts:
+        raise ContentError("--extend adds prompts from files: name them, instead of --generate")
     if asked.engine not in {"local", "ray"}:
         raise ContentError(
             f"--engine {asked.engine!r}: no such engine; {near_miss(asked.engine, ['local', 'ray'])}"
         )
     if asked.engine != "ray" and (asked.ray_address or asked.workers):
         raise ContentError("--ray-address and --workers are for --engine ray")
-    assembly, publication, prices = _assembly(asked), _publication(asked), _prices(asked.price)
-    if asked.prompts:
-        read_prompts(asked.prompts)  # a path that leads nowhere is told before anything is loaded or made
-    sources = sources_of(asked.prompts)
-    recipe = Recipe(
-        personas=asked.personas, protocol=asked.protocol, seed=asked.seed, contrast=asked.contrast
-    )
-    panel = seat(asked.personas or Scenario.model_fields["personas"].default)
-    protocol = load_protocol(asked.protocol or Scenario.model_fields["protocol"].default)
+    assembly, publication = _assembly(asked), _publication(asked)
+    if asked.prompts:  # a path that leads nowhere is told before anything is loaded or made
+        read_prompts(asked.prompts, longest=asked.longest_prompt)
+    sources, recipe = sources_of(asked.prompts), asked.recipe
+    scenario, panel = asked.usual
+    protocol = protocol_of(recipe, scenario)
     check_panel(protocol, panel)
+    if asked.protocol or asked.generate:  # else each prompt may name another
+        _promised(asked, [Table(protocol, len(panel.personas), options=True)])
+    if dry:
+        from multiplex.cli.dataset_dry import print_dry_run
+
+        print_dry_run(asked, assembly.configs, prices=publication.prices, as_json=as_json)
+        return
     masks = _masks(asked, panel)
     embedder = SentenceEmbedder()
     plan = Plan(
@@ -126,9 +156,12 @@ def build_dataset(asked: Asked, *, as_json: bool, quiet: bool) -> None:
         else {"prompts": asked.generate, "topics": list(asked.topics) or "all"},
         content=content_hashes(recipe, asked.model),
         masker=None if masks is None else masks.describe(),
+        longest=asked.longest_prompt,
         engine={name: value for name, value in asked.engine_options.items() if name != "hf_token"},
     )
-    with BuildProgress(shown=not (as_json or quiet), prices=prices) as progress:
+    shown = not (as_json or quiet)
+    spending = Spending(asked.out / BUILD / RESPONSES)
+    with BuildProgress(shown=shown, prices=publication.prices, spending=spending) as progress:
         manifest = asyncio.run(_built(asked, plan, assembly, publication, panel, masks, embedder, progress))
     _print(asked.out, manifest, as_json=as_json, quiet=quiet)
 
@@ -144,18 +177,28 @@ async def _built(
     progress: BuildProgress,
 ) -> Manifest:
     async with contextlib.AsyncExitStack() as stack:
-        session = Session(
-            **asked.session_options, cache=asked.out / BUILD / "responses.sqlite", embedder=embedder
-        )
+        session = Session(**asked.session_options, cache=asked.out / BUILD / RESPONSES, embedder=embedder)
         await stack.enter_async_context(session)
+        producer = Producer(session, embedder, plan.recipe)
 
         async def prompts() -> Iterable[Prompt | Skipped]:
             if asked.generate is None:
-                return read_prompts(asked.prompts)
+                return read_prompts(asked.prompts, longest=asked.longest_prompt)
             return await _proposed(asked, asked.generate, session, panel, embedder)
 
+        def extend(further: Sequence[Mapping[str, Any]]) -> Iterable[Prompt | Skipped]:
+            files = zip(prompt_files(asked.prompts), plan.sources, strict=True)
+            only = {file for file, source in files if source in further}
+            return read_prompts(asked.prompts, longest=asked.longest_prompt, only=only)
+
+        def contents(store: Store) -> Mapping[str, str]:
+            tables = store.tables()
+            hashes = named_hashes(plan.recipe, tables)
+            if note := _promised(asked, [producer.table(prompt) for prompt in tables]):
+                progress.note(note)
+            return hashes
+
         async def deliberate(store: Store) -> None:
-            producer = Producer(session, embedder, plan.recipe)
             for task in store.todo(most=1):  # what cannot speak at all is told before anything is asked
                 producer.check(task.prompt)
             if asked.engine == "ray":
@@ -182,7 +225,8 @@ async def _built(
                 assembly,
                 publication,
                 prompts=prompts,
-                contents=lambda store: named_hashes(plan.recipe, store.tables()),
+                extend=extend if asked.extend else None,
+                contents=contents,
                 deliberate=deliberate,
                 embedder=embedder,
                 masks=masks,
@@ -213,18 +257,44 @@ async def _proposed(
     return [each async for each in proposals]
 
 
+def _promised(asked: Asked, tables: Sequence[Table]) -> str | None:
+    """Return a note on the records that cannot come of these tables, None where all can.
+
+    Raises:
+        ContentError: some of these were asked for by name.
+    """
+    needs = lacking(tables)
+    protocols = {t.protocol.name: ", ".join(stage.name for stage in t.protocol.stages) for t in tables}
+    told = " or ".join(f"{name!r} ({stages})" for name, stages in protocols.items())
+    for config in asked.configs:
+        if config in needs:
+            raise ContentError(
+                f"--config {config}: no such record can come of the protocol {told}: it takes the stage "
+                f"{needs[config]}; choose another protocol, or other records"
+            )
+    if asked.configs or not needs:
+        return None
+    kinds: dict[str, list[str]] = {}
+    for config, need in needs.items():
+        kinds.setdefault(need, []).append(config)
+    can = ", ".join(config for config in CONFIGS if config not in needs)
+    lost = "; ".join(f"{', '.join(configs)} would take {need}" for need, configs in kinds.items())
+    return f"of the protocol {told} come {can} alone; {lost}"
+
+
 def _assembly(asked: Asked) -> Assembly:
     for config in asked.configs:
         if config not in CONFIGS:
             raise ContentError(f"--config {config!r}: no such kind of records; {near_miss(config, CONFIGS)}")
-    ratio = math.inf if asked.balance == "none" else _number("--balance", asked.balance)
-    if not ratio >= 1:
-        raise ContentError(f"--balance {asked.balance}: needs a number of 1 or more, or none")
+    try:
+        balance = balance_of(asked.balance)
+    except ContentError as error:
+        raise ContentError(f"--balance {asked.balance}: {error}") from error
     return Assembly(
         configs=tuple(config for config in CONFIGS if not asked.configs or config in asked.configs),
         conditions=asked.conditions,
         thresholds=replace(Thresholds(), margin=asked.least_margin),
-        ratio=ratio,
+        balance=balance,
         shares=_shares(asked.splits),
         seed=asked.seed,
     )
@@ -263,10 +333,11 @@ def _number(option: str, text: str) -> float:
 def _publication(asked: Asked) -> Publication:
     return Publication(
         title=asked.title,
-        license=asked.license,
-        languages=asked.languages,
+        license=None if asked.license is None else check_licence(asked.license),
+        languages=tuple(dict.fromkeys(map(check_language, asked.languages))),
         model_licence=asked.model_licence,
         shard_rows=asked.shard_rows,
+        prices=_prices(asked.price),
     )
 
 
@@ -280,7 +351,9 @@ def _masks(asked: Asked, panel: Panel) -> Masks | None:
 
 def _print(out: Path, manifest: Manifest, *, as_json: bool, quiet: bool) -> None:
     if as_json:
-        print_json({"path": str(out), **manifest.model_dump(mode="json", exclude={"files"})})
+        print_json(
+            {"path": str(out), **manifest.model_dump(mode="json", exclude={"files"}), "told": told(out)}
+        )
     elif quiet:
         print(out)
     else:
@@ -294,6 +367,7 @@ def _print(out: Path, manifest: Manifest, *, as_json: bool, quiet: bool) -> None
         for config, counts in manifest.counts.items():
             table.add_row(config, *(f"{counts.get(split, 0):,}" for split in SPLITS))
         console.print(table)
+        print("", *(safe(line).plain for line in told(out)), sep="\n")
         console.print(
             safe(f"\n{out}: read {out / 'README.md'} first; what was left out stands in report.json")
         )

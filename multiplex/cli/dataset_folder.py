@@ -3,12 +3,13 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from multiplex.cli.graph_shown import counted, number, print_rows, say
+from multiplex.cli.graph_shown import counted, flat, number, print_rows, say
 from multiplex.cli.outcome import Json, plain_errors, print_json
 from multiplex.errors import ContentError
 
@@ -25,16 +26,24 @@ def check_command(folder: _Folder, as_json: Json = False) -> None:
     Any folder of this layout can be checked, whoever made it; exit with 1 if there are problems.
     """
     with plain_errors():
-        from multiplex.dataset.checking import check
+        from multiplex.dataset.checking import examine
 
-        problems = check(folder)
+        checked = examine(folder)
+        problems = checked.problems
         if as_json:
-            found = [{"check": each.check, "where": each.where, "said": each.said} for each in problems]
-            print_json({"folder": str(folder), "problems": found})
-        else:
-            print_rows(
-                ("check", "where", "problem"), [(each.check, each.where, each.said) for each in problems]
+            print_json(
+                {
+                    "folder": str(folder),
+                    "problems": [asdict(each) for each in problems],
+                    "notes": [asdict(each) for each in checked.notes],
+                }
             )
+        else:
+            # A line each, however long: whoever pipes it looks for paths in it.
+            for each in problems:
+                say(f"{each.where}: {each.said} ({each.check})")
+            for each in checked.notes:
+                say(f"note: {each.where}: {each.said}")
             say(f"{folder}: {counted(len(problems), 'problem') if problems else 'sound'}")
         if problems:
             raise typer.Exit(1)
@@ -84,6 +93,7 @@ def push_command(
             token=os.environ.get("HF_TOKEN", "").strip() or None,
             private=not public,
             endpoint=endpoint,
+            on_note=lambda note: print(f"note: {flat(note).plain}", file=sys.stderr),
         )
         if as_json:
             print_json({"folder": str(folder), "repo": repo, "private": not public, "commit": address})
@@ -137,12 +147,16 @@ def _print_statistics(found: Mapping[str, Any]) -> None:
         else:
             rows = [(name, *(_rows_of(each, name) for each in named.values())) for name in _totals(named)]
             print_rows((axis, *named), rows)
-    for config, by_rule in found["margins"].items():
+    for config, splits in found["labels"].items():
         say("")
-        bins = [f"{bin_ / 10:.1f}" for bin_ in range(10)]
-        print_rows(
-            (f"margins of {config} from", *bins), [(rule, *counts) for rule, counts in by_rule.items()]
-        )
+        rows = [(split, of["desirable"], of["undesirable"]) for split, of in splits.items()]
+        print_rows((f"labels of {config}", "desirable", "undesirable"), rows)
+    for name in ("margins", "claims_margins"):
+        for config, by_rule in found[name].items():
+            say("")
+            bins = [f"{bin_ / 10:.1f}" for bin_ in range(10)]
+            title = f"{name.replace('_', ' ')} of {config} from"
+            print_rows((title, *bins), [(rule, *counts) for rule, counts in by_rule.items()])
     entropy = found["perspective_entropy"]
     say("")
     if entropy["value"] is None:

@@ -14,6 +14,7 @@ from rich.progress import Progress as RichProgress
 from multiplex.cli.text import safe
 from multiplex.dataset.producing import Made
 from multiplex.dataset.prompts import Prompt
+from multiplex.dataset.spending import Spending, cost_of
 
 __all__ = ["BuildProgress"]
 
@@ -29,15 +30,19 @@ _SELDOM = 10.0
 
 
 class BuildProgress:
-    """Told on stderr: a bar on a terminal; elsewhere a line a phase, and every ten seconds how far it is."""
+    """Told on stderr: a bar on a terminal; elsewhere a line a phase, and every ten seconds how far it is.
 
-    def __init__(self, *, shown: bool, prices: tuple[float, float] | None) -> None:
+    Tokens and cost are those of the whole build so far, on this machine: of all its parts, of prompts that were
+    written, and of what failed.
+    """
+
+    def __init__(self, *, shown: bool, prices: tuple[float, float] | None, spending: Spending) -> None:
         self._shown = shown
         self._prices = prices
         self._console = Console(file=sys.stderr, highlight=False)
         self._began = self._told = time.monotonic()
         self._total = self._ended = self._failed = 0
-        self._tokens = {"prompt": 0, "completion": 0}
+        self._spending = spending
         self._bar: RichProgress | None = None
 
     def __enter__(self) -> Self:
@@ -61,10 +66,15 @@ class BuildProgress:
         """Stop drawing, and say what it came to; after Ctrl-C, how to go on."""
         if self._bar is not None:
             self._bar.stop()
-        if self._shown and self._ended:
+        if self._shown and (self._ended or self._spending.total()["calls"]):
             self._console.print(f"{self._ended:,} deliberations, {self._line()}")
         if kind is not None and issubclass(kind, KeyboardInterrupt | asyncio.CancelledError):
             self._console.print("go on with: the same command again")
+
+    def note(self, note: str) -> None:
+        """Say something that is to be known before it goes on."""
+        if self._shown:
+            self._console.print(safe(f"note: {note}"))
 
     def phase(self, phase: str, states: Mapping[str, int]) -> None:
         """Take in that a phase begins."""
@@ -87,8 +97,6 @@ class BuildProgress:
         """Take in that a deliberation has ended."""
         self._ended += 1
         self._failed += made is None
-        for name in self._tokens:
-            self._tokens[name] += made.tokens.get(name, 0) if made else 0
         if not self._shown:
             return
         if failure is not None and self._failed <= 3:
@@ -108,13 +116,9 @@ class BuildProgress:
         parts = [f"{self._ended / seconds * 60:,.0f} a minute"]
         if self._failed:
             parts.append(f"{self._failed:,} failed")
-        total = sum(self._tokens.values())
-        if total:
+        spent = self._spending.total()
+        if total := spent["prompt"] + spent["completion"]:
             parts.append(f"{total:,} tokens")
         if self._prices is not None:
-            cost = sum(
-                price * self._tokens[name] / 1e6
-                for price, name in zip(self._prices, ("prompt", "completion"), strict=True)
-            )
-            parts.append(f"cost {cost:,.2f}")
+            parts.append(f"cost {cost_of(spent, self._prices):,.2f}")
         return ", ".join(parts)

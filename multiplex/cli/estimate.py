@@ -14,7 +14,7 @@ from multiplex.content.scenarios import Scenario
 from multiplex.estimate import ASSUMPTIONS, Estimate, estimate
 from multiplex.responders.choose import model_names
 
-__all__ = ["print_estimates"]
+__all__ = ["print_estimates", "ranged"]
 
 _COLUMNS = ("acts", "prompt_tokens", "completion_tokens")
 _TOTALS = (*_COLUMNS, "distinct_prompt_tokens")
@@ -38,20 +38,21 @@ def print_estimates(tables: Sequence[tuple[Scenario, Panel, Protocol]], *, model
     for each in found:
         if len(found) == 1:
             for stage, figures in each["by_stage"].items():
-                table.add_row(stage, *(_range(figures[column]) for column in _COLUMNS))
-        table.add_row(safe(each["scenario"], style="bold"), *(_range(each[column]) for column in _COLUMNS))
+                table.add_row(stage, *(ranged(figures[column]) for column in _COLUMNS))
+        table.add_row(safe(each["scenario"], style="bold"), *(ranged(each[column]) for column in _COLUMNS))
     total = {key: [sum(each[key][end] for each in found) for end in (0, 1)] for key in _TOTALS}
     if len(found) > 1:
-        table.add_row("all", *(_range(total[column]) for column in _COLUMNS))
+        table.add_row("all", *(ranged(total[column]) for column in _COLUMNS))
     console.print(table)
     if total["prompt_tokens"][1]:
-        left = _range(total["distinct_prompt_tokens"])
+        left = ranged(total["distinct_prompt_tokens"])
         console.print(f"A prefix cache leaves about {left} prompt tokens to compute.")
     console.print("Assumed:")
     for line in ASSUMPTIONS:
         console.print(safe(f"- {line}"))
 
 
-def _range(ends: Sequence[int]) -> str:
+def ranged(ends: Sequence[int]) -> str:
+    """Return the least and the most in words, once where they are the same."""
     low, high = ends
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"

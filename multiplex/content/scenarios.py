@@ -49,7 +49,7 @@ class Scenario(BaseModel):
 
     name: Name
     title: Line | None = None
-    question: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+    question: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20000)]
     context: Annotated[str, StringConstraints(strip_whitespace=True, max_length=20000)] | None = None
     choice_context: Line | None = None
     domain: Topic | None = None

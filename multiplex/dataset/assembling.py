@@ -2,25 +2,31 @@
 
 Everything here is a function of the work file and of the options, in the prompts' order. It is done anew from
 the start each time: it asks no model, and is short beside the deliberations.
+
+What is thinned and balanced is a unit: the rows of one config, but of `dpo`, `kto` and `reward` the pairs, once
+for all three. Each of them then holds the pairs that are kept, in its own form.
 """
 
+import hashlib
+import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from multiplex.dataset.citations import Sources
-from multiplex.dataset.curation import AXES, Item, curate
+from multiplex.dataset.coverage import Covered
+from multiplex.dataset.curation import BALANCE, Item, curate
 from multiplex.dataset.masking import Masks, masked
-from multiplex.dataset.material import Material, Text
+from multiplex.dataset.material import Material, Text, user_turn
 from multiplex.dataset.preferences import Pair, Thresholds, pairs_of
-from multiplex.dataset.quality import CHECKS, LIMITS, Limits, Tally, gate
-from multiplex.dataset.records import rows_of
+from multiplex.dataset.quality import CHECKS, LIMITS, Limits, Tally, gate, malformed
+from multiplex.dataset.records import Row, rows_of
 from multiplex.dataset.schemas import CONFIGS
 from multiplex.dataset.similarity import Seen
 from multiplex.dataset.splitting import SHARES, Splitter, anchors_of
@@ -29,13 +35,28 @@ from multiplex.embedding import Embedder, Vectors
 from multiplex.errors import RunError
 from multiplex.sentences import sentences
 
-__all__ = ["REPEATED", "Assembly", "assemble"]
+__all__ = ["PAIRED", "REPEATED", "Assembly", "assemble"]
+
+PAIRED = ("dpo", "kto", "reward")
+"""The configs that are made of pairs: they hold the same ones."""
+
+_DECIDING = "dpo"
+"""The config that has a row for every pair, by which pairs are thinned and balanced."""
+
+_ENDS = {
+    "messages": "assistant",
+    "prompt": "user",
+    "chosen": "assistant",
+    "rejected": "assistant",
+    "completion": "assistant",
+}
+"""Whose turn is the last of each column of messages."""
 
 _BATCH = 256
 _FORM = ("empty", "too_long", "control", "prompt_leak")
 """The checks of a text that is there to be compared with."""
 
-_STAGES = ("texts", "pairs", "masked in texts", "near-duplicate completions", "curation")
+_STAGES = ("texts", "pairs", "rows", "masked in texts", "near-duplicate completions", "curation")
 
 
 REPEATED = 0.98
@@ -46,7 +67,7 @@ REPEATED = 0.98
 class Assembly:
     """How rows are made of deliberations; none of it takes another deliberation.
 
-    `ratio` bounds the fullest cell of a balanced axis (see `curation`); `duplicate` is the cosine from which
+    `balance` bounds the fullest cell of each axis (see `curation`); `duplicate` is the cosine from which
     a completion is a near-duplicate of one of the same kind and persona; `shares` are those of the splits.
     """
 
@@ -55,8 +76,7 @@ class Assembly:
     thresholds: Thresholds = field(default_factory=Thresholds)
     limits: Limits = LIMITS
     duplicate: float = REPEATED
-    axes: tuple[str, ...] = AXES
-    ratio: float = 3.0
+    balance: Mapping[str, float] = field(default_factory=lambda: dict(BALANCE))
     shares: Mapping[str, float] = field(default_factory=lambda: dict(SHARES))
     seed: int = 0
 
@@ -66,11 +86,12 @@ class Assembly:
         return {
             **options,
             "configs": list(self.configs),
-            "axes": list(self.axes),
             "shares": dict(self.shares),
             "thresholds": asdict(self.thresholds),
             "limits": self.limits.as_record(),
-            "ratio": self.ratio if math.isfinite(self.ratio) else None,
+            "balance": {
+                axis: bound if math.isfinite(bound) else None for axis, bound in self.balance.items()
+            },
         }
 
 
@@ -84,35 +105,50 @@ def assemble(
     """
     store.clear_rows()
     store.clear_counts(_STAGES)
+    covered = Covered(store.states()["done"], seed=assembly.seed)
     with store.together():
-        report = _made(store, assembly, masks)
-    report["made"] = {config: _number(store, config) for config in assembly.configs}
-    report["near_duplicates"] = {}
-    report["curation"] = {}
-    for config in assembly.configs:
+        report = _made(store, assembly, masks, covered)
+    report["coverage"] = covered.coverage(embedder.embed).model_dump(mode="json")
+    report |= {"configs": list(assembly.configs), "made": {}, "near_duplicates": {}, "curation": {}}
+    for config in _staged(assembly):
+        if config in PAIRED and config != _DECIDING:
+            continue
+        unit = "pairs" if config == _DECIDING else config
+        report["made"][unit] = _number(store, config)
         with store.together():
-            removed = _thinned(store, config, folder, assembly, embedder)
-            report["near_duplicates"][config] = removed
+            removed = _thinned(store, config, unit, folder, assembly, embedder)
+            report["near_duplicates"][unit] = removed
         items = (_item(each) for each in store.staged(config))
-        curated = curate(items, axes=assembly.axes, ratio=assembly.ratio, seed=assembly.seed)
+        curated = curate(items, balance=assembly.balance, seed=assembly.seed)
         numbers = [each.number for each in store.staged(config)]
         with store.together():
             store.drop(number for number, kept in zip(numbers, curated.kept, strict=True) if not kept)
         # Ties have gone with their rules: no pair is made of one.
-        report["curation"][config] = {k: v for k, v in curated.report.items() if k != "ties"}
-    splitter = Splitter(assembly.seed, dict(assembly.shares), anchors_of(_places(store, assembly)))
+        report["curation"][unit] = {k: v for k, v in curated.report.items() if k != "ties"}
+    with store.together():
+        report["halves"] = _follow_pairs(store, assembly)
+    splitter = Splitter(
+        assembly.seed, dict(assembly.shares), anchors_of(store.first_groups(assembly.configs))
+    )
     report["splits"] = splitter.report(_places(store, assembly))
     if not any(_number(store, config) for config in assembly.configs):
         raise RunError(f"{folder.parent}: no row is left to write: {_why(store, report)}")
     return splitter, report
 
 
-def _made(store: Store, assembly: Assembly, masks: Masks | None) -> dict[str, Any]:
+def _staged(assembly: Assembly) -> tuple[str, ...]:
+    """Return the configs that rows are made for: with any that is made of pairs, the one that decides on them."""
+    paired = not set(PAIRED).isdisjoint(assembly.configs)
+    return tuple(each for each in CONFIGS if each in assembly.configs or (paired and each == _DECIDING))
+
+
+def _made(store: Store, assembly: Assembly, masks: Masks | None, covered: Covered) -> dict[str, Any]:
     """Make every deliberation's rows, of the texts that pass the gate; return what the gate and the rules counted."""
     tally = Tally()
     rules: dict[str, Counter[str]] = {}
     known: dict[Any, Sources] = {}
     for material in store.materials():
+        covered.add(material.prompt)
         if masks is not None:
             material, found = masked(material, masks)
             for kind, number in found.items():
@@ -125,12 +161,75 @@ def _made(store: Store, assembly: Assembly, masks: Masks | None) -> dict[str, An
             if isinstance(each, Pair):
                 counts["made"] += 1
                 pairs.append(each)
+                kept = each.margin is not None or "reward" not in assembly.configs
+                why = None if kept else "not in reward, without a margin from endorsement"
             else:
                 counts[each.why] += 1
+                why = each.why
+            if why is not None:
                 place = f"{material.prompt.id} {each.rule} {each.persona or ''}".rstrip()
-                store.count("pairs", f"{each.rule}: {each.why}", place)
-        store.stage(list(rows_of(fit, pairs, configs=assembly.configs, conditions=assembly.conditions)))
+                store.count("pairs", f"{each.rule}: {why}", place)
+        store.stage([row for row in _rows(fit, pairs, assembly) if not _malformed(store, row)])
     return {"gate": tally.report(), "rules": {rule: dict(counts) for rule, counts in rules.items()}}
+
+
+def _rows(material: Material, pairs: Sequence[Pair], assembly: Assembly) -> Iterator[Row]:
+    configs = _staged(assembly)
+    whole = [config for config in configs if config != "kto"]
+    yield from rows_of(material, pairs, configs=whole, conditions=assembly.conditions)
+    if "kto" in configs:  # pair by pair: which halves are told apart hangs on which pairs are kept
+        for pair in pairs:
+            yield from rows_of(material, [pair], configs=("kto",), conditions=assembly.conditions)
+
+
+def _malformed(store: Store, row: Row) -> bool:
+    """Return whether a row holds messages that a trainer does not take, and count it if so."""
+    for column, ends in _ENDS.items():
+        if column in row.columns and (what := malformed(row.columns[column], ends=ends)):
+            store.count("rows", "schema", f"{row.config} {row.id}: {column}: {what}")
+            return True
+    return False
+
+
+def _follow_pairs(store: Store, assembly: Assembly) -> dict[str, int]:
+    """Drop from the other forms what belongs to no pair that is kept; return what became of `kto`'s halves.
+
+    Some 60 bytes a pair are held. The same answer may stand under the same prompt in two pairs of one
+    deliberation: it is kept once (`shared`), and not at all where one wants it and the other does not (`torn`).
+    """
+    if set(PAIRED).isdisjoint(assembly.configs):
+        return {}
+    kept = {_pair(columns) for _, columns in store.columns(_DECIDING)}
+    if "reward" in assembly.configs:
+        rows = zip(store.staged("reward"), store.columns("reward"), strict=True)
+        lost = [row.number for row, (_, columns) in rows if _pair(columns) not in kept]
+        store.drop(lost)
+    counts: Counter[str] = Counter()
+    if "kto" in assembly.configs:
+        halves = zip(store.staged("kto"), store.columns("kto"), strict=True)
+        lost = []
+        for _, found in groupby(halves, key=lambda half: half[1][1]["prompt_id"]):
+            labels: dict[str, set[bool]] = {}
+            places: dict[str, list[int]] = {}
+            for row, (_, columns) in found:
+                if _pair(columns) not in kept:
+                    lost.append(row.number)
+                else:
+                    said = json.dumps([columns["prompt"], columns["completion"]])
+                    labels.setdefault(said, set()).add(columns["label"])
+                    places.setdefault(said, []).append(row.number)
+            for said, numbers in places.items():
+                torn = len(labels[said]) > 1
+                lost += numbers if torn else numbers[1:]
+                counts["torn" if torn else "shared"] += len(numbers) if torn else len(numbers) - 1
+        store.drop(lost)
+    return {name: counts[name] for name in ("shared", "torn")}
+
+
+def _pair(columns: Mapping[str, Any]) -> int:
+    """Return a number for the pair that a row is made of: a rule makes one of a deliberation, or one a persona."""
+    place = json.dumps([columns[name] for name in ("prompt_id", "rule", "persona")])
+    return int.from_bytes(hashlib.sha256(place.encode()).digest()[:8], "big")
 
 
 def _gated(
@@ -140,9 +239,7 @@ def _gated(
     seated = tuple(voice.sha256 for voice in material.voices)
     if seated not in known:
         known[seated] = Sources(source for voice in material.voices for source in voice.sources)
-    scenario = material.prompt.scenario
-    options = (part for option in scenario.options for part in (option.text, *option.reasons))
-    asked = " ".join((scenario.context or "", scenario.question, *options))
+    asked = user_turn(material.prompt.scenario)
     kept: list[Text] = []
     for text in material.texts:
         # What is only ever rejected need not be good: it is the answer of the same model as it came.
@@ -166,7 +263,9 @@ def _gated(
     return material.model_copy(update={"texts": tuple(kept)})
 
 
-def _thinned(store: Store, config: str, folder: Path, assembly: Assembly, embedder: Embedder) -> int:
+def _thinned(
+    store: Store, config: str, unit: str, folder: Path, assembly: Assembly, embedder: Embedder
+) -> int:
     """Drop rows whose completion repeats one of the same kind and persona; return how many went."""
     path = folder / f"{config}.seen"
     path.unlink(missing_ok=True)
@@ -191,7 +290,7 @@ def _thinned(store: Store, config: str, folder: Path, assembly: Assembly, embedd
             ):
                 if near is not None:
                     dropped.append(number)
-                    store.count("near-duplicate completions", f"{config}: {partition}")
+                    store.count("near-duplicate completions", f"{unit}: {partition}")
     finally:
         if seen is not None:
             seen.close()

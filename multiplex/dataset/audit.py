@@ -6,7 +6,7 @@ an estimate and is said to be one. One pass, running counts; texts are kept for 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +15,10 @@ from typing import Any
 from multiplex.acts import Ratify
 from multiplex.content.personas import Pack
 from multiplex.content.scenarios import Scenario
+from multiplex.dataset.label_counts import LabelCounts
 from multiplex.dataset.manifest import read_manifest
-from multiplex.dataset.pair_files import Columns, Preference, Side, label, read_preferences
+from multiplex.dataset.pair_files import Columns, Labelled, Preference, Side, label, read_preferences
+from multiplex.dataset.pair_sources import data_files
 from multiplex.dataset.reading import LONGEST_LINE
 from multiplex.dataset.side_counts import Counts
 from multiplex.deliberation.scores import classifier_for, rounded
@@ -37,22 +39,24 @@ SAMPLE = 2_000
 BAND = 0.02
 """The least difference of two nearnesses, as cosines, that counts as a side where sides are estimated."""
 
-_AT_ONCE = 32
-"""Pairs whose sentences are embedded in one go."""
+_AT_ONCE = 64
+"""Texts whose sentences are embedded in one go."""
 
 
 def audit(
-    path: Path,
-    *,
+    *paths: Path,
     pack: Pack,
     embedder: Embedder,
     columns: Columns | None = None,
+    config: str | None = None,
+    split: str | None = None,
     sample: int = SAMPLE,
     seed: int = 0,
     band: float = BAND,
 ) -> dict[str, Any]:
-    """Audit a dataset's folder (its config `dpo`, else `reward`) or a file of preferences; return plain data.
+    """Audit a preference set, in files or folders of them (see `data_files`); return plain data.
 
+    - `form`: `pairs`, or `labels` where texts are marked as desirable or not without a pair.
     - `rows`, `pairs` that differ, `identical` ones, and rows `skipped` by kind, with the first `reasons`.
     - `basis`: whether sides are `recorded` in the rows or `estimated` by embeddings, over how many pairs, and
       the same in words. Pairs that nobody voted on, as under a persona's own system turn, are no cases.
@@ -68,6 +72,10 @@ def audit(
       and why (`conflict`: some persona would have lost by it), else None.
     - `perspective_entropy` of the chosen, the rejected and all texts of a sample (`sample`), with its controls.
 
+    Of texts without a pair the sides are desirable and undesirable ones; `texts` counts them, and `personas`
+    holds each persona's mean endorsement of either and the `difference`, whose inequity over personas stands
+    beside the two means'. `discretion` is undefined, and so is whether the longer wins: both are of pairs.
+
     Sides are recorded where a persona endorsed both texts, or where a row without a persona of its own names
     `supporters` or `opponents`. Else every persona of the pack takes the side of the text that carries more of
     the concerns that it would open with on the prompt (all of its concerns where there is none), unless the
@@ -78,31 +86,58 @@ def audit(
     the Law of Succession, and Statistical Inference, Journal of the American Statistical Association 22 (1927).
 
     Raises:
-        ContentError: what is at the path is no preference set, or no row of it is a pair.
+        ContentError: what is at a path is no preference set, or no row of it is a pair or has a label.
         ModelError: the embedding model cannot be loaded.
     """
     if sample < 0 or not 0 <= band <= 2:
         raise ContentError("sample: needs 0 or more pairs, and band a difference of cosines from 0 to 2")
-    found = Counts(sample, seed)
-    for where, entry in read_preferences(path, columns or Columns()):
-        found.add(where, entry)
-    if not found.pairs and not found.identical:
+    sources = data_files(paths, config=config, split=split)
+    found, marked = Counts(sample, seed), LabelCounts(sample, seed)
+    for where, entry in read_preferences(sources, columns or Columns()):
+        if isinstance(entry, Labelled):
+            marked.add(entry)
+        else:
+            found.add(where, entry)
+    if not found.pairs and not found.identical and not marked.number:
         reason = next(iter(found.reasons), "it holds no rows")
-        raise ContentError(f"{path}: no row is a pair of a chosen and a rejected text; {reason}")
-    kept, judged = found.kept, found.whole.tally.cases
-    for start in range(0, len(kept), _AT_ONCE):  # in one go it is faster than text by text
-        parts = [one for pair in kept[start : start + _AT_ONCE] for t in pair.texts for one in sentences(t)]
-        embedder.embed(parts)
-    if not judged:
-        _estimate(found, kept, pack, embedder, band)
+        raise ContentError(f"{sources.name}: no row is a pair of a chosen and a rejected text; {reason}")
     result = {
-        "source": str(path).encode("utf-8", "replace").decode(),
+        "source": sources.name,
+        "files": len(sources.files),
+        "config": sources.config,
+        "splits": sources.splits,
+        "form": "labels" if marked.number else "pairs",
         "pack": pack.name,
-        "rows": found.rows,
+        "rows": found.rows + marked.number,
         "pairs": found.pairs,
         "identical": found.identical,
         "skipped": dict(found.skipped),
         "reasons": found.reasons,
+        **(
+            _of_labels(marked, pack, embedder, sample, seed)
+            if marked.number
+            else _of_pairs(found, pack, embedder, sample, seed, band)
+        ),
+        "not_made": _not_made(paths),
+        "notes": [*sources.notes, *_notes(paths, pack)],
+    }
+    plainly: dict[str, Any] = rounded(plain(result))
+    return plainly
+
+
+def _of_pairs(
+    found: Counts, pack: Pack, embedder: Embedder, sample: int, seed: int, band: float
+) -> dict[str, Any]:
+    kept, judged = found.kept, found.whole.tally.cases
+    _embed([text for pair in kept for text in pair.texts], embedder)
+    if not judged:
+        _estimate(found, kept, pack, embedder, band)
+    sides = {
+        "chosen": [pair.chosen for pair in kept],
+        "rejected": [pair.rejected for pair in kept],
+        "all": [text for pair in kept for text in pair.texts],
+    }
+    return {
         "sample": {
             "asked": sample,
             "pairs": len(kept),
@@ -113,12 +148,42 @@ def audit(
         "basis": _basis(found.pairs, judged, len(kept), pack, embedder, band),
         **found.whole.summary(),
         "rules": {rule: part.summary() for rule, part in sorted(found.parts.items())},
-        "perspective_entropy": _entropies(kept, pack, embedder, seed),
-        "not_made": _not_made(path),
-        "notes": _notes(path, pack),
+        "perspective_entropy": _entropies(sides, pack, embedder, seed, "no pair was sampled"),
     }
-    plainly: dict[str, Any] = rounded(plain(result))
-    return plainly
+
+
+def _of_labels(marked: LabelCounts, pack: Pack, embedder: Embedder, sample: int, seed: int) -> dict[str, Any]:
+    kept = marked.kept
+    _embed([row.text for row in kept], embedder)
+    relevance = Relevance(embedder, pack.personas)
+    asked = [row for row in kept if row.question]
+    for row in asked:
+        scenario = Scenario(name="audited", question=row.question)
+        for persona in pack.personas:
+            act = Ratify(scenario=scenario, persona=persona, statement=row.text)
+            marked.endorse(row, persona.name, ratify(relevance, act).endorsement)
+    sides = {
+        "desirable": [row.text for row in kept if row.desirable],
+        "undesirable": [row.text for row in kept if not row.desirable],
+        "all": [row.text for row in kept],
+    }
+    return {
+        "sample": {
+            "asked": sample,
+            "texts": len(kept),
+            "of": marked.number,
+            "seed": seed,
+            "shortened": sum(not row.whole for row in kept),
+        },
+        "basis": _basis_of_labels(len(asked), pack, embedder),
+        **marked.summary([persona.name for persona in pack.personas]),
+        "perspective_entropy": _entropies(sides, pack, embedder, seed, "no text of this kind was sampled"),
+    }
+
+
+def _embed(texts: Sequence[str], embedder: Embedder) -> None:
+    for start in range(0, len(texts), _AT_ONCE):  # in one go it is faster than text by text
+        embedder.embed([one for text in texts[start : start + _AT_ONCE] for one in sentences(text)])
 
 
 def _basis(
@@ -140,6 +205,20 @@ def _basis(
         f"where the cosines differ by less than {band:g}"
     )
     return {"kind": "estimated", "pairs": sampled, "band": band, "embedding": embedder.name, "said": said}
+
+
+def _basis_of_labels(asked: int, pack: Pack, embedder: Embedder) -> dict[str, Any]:
+    """Return where endorsements of texts without a pair come from, in words too."""
+    if not asked:
+        said = (
+            "nobody's, for no text that was sampled stands with a prompt, and an endorsement is of an answer"
+        )
+        return {"kind": None, "texts": 0, "embedding": None, "said": said}
+    said = (
+        "an estimate by embeddings, which cannot tell a claim from its denial, and nobody's own judgement: of "
+        f"{asked:,} sampled texts, how far each carries what a persona of the pack {pack.name!r} would open with"
+    )
+    return {"kind": "estimated", "texts": asked, "embedding": embedder.name, "said": said}
 
 
 def _estimate(found: Counts, kept: Sequence[Preference], pack: Pack, embedder: Embedder, band: float) -> None:
@@ -179,18 +258,18 @@ class _Remembering:
         return self._known[key]
 
 
-def _entropies(kept: Sequence[Preference], pack: Pack, embedder: Embedder, seed: int) -> dict[str, Any]:
-    sides = {
-        "chosen": [pair.chosen for pair in kept],
-        "rejected": [pair.rejected for pair in kept],
-        "all": [text for pair in kept for text in pair.texts],
-    }
-    if not kept:
-        nothing = Score.undefined("no pair was sampled")
+def _entropies(
+    sides: Mapping[str, Sequence[str]], pack: Pack, embedder: Embedder, seed: int, missing: str
+) -> dict[str, Any]:
+    nothing = Score.undefined(missing)
+    if not sides["all"]:
         return {**{side: {"micro": nothing, "macro": nothing} for side in sides}, "control": None}
     classifier = _Remembering(classifier_for(pack, embedder))
     found: dict[str, Any] = {}
     for side, texts in sides.items():
+        if not texts:
+            found[side] = {"micro": nothing, "macro": nothing}
+            continue
         pooled = corpus_entropy(texts, classifier, seed=seed)
         left_out = {"control", "entropies"}  # the one is the same for all, the other as long as the sample
         found[side] = {
@@ -200,11 +279,11 @@ def _entropies(kept: Sequence[Preference], pack: Pack, embedder: Embedder, seed:
     return {**found, "control": classifier.control()}
 
 
-def _not_made(path: Path) -> dict[str, dict[str, int]] | None:
+def _not_made(paths: Sequence[Path]) -> dict[str, dict[str, int]] | None:
     """Return the pairs that a dataset's rules did not make, by rule and reason, from the report beside it."""
-    file = path / "report.json"
+    file = paths[0] / "report.json"
     try:
-        if not file.is_file() or file.stat().st_size > LONGEST_LINE:
+        if len(paths) > 1 or not file.is_file() or file.stat().st_size > LONGEST_LINE:
             return None
         rules = json.loads(file.read_bytes())["rules"]
         return {
@@ -215,9 +294,11 @@ def _not_made(path: Path) -> dict[str, dict[str, int]] | None:
         return None  # a folder of this layout need not be ours
 
 
-def _notes(path: Path, pack: Pack) -> list[str]:
+def _notes(paths: Sequence[Path], pack: Pack) -> list[str]:
     notes = []
-    if path.is_dir():
+    for path in paths:
+        if not path.is_dir():
+            continue
         with suppress(ContentError):  # a folder of this layout need not be ours
             listed = read_manifest(path).perspectives
             if listed and set(listed) != set(pack.perspectives):

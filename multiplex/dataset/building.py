@@ -9,19 +9,20 @@ import asyncio
 import json
 import re
 import shutil
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from hashlib import file_digest
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from multiplex.dataset.assembling import Assembly, assemble
-from multiplex.dataset.card import About, Generator, write_card
-from multiplex.dataset.intake import Likeness, take_in
+from multiplex.dataset.card import About, Generator, keep_edited_card, write_card
+from multiplex.dataset.ctrl_c import heard_at_once
+from multiplex.dataset.intake import take_in
 from multiplex.dataset.manifest import (
     MANIFEST,
     FileEntry,
@@ -34,13 +35,15 @@ from multiplex.dataset.manifest import (
 )
 from multiplex.dataset.masking import Masks
 from multiplex.dataset.pictures import draw
+from multiplex.dataset.plan import Plan, differing, sources_of
 from multiplex.dataset.preferences import RULES
-from multiplex.dataset.producing import Recipe
 from multiplex.dataset.prompts import Prompt, Skipped
 from multiplex.dataset.provenance import Provenance
+from multiplex.dataset.spending import RESPONSES, Spending, cost_of
 from multiplex.dataset.splitting import Splitter
-from multiplex.dataset.statistics import statistics
+from multiplex.dataset.statistics import STATISTICS, statistics
 from multiplex.dataset.store import Store
+from multiplex.dataset.summary import covered, left_out
 from multiplex.dataset.writing import SHARD_ROWS, write_split
 from multiplex.embedding import Embedder
 from multiplex.errors import ContentError, RunError
@@ -51,79 +54,22 @@ BUILD = ".build"
 
 _EXTRACTIVE = "Apache-2.0, as the personas that its texts are put together from"
 
-_SAID = {
-    "recipe.seed": "seed (--seed)",
-    "recipe.contrast": "choice of --no-contrast",
-    "recipe.personas": "panel (--personas)",
-    "recipe.protocol": "protocol (--protocol)",
-    "model": "model (--model)",
-    "multiplex": "version of Multiplex",
-    "embedding": "embedding model",
-    "masker": "way of masking (--no-mask, --names)",
-    "sources": "file of prompts",
-    "generated": "order for prompts (--generate, --topic)",
-    "content": "state of personas, protocols or roles",
-    "engine": "option of the engine (--engine-arg)",
-}
-"""How people know the parts of a plan, by how their names begin."""
-
-_OURS = {BUILD, MANIFEST, "README.md", "report.json", "data", "jsonl", "pictures"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What the deliberations of a dataset depend on: a build goes on only with the same.
-
-    `sources` are the prompt files with their hashes, `generated` what prompts were asked for instead;
-    `content` the hashes of personas, protocols and roles; `masker` what masks personal data, None for nothing.
-    """
-
-    model: str
-    recipe: Recipe
-    embedding: str
-    multiplex: str
-    sources: tuple[Mapping[str, Any], ...] = ()
-    generated: Mapping[str, Any] | None = None
-    content: Mapping[str, str] = field(default_factory=dict)
-    masker: Mapping[str, Any] | None = None
-    likeness: Likeness = field(default_factory=Likeness)
-    longest: int = 4000
-    engine: Mapping[str, Any] = field(default_factory=dict)
-    """Options of vLLM's engine, but for the hub's token."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the plan as plain data."""
-        plan: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return plan
+_OURS = {BUILD, MANIFEST, "README.md", "report.json", STATISTICS, "data", "jsonl", "pictures"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """What only the one who publishes a dataset can tell, and how large a shard is."""
+    """What only the one who publishes a dataset can tell, and how large a shard is.
+
+    `prices` are those of a million prompt and a million completion tokens, where the report is to say the cost.
+    """
 
     title: str = "Pluralistic training data"
     license: str | None = None
     languages: tuple[str, ...] = ("en",)
     model_licence: str | None = None
     shard_rows: int = SHARD_ROWS
-
-
-def sources_of(paths: Iterable[str | Path]) -> tuple[dict[str, Any], ...]:
-    """Return what is kept of prompt files: their names, and the hashes that tell whether they have changed.
-
-    Raises:
-        ContentError: a file cannot be read.
-    """
-    found = []
-    for path in map(Path, paths):
-        for file in sorted(path.glob("*.yaml")) if path.is_dir() else [path]:
-            try:
-                with file.open("rb") as opened:
-                    digest = file_digest(opened, "sha256").hexdigest()
-            except OSError as error:
-                raise ContentError(f"{file}: cannot be read: {error.strerror or error}") from error
-            found.append({"file": file.name, "sha256": digest, "bytes": file.stat().st_size})
-    return tuple(found)
+    prices: tuple[float, float] | None = None
 
 
 async def build(
@@ -133,6 +79,7 @@ async def build(
     publication: Publication,
     *,
     prompts: Callable[[], Awaitable[Iterable[Prompt | Skipped]]],
+    extend: Callable[[Sequence[Mapping[str, Any]]], Iterable[Prompt | Skipped]] | None = None,
     contents: Callable[[Store], Mapping[str, str]] = lambda store: {},
     deliberate: Callable[[Store], Awaitable[None]],
     embedder: Embedder,
@@ -147,7 +94,10 @@ async def build(
         assembly: how rows are made of them.
         publication: what the card says beside.
         prompts: reads the prompts, or has them written; not called where they have been taken in.
-        contents: returns the hashes of what the prompts name for themselves, panels and protocols.
+        extend: where the folder was begun with other sources, reads the prompts of those sources of the plan that
+            are new, which are added to what is there; None refuses them.
+        contents: returns the hashes of what the prompts name for themselves, panels and protocols; called before
+            anybody deliberates, it may refuse them.
         deliberate: makes all that is still to be made (see `deliberate_all`).
         embedder: the sentence embeddings that duplicates are told by.
         masks: masks personal data; None leaves it.
@@ -162,41 +112,46 @@ async def build(
     _check_folder(folder)
     work = folder / BUILD
     with _held(work), Store(work) as store:
-        _begin(store, folder, plan)
+        plan, further = _begun(store, folder, plan, extends=extend is not None)
+        take = partial(
+            _take_in, store, folder=folder, plan=plan, contents=contents, embedder=embedder, masks=masks
+        )
         if store.fact("taken_in") is None:
             on_phase("prompts", store.states())
-            take_in(
-                store, await prompts(), embedder=embedder, folder=work, masks=masks, likeness=plan.likeness
-            )
-            if not sum(store.states().values()):
-                raise ContentError(f"{folder}: there is no prompt to deliberate on: {_skipped(store)}")
-            with store.together():
-                store.keep_fact("content", contents(store))
-                store.keep_fact("taken_in", True)
+            take(await prompts())
         elif store.fact("content") != contents(store):
             raise ContentError(
                 f"{folder}: personas or protocols that its prompts name have changed since it was begun; "
                 "put them back as they were, or name another folder with --out"
             )
+        elif further and extend is not None:
+            on_phase("prompts", store.states())
+            take(extend(further), extends=True)
         store.retry_failed()
         on_phase("deliberations", store.states())
         if store.states()["todo"]:
             await deliberate(store)
+        spent = _spent(store)
         made = {
             "assembly": assembly.as_dict(),
             "publication": asdict(publication),
             "prompts": store.states(),
+            "sources": plan.sources,
+            "spent": spent,
         }
         if (folder / MANIFEST).exists() and store.fact("written") == json.loads(json.dumps(made)):
             return read_manifest(folder)
-        await asyncio.sleep(0)  # what follows does not wait for anything: Ctrl-C is heard here
-        on_phase("rows", store.states())
-        splitter, report = assemble(store, work, assembly, embedder=embedder, masks=masks)
-        await asyncio.sleep(0)
-        on_phase("files", store.states())
-        store.keep_fact("written", None)  # a kill right after the manifest leaves nothing that says otherwise
-        manifest = _written(store, folder, plan, assembly, publication, splitter, report)
-        store.keep_fact("written", made)
+        await asyncio.sleep(0)  # what follows does not wait for anything: an earlier Ctrl-C is heard here
+        with heard_at_once():
+            on_phase("rows", store.states())
+            splitter, report = assemble(store, work, assembly, embedder=embedder, masks=masks)
+            on_phase("files", store.states())
+            store.keep_fact(
+                "written", None
+            )  # a kill right after the manifest leaves nothing that says otherwise
+            report = {"spent": _told(spent, publication.prices), **report}
+            manifest = _written(store, folder, plan, assembly, publication, splitter, report)
+            store.keep_fact("written", made)
         return manifest
 
 
@@ -237,39 +192,81 @@ def _check_folder(folder: Path) -> None:
         raise ContentError(f"{folder}: is not empty (it holds {other!r}); name another folder with --out")
 
 
-def _begin(store: Store, folder: Path, plan: Plan) -> None:
-    given = plan.as_dict()
-    if (
-        store.fact("taken_in") is None
-    ):  # nothing hangs on an earlier plan yet: its prompts were wrong, perhaps
-        store.keep_fact("plan", given)
+def _begun(
+    store: Store, folder: Path, plan: Plan, *, extends: bool
+) -> tuple[Plan, tuple[Mapping[str, Any], ...]]:
+    """Keep the plan, or hold it against the one that is kept; return it with all sources, and those that are new."""
+    if store.fact("taken_in") is None:  # nothing hangs on an earlier plan: its prompts were wrong, perhaps
+        store.keep_fact("plan", plan.as_dict())
         store.keep_fact("created", datetime.now(UTC).isoformat(timespec="seconds"))
-        return
-    before, now = dict(_flat(store.fact("plan"))), dict(_flat(given))
-    for name in sorted(before.keys() | now.keys()):
-        if before.get(name) != now.get(name):
-            what = next((said for begin, said in _SAID.items() if name.startswith(begin)), name)
-            raise ContentError(
-                f"{folder}: was begun with another {what} ({before.get(name)!r}, and now {now.get(name)!r}); "
-                "give the same to go on with it, or name another folder with --out"
-            )
+        return plan, ()
+    before = store.fact("plan")
+    further: tuple[Mapping[str, Any], ...] = ()
+    if extends:
+        known = {source["sha256"] for source in before["sources"]}
+        further = tuple(source for source in plan.sources if source["sha256"] not in known)
+        plan = replace(plan, sources=tuple(before["sources"]))
+    if (what := differing(before, plan.as_dict())) is not None:
+        adds = "add its prompts with --extend, " if what.startswith("file of prompts") else ""
+        raise ContentError(
+            f"{folder}: was begun with another {what}; "
+            f"give the same to go on with it, {adds}or name another folder with --out"
+        )
+    return replace(plan, sources=(*plan.sources, *further)), further
 
 
-def _flat(data: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(data, dict) and data:
-        for key, value in data.items():
-            yield from _flat(value, f"{name}.{key}" if name else key)
-    elif isinstance(data, list) and data:
-        for number, value in enumerate(data):
-            yield from _flat(value, f"{name}[{number}]")
-    else:
-        yield name, data
+def _take_in(
+    store: Store,
+    prompts: Iterable[Prompt | Skipped],
+    *,
+    folder: Path,
+    plan: Plan,
+    contents: Callable[[Store], Mapping[str, str]],
+    embedder: Embedder,
+    masks: Masks | None,
+    extends: bool = False,
+) -> None:
+    """Take in all prompts at once or none of them, with the plan that they go by."""
+    with heard_at_once(), store.together():
+        take_in(
+            store,
+            prompts,
+            embedder=embedder,
+            folder=folder / BUILD,
+            masks=masks,
+            likeness=plan.likeness,
+            extends=extends,
+        )
+        if not sum(store.states().values()):
+            raise ContentError(f"{folder}: there is no prompt to deliberate on: {_skipped(store)}")
+        store.keep_fact("plan", plan.as_dict())
+        store.keep_fact("content", contents(store))
+        store.keep_fact("taken_in", True)
 
 
 def _skipped(store: Store) -> str:
     counts = store.counts().get("prompts", {})
     told = ", ".join(f"{each['number']} {kind}" for kind, each in counts.items())
-    return f"every row was left out ({told})" if told else "no row was found"
+    first = next((each["examples"][0] for each in counts.values() if each["examples"]), "")
+    return f"every row was left out ({told}), as {first}" if told else "no row was found"
+
+
+def _spent(store: Store) -> dict[str, int]:
+    """Return the calls that were answered for this dataset, and their tokens: here, and on other machines."""
+    total = Spending(store.path.parent / RESPONSES).total()
+    for elsewhere in (store.fact("spent_elsewhere") or {}).values():
+        total = {name: number + elsewhere[name] for name, number in total.items()}
+    return total
+
+
+def _told(spent: Mapping[str, int], prices: tuple[float, float] | None) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "calls": spent["calls"],
+        "tokens": {name: spent[name] for name in ("prompt", "completion")},
+    }
+    if prices is not None:
+        told |= {"prices": list(prices), "cost": round(cost_of(spent, prices), 6)}
+    return told
 
 
 def _written(
@@ -301,11 +298,12 @@ def _written(
     told = _report(store, report)
     write_whole(new / "report.json", json.dumps(told, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
     told_of = Provenance.of(store.materials())
-    found = statistics(new, perspectives=tuple(told_of.perspectives))
+    found = statistics(new, perspectives=tuple(told_of.perspectives), of="the manifest's list")
+    write_whole(new / STATISTICS, json.dumps(found, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
     pictures = draw(new, found)
     about = _about(store, plan, assembly, publication, told, told_of)
     write_card(new, about, found, pictures=pictures)
-    files += [described(new, path) for path in ("README.md", "report.json", *pictures)]
+    files += [described(new, path) for path in ("README.md", "report.json", STATISTICS, *pictures)]
     manifest = Manifest(
         multiplex=plan.multiplex,
         created=store.fact("created"),
@@ -329,6 +327,7 @@ def _written(
 def _put_in_place(new: Path, folder: Path) -> None:
     """Move what was written into the folder, in place of what an earlier build wrote: nothing that takes room."""
     try:
+        keep_edited_card(folder)
         (folder / MANIFEST).unlink(missing_ok=True)  # until the new one is there this is no dataset
         for name in sorted(_OURS - {BUILD, MANIFEST}):
             there = folder / name
@@ -344,7 +343,7 @@ def _put_in_place(new: Path, folder: Path) -> None:
 
 
 def _report(store: Store, report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what became of everything, and nothing that a kill changes, as the tokens that were paid for do."""
+    """Return what became of everything, and nothing that a kill changes."""
     states = store.states()
     return {
         "prompts": {"deliberated": states["done"], "failed": states["failed"]},
@@ -383,6 +382,8 @@ def _about(
         rules=dict(RULES),
         masker=dict(plan.masker) if plan.masker is not None else None,
         report={"left out": _numbers(store.counts()), "near duplicates": report["near_duplicates"]},
+        left_out=left_out(report),
+        covered=covered(report),
         options={"seed": plan.recipe.seed, **assembly.as_dict()},
     )
 

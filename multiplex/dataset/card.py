@@ -1,31 +1,24 @@
 """The dataset card: README.md, whose header the Hugging Face Hub reads and whose body people read."""
 
+import json
+import re
+import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from multiplex.dataset.card_body import body, one_line
-from multiplex.dataset.manifest import write_whole
+from multiplex.dataset.hub_labels import LICENCES, licence_name
+from multiplex.dataset.manifest import MANIFEST, described, write_whole
 from multiplex.dataset.reading import shards
 from multiplex.dataset.schemas import COLUMNS, CONFIGS, SPLITS, Type
 
-__all__ = ["CARD", "LICENCES", "About", "Generator", "Seat", "card", "write_card"]
+__all__ = ["CARD", "About", "Generator", "Seat", "card", "keep_edited_card", "kept_cards", "write_card"]
 
 CARD = "README.md"
-
-LICENCES = frozenset(
-    (
-        *("afl-3.0", "apache-2.0", "bsd-2-clause", "bsd-3-clause", "c-uda", "cc", "cc0-1.0", "cc-by-2.0"),
-        *("cc-by-2.5", "cc-by-3.0", "cc-by-4.0", "cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0"),
-        *("cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0", "cc-by-nc-sa-2.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0"),
-        *("cc-by-nd-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cdla-permissive-1.0", "cdla-permissive-2.0"),
-        *("cdla-sharing-1.0", "gfdl", "gpl-3.0", "mit", "odbl", "odc-by", "openrail", "other", "pddl"),
-        *("unknown", "unlicense"),
-    )
-)
-"""Names of licences that the Hub knows (those that suit data); any other stands as `other` with its name."""
 
 _SIZES = (
     (10**3, "n<1K"),
@@ -63,7 +56,8 @@ class About(_Record):
     """What the card tells that cannot be counted from the shards; texts are the user's, and are escaped.
 
     `masker` is what the privacy agent says of itself, None where none ran. `report` holds counts of what
-    was skipped, masked and dropped, nested at will. `created` is a date (ISO 8601).
+    was skipped, masked and dropped, nested at will; `left_out` says the same of each config in a sentence, and
+    `covered` what the prompts cover. `created` is a date (ISO 8601).
     """
 
     title: str
@@ -80,6 +74,8 @@ class About(_Record):
     rules: dict[str, str] = {}
     masker: dict[str, Any] | None = None
     report: dict[str, Any] = {}
+    left_out: dict[str, str] = {}
+    covered: str | None = None
     options: dict[str, Any] = {}
 
 
@@ -118,6 +114,36 @@ def card(
         _header(about, statistics, sizes or {}), sort_keys=False, allow_unicode=True, width=1000
     )
     return f"---\n{header}---\n\n{body(about, statistics, pictures)}"
+
+
+def keep_edited_card(folder: Path) -> Path | None:
+    """Copy a card that was changed since its build beside it, before another is written; return where, if anywhere.
+
+    It is told by the hash in the manifest: without one nothing is known to have been changed, and None comes back.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    here, told = folder / CARD, None
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        files = json.loads((folder / MANIFEST).read_bytes())["files"]
+        told = next((each["sha256"] for each in files if each["path"] == CARD), None)
+    if told is None or not here.is_file() or (now := described(folder, CARD).sha256) == told:
+        return None
+    kept = kept_cards(folder)
+    if same := [path for path in kept if described(folder, path.name).sha256 == now]:
+        return same[0]  # a build that was cut off has kept it already
+    numbers = (f"{CARD}.bak{number or ''}" for number in range(len(kept) + 1))
+    there = next(folder / name for name in numbers if not (folder / name).exists())
+    partial = there.with_name(f"{there.name}.partial")
+    shutil.copyfile(here, partial)
+    return partial.replace(there)
+
+
+def kept_cards(folder: Path) -> list[Path]:
+    """Return the earlier cards that were kept in a folder, in order of their names."""
+    found = folder.glob(f"{CARD}.bak*")
+    return sorted(path for path in found if re.fullmatch(rf"{re.escape(CARD)}\.bak\d*", path.name))
 
 
 def _header(about: About, statistics: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, Any]:
@@ -166,9 +192,12 @@ def _header(about: About, statistics: Mapping[str, Any], sizes: Mapping[str, int
 def _license(given: str | None) -> dict[str, str]:
     if given is None:
         return {"license": "unknown"}
-    if given.lower() in LICENCES:
+    name = licence_name(given)
+    if name is None and given.lower() in LICENCES:
         return {"license": given.lower()}
-    return {"license": "other", "license_name": one_line(given)}
+    # A hub takes an id here, as my-licence-1.0; the body tells the name as it was given.
+    told = re.sub(r"[^a-z0-9.]+", "-", (name or one_line(given)).lower()).strip("-.")
+    return {"license": "other", "license_name": told or "unnamed"}
 
 
 def _feature(name: str, of: Type) -> dict[str, Any]:

@@ -13,11 +13,13 @@ _KINDS = {
     "sft": "Conversations to imitate: the panel's Overton answer, its consensus statement, and each persona's "
     "own answer under a system turn that asks for that persona.",
     "dpo": "A prompt with a preferred and a rejected answer, the rule that prefers it, and who on the panel is "
-    "for and against.",
-    "kto": "A prompt with one answer and whether it is wanted.",
-    "reward": "The pairs of `dpo` as whole conversations, with the margin.",
-    "grpo": "Prompts with what each persona claims and how it judged the answers there were, as references for "
-    "a reward function.",
+    "for and against. `margin` is the mean rise in endorsement as a share of the scale, null where nobody was asked "
+    "to endorse both; `claims_margin` the rise in the share of claims carried, null where the rule looks at none.",
+    "kto": "A prompt with one answer and whether it is wanted: both answers of every pair of `dpo`, and one that "
+    "stands in two pairs once.",
+    "reward": "The pairs of `dpo` that have a margin from endorsement, as whole conversations.",
+    "grpo": "Prompts with what each persona claims, the answers there were, and how each persona judged them "
+    "(`answer` is the place in `answers`, from 0), as references for a reward function.",
     "distribution": "Closed questions with the share of the panel behind each option, overall and by persona.",
     "transcripts": "Whole deliberations, turn by turn.",
     "moral_graph": "The values behind the positions, and which of them the panel judged wiser, in which context.",
@@ -29,6 +31,29 @@ _TRAINERS = {
     "reward": "RewardTrainer(model=model, train_dataset=rows, processing_class=tokenizer)",
     "grpo": "GRPOTrainer(model=model, train_dataset=rows, reward_funcs=reward, processing_class=tokenizer)",
 }
+_WORDS = {
+    "balance": "how full a perspective, topic or value may be, in times the mean",
+    "behind": "by how much another persona's claims may be carried better",
+    "carried": "share of its claims from which a persona counts as heard",
+    "conditions": "scores written into the prompts",
+    "configs": "kinds of records",
+    "duplicate": "cosine from which an answer is a near-duplicate",
+    "faithful": "least share of its own claims in a persona's answer",
+    "fewest_words_of": "fewest words, by kind of text",
+    "limits": "what the quality gate asks of a text",
+    "margin": "least margin of a pair",
+    "not_detected": "what is not found",
+    "objected": "share that can live with the other answer, at the most",
+    "public_names_kept": "names in the panel's own content, which stay",
+    "ratified": "share that can live with a ratified statement, at the least",
+    "repeated": "largest share of words that repeat earlier ones",
+    "run": "how often one character may stand in a row",
+    "schwartz": "Schwartz values",
+    "shares": "shares of the splits",
+    "thresholds": "from where a rule prefers",
+}
+"""How people know what options are called inside; of other names only the underscores are taken out."""
+
 _MARKS = re.compile(r"([\\`*_\[\]<>#|~&$])")
 
 
@@ -58,7 +83,8 @@ def body(about: "About", statistics: Mapping[str, Any], pictures: Sequence[str])
         _contents(statistics),
         "Each config is in `data/` as Parquet and in `jsonl/` as the same rows in JSONL. All rows that come from "
         "one prompt (or one group of near prompts) stand in one split, whatever the config. `manifest.json` "
-        "holds the hash of every file, `report.json` the counts of what was left out and why.",
+        "holds the hash of every file, `report.json` the counts of what was left out and why, `statistics.json` those "
+        "of what is in it.",
         "## How it was made",
         *_made(about),
         "## What is preferred, and why",
@@ -69,7 +95,7 @@ def body(about: "About", statistics: Mapping[str, Any], pictures: Sequence[str])
         "## Personal data",
         *_privacy(about),
         "## What was left out",
-        _bullets(about.report) if about.report else "No counts were given.",
+        *_left_out(about),
         "## Known limits",
         _limits(about),
         "## How to load it",
@@ -105,7 +131,7 @@ def _made(about: "About") -> Iterator[str]:
         yield _table(
             ("persona", "name", "perspective", "region"),
             [
-                (escaped(s.label), escaped(s.name), escaped(s.perspective), escaped(s.region or "-"))
+                (escaped(s.label), escaped(s.name), _worded(s.perspective), escaped(s.region or "-"))
                 for s in about.panel
             ],
         )
@@ -121,6 +147,8 @@ def _made(about: "About") -> Iterator[str]:
         yield f"Texts by {escaped(each.name)}; {licence}."
     if about.embedding:
         yield f"Claims, near-duplicates and perspectives were compared with the embedding {escaped(about.embedding)}."
+    if about.covered:
+        yield f"Prompts: {escaped(about.covered)}."
     if about.options:
         yield f"Options of the build:\n\n{_bullets(about.options)}"
 
@@ -154,7 +182,13 @@ def _scores(statistics: Mapping[str, Any]) -> Iterator[str]:
     if persona:
         yield _table(
             ("perspective", "rows in all configs"),
-            [(escaped(name), f"{count:,}") for name, count in persona.items()],
+            [(_worded(name), f"{count:,}") for name, count in persona.items()],
+        )
+    for config, splits in statistics["labels"].items():
+        yield f"Answers in {_code(config)} by their label, on which the weights of the two hang:"
+        yield _table(
+            ("split", "desirable", "undesirable"),
+            [(split, f"{of['desirable']:,}", f"{of['undesirable']:,}") for split, of in splits.items()],
         )
     ballots = {side: dict(_pairs(found)) for side, found in statistics["endorsements"].items()}
     if ballots:
@@ -178,6 +212,15 @@ def _privacy(about: "About") -> Iterator[str]:
         "finds everything: look again before you publish. What was used:"
     )
     yield _bullets(about.masker)
+
+
+def _left_out(about: "About") -> Iterator[str]:
+    if about.left_out:
+        yield "\n".join(f"- {_code(config)}: {escaped(said)}" for config, said in about.left_out.items())
+    if about.report:
+        yield f"Counts on the way there; `report.json` says more:\n\n{_bullets(about.report)}"
+    if not about.left_out and not about.report:
+        yield "No counts were given."
 
 
 def _limits(about: "About") -> str:
@@ -240,7 +283,8 @@ def _fair(about: "About") -> str:
         ("I2 FAIR vocabularies", "In part: Schwartz's basic values by name; no registered vocabulary."),
         (
             "I3 qualified references",
-            "In part: each row names its prompt, run, protocol, rule and the hash of its scenario.",
+            "In part: each row names its prompt, the file and line it came from, run, protocol, rule and the hash of "
+            "its scenario.",
         ),
         ("R1 well described", "Yes: what is in it, how it was made, what it is not good for."),
         ("R1.1 clear licence", licence),
@@ -308,10 +352,14 @@ def _bullets(data: Mapping[str, Any], indent: str = "") -> str:
     lines = []
     for name, value in data.items():
         if isinstance(value, Mapping) and value:
-            lines += [f"{indent}- {escaped(name)}:", _bullets(value, f"{indent}  ")]
+            lines += [f"{indent}- {_worded(name)}:", _bullets(value, f"{indent}  ")]
         else:
-            lines.append(f"{indent}- {escaped(name)}: {_said(value)}")
+            lines.append(f"{indent}- {_worded(name)}: {_said(value)}")
     return "\n".join(lines)
+
+
+def _worded(name: object) -> str:
+    return escaped(_WORDS.get(str(name), str(name).replace("_", " ")))
 
 
 def _said(value: Any) -> str:

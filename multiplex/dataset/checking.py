@@ -1,5 +1,8 @@
 """Whether a folder is a dataset that a trainer can take: files, hashes, columns, splits and preferences.
 
+Data are held to their hashes. The card is there to be completed by people: an edited one is told and no problem,
+as long as its header still names the files and counts that are there; so are a licence and other papers beside it.
+
 Any folder of this layout can be checked, whoever made it. What is in it is only read: nothing is fetched,
 no link is followed, and nothing outside the folder is opened.
 """
@@ -7,10 +10,12 @@ no link is followed, and nothing outside the folder is opened.
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from multiplex.dataset.card import kept_cards
+from multiplex.dataset.hub_labels import LICENCES
 from multiplex.dataset.manifest import MANIFEST, Manifest, described, read_manifest
 from multiplex.dataset.reading import Shard, json_rows, read_rows, shards
 from multiplex.dataset.row_checks import faults_of
@@ -21,11 +26,15 @@ from multiplex.errors import ContentError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["MOST", "Problem", "check"]
+__all__ = ["MOST", "PAPERS", "Checked", "Problem", "check", "examine"]
 
 MOST = 20
 """How many problems of one kind in one file are told one by one; the others are counted."""
 
+PAPERS = ("LICENSE", "LICENCE", "COPYING", "NOTICE", "CITATION", "AUTHORS", "CHANGELOG", "CONTRIBUTING")
+"""What may stand beside the card, with or without one of the suffixes .md, .txt, .rst, .bib and .cff."""
+
+_SUFFIXES = {"", ".md", ".txt", ".rst", ".bib", ".cff"}
 _CARD = "README.md"
 _LARGEST_CARD = 4_000_000
 
@@ -39,8 +48,21 @@ class Problem:
     said: str
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check finds: `problems` make a dataset unsound; `notes` are worth a look before it is published."""
+
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[Problem] = field(default_factory=list)
+
+
 def check(folder: Path) -> list[Problem]:
-    """Return everything that is wrong with a dataset; an empty list says that it is sound.
+    """Return everything that is wrong with a dataset, as `examine` does without its notes."""
+    return examine(folder).problems
+
+
+def examine(folder: Path) -> Checked:
+    """Return everything that is wrong with a dataset, and what has been changed or added by hand.
 
     Shards are read in batches; some 40 bytes a row are kept, to find ids that are there twice, groups in
     two splits, and answers of personas that are rejected under another name.
@@ -52,7 +74,9 @@ def check(folder: Path) -> list[Problem]:
     found = _Problems()
     manifest = _manifest(folder, found)
     _files(folder, manifest, found)
-    _card(folder, parts, found)
+    header = _header(folder / _CARD, found)
+    if header is not None:
+        _card(header, parts, found)
     traces = Traces()
     counts: dict[tuple[str, str], int] = {}
     for shard in parts:
@@ -64,9 +88,11 @@ def check(folder: Path) -> list[Problem]:
             if (here := counts.get(place, 0)) != (there := told.get(place, 0)):
                 where = f"data/{'/'.join(place)}"
                 found.add("manifest", where, f"holds {here:,} rows, and the manifest says {there:,}")
+    if header is not None:
+        _told_counts(header, counts, manifest, found)
     for name, where, said in traces.problems(parts):
         found.add(name, where, said)
-    return found.all()
+    return Checked(found.all(), found.notes)
 
 
 class _Problems:
@@ -75,6 +101,11 @@ class _Problems:
     def __init__(self) -> None:
         self._found: list[Problem] = []
         self._counts: dict[tuple[str, str], int] = {}
+        self.notes: list[Problem] = []
+
+    def note(self, check: str, where: str, said: str) -> None:
+        """Keep what is no problem, and is told all the same."""
+        self.notes.append(Problem(check, where, said))
 
     def add(self, check: str, where: str, said: str) -> None:
         """Keep a problem, or count it where there are many like it."""
@@ -107,6 +138,7 @@ def _manifest(folder: Path, found: _Problems) -> Manifest | None:
 def _files(folder: Path, manifest: Manifest | None, found: _Problems) -> None:
     """Hold the files that are there against those that the manifest names."""
     listed = {entry.path for entry in manifest.files} if manifest else None
+    earlier = {path.name for path in kept_cards(folder)}
     for path in _walk(folder):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
@@ -114,14 +146,23 @@ def _files(folder: Path, manifest: Manifest | None, found: _Problems) -> None:
         elif path.name.endswith(".partial"):
             found.add("files", name, "is half of a file, left by a build that was cut off")
         elif listed is not None and name not in listed and name != MANIFEST:
-            found.add("files", name, "is not named in the manifest")
+            if name in earlier:
+                found.note("files", name, "is an earlier card, edited by hand; it is never pushed")
+            elif name.partition(".")[0] in PAPERS and path.suffix in _SUFFIXES:
+                found.note("files", name, "was put there by hand; it goes along when the dataset is pushed")
+            else:
+                found.add("files", name, _stray(name))
     for entry in manifest.files if manifest else ():
         path = folder / entry.path
         if not entry.stays_inside():
             found.add("files", MANIFEST, f"names {entry.path!r}, which is no path below the folder")
         elif not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
             found.add("files", entry.path, "is named in the manifest, and is not there")
-        elif path.stat().st_size != entry.bytes or described(folder, entry.path).sha256 != entry.sha256:
+        elif path.stat().st_size == entry.bytes and described(folder, entry.path).sha256 == entry.sha256:
+            continue
+        elif entry.path == _CARD:
+            found.note("card", _CARD, "was edited by hand since it was built")
+        else:
             found.add("files", entry.path, "is not the file that the manifest describes: its hash is another")
 
 
@@ -137,11 +178,17 @@ def _walk(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def _card(folder: Path, parts: list[Shard], found: _Problems) -> None:
+def _stray(name: str) -> str:
+    """Return what is wrong with a file of nobody's: at the top, with what may stand there."""
+    said = "is not named in the manifest"
+    return said if "/" in name else f"{said}; beside the card may stand {', '.join(PAPERS)}"
+
+
+def _card(header: Mapping[str, Any], parts: list[Shard], found: _Problems) -> None:
     """See that the card's header names every shard under its config and split, and nothing else."""
-    header = _header(folder / _CARD, found)
-    if header is None:
-        return
+    licence = header.get("license")
+    if isinstance(licence, str) and licence not in LICENCES:
+        found.note("card", _CARD, f"license: {licence!r} is none that the hub knows")
     named: dict[str, tuple[str, str]] = {}
     configs = header.get("configs")
     for config in configs if isinstance(configs, list) else []:
@@ -159,6 +206,34 @@ def _card(folder: Path, parts: list[Shard], found: _Problems) -> None:
             found.add("card", shard.path, "is named by no config of the card")
         elif place != (shard.config, shard.split):
             found.add("card", shard.path, f"stands in the card as {'/'.join(place)}")
+
+
+def _told_counts(
+    header: Mapping[str, Any],
+    counts: Mapping[tuple[str, str], int],
+    manifest: Manifest | None,
+    found: _Problems,
+) -> None:
+    """See that the rows which the card's header counts are there: the library `datasets` refuses others.
+
+    Where rows and manifest differ that is told elsewhere: the header may go with either.
+    """
+    infos = header.get("dataset_info")
+    for info in infos if isinstance(infos, list) else [infos]:
+        if not isinstance(info, Mapping) or not isinstance(info.get("splits"), list):
+            continue
+        config = info.get("config_name")
+        here = {split: n for (name, split), n in counts.items() if name == config}
+        listed = manifest.counts.get(str(config), {}) if manifest else here
+        told = {
+            str(each.get("name")): each.get("num_examples")
+            for each in info["splits"]
+            if isinstance(each, Mapping)
+        }
+        for split in sorted(here.keys() | told.keys()):
+            if told.get(split, 0) not in (here.get(split, 0), listed.get(split, 0)):
+                said = f"counts {told.get(split, 0)} rows of {split}, and there are {here.get(split, 0):,}"
+                found.add("card", _CARD, f"dataset_info: {config!r} {said}")
 
 
 def _patterns(config: Any) -> Iterator[tuple[str, str, str]]:

@@ -1,5 +1,6 @@
 """What a set of prompts covers: how many there are by topic, by choice context and by embedding cluster."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
@@ -11,7 +12,13 @@ from multiplex.content.topics import TOPICS
 from multiplex.dataset.prompts import Prompt
 from multiplex.embedding import Vectors
 
-__all__ = ["Cluster", "Coverage", "clusters_of", "coverage"]
+__all__ = ["Cluster", "Coverage", "Covered", "clusters_of", "coverage"]
+
+_MOST_NAMES = 100
+"""How many labels of a user's own, and choice contexts, are told with their counts: the most frequent."""
+
+_MOST_EMBEDDED = 2000
+"""Of how many prompts clusters are made at the most: some 4 MB."""
 
 
 class Cluster(BaseModel):
@@ -24,42 +31,84 @@ class Cluster(BaseModel):
 
 
 class Coverage(BaseModel):
-    """How many prompts there are by topic (every topic, then `none`), by choice context, and by cluster."""
+    """How many prompts there are by topic, by choice context, and by cluster.
+
+    `topics` names every topic, then labels of the prompts' own, then `none`. Of labels and choice contexts the
+    hundred most frequent are named; `different` says how many there are of each. `clustered` is of how
+    many prompts, drawn by their ids, the clusters are made.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     prompts: int
     topics: dict[str, int]
     choice_contexts: dict[str, int]
+    different: dict[str, int]
     clusters: tuple[Cluster, ...]
+    clustered: int
+
+
+class Covered:
+    """Counts prompts one at a time; held are the questions of a sample, and every label and choice context once."""
+
+    def __init__(self, total: int, *, seed: int = 0) -> None:
+        """Begin to count `total` prompts, or about as many; `seed` decides where the clusters begin."""
+        self._share = min(1.0, _MOST_EMBEDDED / max(total, 1))
+        self._seed = seed
+        self._prompts = 0
+        self._topics: Counter[str] = Counter()
+        self._contexts: Counter[str] = Counter()
+        self._questions: list[str] = []
+
+    def add(self, prompt: Prompt) -> None:
+        """Count a prompt."""
+        self._prompts += 1
+        self._topics[prompt.domain or "none"] += 1
+        if prompt.scenario.choice_context:
+            self._contexts[prompt.scenario.choice_context] += 1
+        place = int.from_bytes(hashlib.sha256(prompt.id.encode("utf-8", "surrogatepass")).digest()[:8], "big")
+        if place < self._share * 2**64 and len(self._questions) < _MOST_EMBEDDED:
+            self._questions.append(prompt.scenario.question)
+
+    def coverage(self, embed: Callable[[Sequence[str]], Vectors], *, clusters: int | None = None) -> Coverage:
+        """Return the counts, the fullest first; `embed` makes unit vectors of shape (n, d) of n texts.
+
+        Clusters are at most `clusters`, by spherical k-means; unless told, one for every five prompts, up to twelve.
+        """
+        clusters = clusters or min(12, max(1, len(self._questions) // 5))
+        own = Counter({name: n for name, n in self._topics.items() if name not in {"none", *TOPICS}})
+        topics: dict[str, int] = {topic: self._topics[topic] for topic in TOPICS}
+        topics |= dict(own.most_common(_MOST_NAMES))
+        found = []
+        if self._questions:
+            for members, middle in clusters_of(embed(self._questions), clusters, self._seed):
+                found.append(Cluster(prompts=len(members), question=self._questions[middle]))
+        return Coverage(
+            prompts=self._prompts,
+            topics={**topics, "none": self._topics["none"]},
+            choice_contexts=dict(self._contexts.most_common(_MOST_NAMES)),
+            different={"own topics": len(own), "choice contexts": len(self._contexts)},
+            clusters=tuple(sorted(found, key=lambda c: (-c.prompts, c.question))),
+            clustered=len(self._questions),
+        )
 
 
 def coverage(
     prompts: Iterable[Prompt], *, embed: Callable[[Sequence[str]], Vectors], clusters: int = 12, seed: int = 0
 ) -> Coverage:
-    """Count prompts by topic, choice context and embedding cluster (spherical k-means), the fullest first.
+    """Count prompts by topic, choice context and embedding cluster, the fullest first.
 
     Args:
-        prompts: all of them are embedded and held, about 2 KB each.
+        prompts: their questions are held, and up to 2,000 of them embedded.
         embed: texts in, unit vectors of shape (n, d) out.
         clusters: how many clusters there are at the most.
         seed: where the clusters begin.
     """
     held = list(prompts)
-    questions = [prompt.scenario.question for prompt in held]
-    topics = Counter(str(prompt.scenario.domain or "none") for prompt in held)
-    contexts = Counter(p.scenario.choice_context for p in held if p.scenario.choice_context)
-    found = []
-    if held:
-        vectors = embed(questions)
-        for members, middle in clusters_of(vectors, clusters, seed):
-            found.append(Cluster(prompts=len(members), question=questions[middle]))
-    return Coverage(
-        prompts=len(held),
-        topics={topic: topics[topic] for topic in (*TOPICS, "none")},
-        choice_contexts=dict(contexts.most_common()),
-        clusters=tuple(sorted(found, key=lambda c: (-c.prompts, c.question))),
-    )
+    covered = Covered(len(held), seed=seed)
+    for prompt in held:
+        covered.add(prompt)
+    return covered.coverage(embed, clusters=clusters)
 
 
 def clusters_of(vectors: Vectors, count: int, seed: int) -> list[tuple[NDArray[np.intp], int]]:

@@ -62,6 +62,7 @@ class Crew:
         patience: seconds without any worker and without any that is starting, after which there are none.
         needs: what a worker needs, in words.
         on_notice: told, in a sentence, of workers that begin, are lost or do not start.
+        on_spent: told, after each prompt, of a machine that keeps its own answers, and what they took so far.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Crew:
         patience: float,
         needs: str,
         on_notice: Callable[[str], None],
+        on_spent: Callable[[str, Mapping[str, int]], None] = lambda machine, spent: None,
     ) -> None:
         self._places = places
         self._hire = hire
@@ -88,6 +90,7 @@ class Crew:
         self._patience = patience
         self._needs = needs
         self._on_notice = on_notice
+        self._on_spent = on_spent
         self._hands: list[_Hand] = []
         self._actors: dict[int, Any] = {}
         self._seeking: dict[int, asyncio.Task[None]] = {}
@@ -144,6 +147,7 @@ class Crew:
                 hand.given.discard(prompt.id)
                 hand.room += taken
                 self._tell()
+            await self._count(hand)
             if isinstance(outcome, Made):
                 hand.made += 1
                 self._blamed = 0
@@ -153,6 +157,12 @@ class Crew:
             elsewhere = any(other not in failed for other in self._hands)
             if hand.made or len(failed) == _TRIES or not elsewhere:
                 raise outcome.error
+
+    async def _count(self, hand: _Hand) -> None:
+        """Pass on what a worker's machine has spent, where it keeps that itself; who has died since told it before."""
+        with suppress(self._gone):
+            if (spent := await hand.actor.spent.remote()) is not None:
+                self._on_spent(*spent)
 
     async def close(self, *, forget: bool) -> None:
         """Let workers close what they opened, then end them; `forget` as `Worker.close`."""

@@ -24,7 +24,7 @@ __all__ = [
     "write_whole",
 ]
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 
 
@@ -165,7 +165,10 @@ def read_manifest(folder: Path) -> Manifest:
         raise ContentError(f"{path}: is no JSON: {error}") from error
     version = data.get("format") if isinstance(data, Mapping) else None
     if version != FORMAT:
-        raise ContentError(f"{path}: format {version!r}; this version of Multiplex reads format {FORMAT}")
+        raise ContentError(
+            f"{path}: format {version!r}; this version of Multiplex reads format {FORMAT}; "
+            "build it again, or use the version that wrote it"
+        )
     try:
         return Manifest.model_validate(data)
     except ValidationError as error:

@@ -2,17 +2,24 @@
 
 import re
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from multiplex.content.panels import Panel
+from multiplex.content.panels import Panel, seat
+from multiplex.content.scenarios import Scenario
 from multiplex.dataset.material import Material
-from multiplex.dataset.privacy import Masker, Session
+from multiplex.dataset.privacy import Found, Masker, Session, public_names
+from multiplex.dataset.privacy.names import name_parts
+from multiplex.dataset.privacy.spans import Span
+from multiplex.errors import ContentError
 
 __all__ = ["Masks", "masked"]
 
 _MOST = 100_000
 """How many pieces of text are remembered as looked at: some 30 MB."""
+
+_SURE = 0.75
+"""How sure a name has to be to be looked for in the other texts of its deliberation: as behind a title, or whole."""
 
 _LEFT = {
     "name",
@@ -61,84 +68,149 @@ _WORD = re.compile(r"\w+")
 
 
 class Masks:
-    """One masker for a whole build: `prompt` for what people ask, `text` for what models answer.
+    """One masker for a whole build: `session` for what people ask, `text` for what models answer.
 
     A prompt's placeholders are numbered, so that two people in it stay two. What models say is looked at piece
     by piece and remembered, because deliberations say the same thing in many places; there placeholders have
-    no number. A name whose words stand so, one after another, in the panel's own content is public, and stays.
+    no number. A name whose words stand so, one after another, in the content of the panel that deliberates is
+    public, and stays: of the panel given here, and of the one that a prompt names for itself.
     """
 
     def __init__(self, masker: Masker, panel: Panel) -> None:
         self._masker = masker
-        self._known: OrderedDict[str, tuple[str, Counter[str]]] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str], tuple[Found, ...]] = OrderedDict()
         self._public = "\n".join(_run(text) for text in _content(panel))
+        self._seated: dict[str, tuple[Masker, str]] = {}
 
     def describe(self) -> dict[str, Any]:
         """Return what masks, and what it does not find, for the manifest."""
         return self._masker.describe()
 
-    def session(self) -> Session:
+    def session(self, scenario: Scenario | None = None) -> Session:
         """Return what masks the texts of one prompt, one after another."""
-        return self._masker.session()
+        return self._of(scenario)[0].session()
 
-    def text(self, text: str) -> tuple[str, Counter[str]]:
-        """Return what a model said with personal data masked, and how many of each kind there were."""
-        parts: list[str] = []
+    def parts(self, text: str, scenario: Scenario | None = None) -> set[str]:
+        """Return the parts, folded, of names that a text surely gives somebody, as behind a title."""
+        return {
+            part
+            for piece in _PIECE.split(text)
+            for each in self._found(piece, scenario)
+            if each.kind == "NAME" and each.score >= _SURE
+            for part in name_parts(piece[each.start : each.end])
+        }
+
+    def text(
+        self, text: str, scenario: Scenario | None = None, parts: Iterable[str] = ()
+    ) -> tuple[str, Counter[str]]:
+        """Return what a model said with personal data masked, and how many of each kind there were.
+
+        `scenario` is what was deliberated on; where a part of a name that is known from elsewhere (`parts`)
+        stands, it is a name as well.
+        """
+        told: list[str] = []
         found: Counter[str] = Counter()
         start = 0
         for cut in [*_PIECE.finditer(text), None]:
             end = cut.start() if cut else len(text)
-            clean, kinds = self._piece(text[start:end])
-            parts.append(clean)
-            found.update(kinds)
+            piece, last = text[start:end], 0
+            for each in self._finds(piece, scenario, parts):
+                told += [piece[last : each.start], f"[{each.kind}]"]
+                last = each.end
+                found[each.kind] += 1
+            told.append(piece[last:])
             if cut:
-                parts.append(cut[0])
+                told.append(cut[0])
                 start = cut.end()
-        return "".join(parts), found
+        return "".join(told), found
 
-    def _piece(self, piece: str) -> tuple[str, Counter[str]]:
-        if piece in self._known:
-            self._known.move_to_end(piece)
-            return self._known[piece]
-        kinds: Counter[str] = Counter()
-        parts: list[str] = []
-        end = 0
-        for each in sorted(self._masker.mask(piece).found, key=lambda found: found.start):
-            if each.kind != "NAME" or _run(piece[each.start : each.end]) not in self._public:
-                parts += [piece[end : each.start], f"[{each.kind}]"]
-                end = each.end
-                kinds[each.kind] += 1
-        done = "".join([*parts, piece[end:]]), kinds
-        self._known[piece] = done
+    def _finds(self, piece: str, scenario: Scenario | None, parts: Iterable[str]) -> list[Found | Span]:
+        """Return what is personal in a piece, in order and apart."""
+        found: list[Found | Span] = [*self._found(piece, scenario)]
+        masker, public = self._of(scenario)
+        for again in masker.again(piece, parts) if parts else ():
+            apart = all(again.end <= each.start or each.end <= again.start for each in found)
+            if apart and _run(piece[again.start : again.end]) not in public:
+                found.append(again)
+        return sorted(found, key=lambda each: each.start)
+
+    def _found(self, piece: str, scenario: Scenario | None) -> tuple[Found, ...]:
+        """Return what is personal in a piece by itself, and not public."""
+        key = (_named(scenario), piece)
+        if key in self._known:
+            self._known.move_to_end(key)
+            return self._known[key]
+        masker, public = self._of(scenario)
+        found = tuple(
+            each
+            for each in masker.mask(piece).found
+            if each.kind != "NAME" or _run(piece[each.start : each.end]) not in public
+        )
+        self._known[key] = found
         while len(self._known) > _MOST:
             self._known.popitem(last=False)
-        return done
+        return found
+
+    def _of(self, scenario: Scenario | None) -> tuple[Masker, str]:
+        """Return the masker for a scenario's own panel, and the words of that panel's content."""
+        named = _named(scenario)
+        if scenario is None or not named:
+            return self._masker, self._public
+        if named not in self._seated:
+            try:
+                panel = seat(scenario.personas)
+            except ContentError:  # whoever deliberates on it says so
+                return self._masker, self._public
+            words = "\n".join((self._public, *map(_run, _content(panel))))
+            self._seated[named] = self._masker.allowing(public_names(panel)), words
+        return self._seated[named]
+
+
+def _named(scenario: Scenario | None) -> str:
+    """Return the panel that a scenario names for itself, as one string; empty where it is the usual one."""
+    if scenario is None or scenario.personas == Scenario.model_fields["personas"].default:
+        return ""
+    return repr(scenario.personas)
 
 
 def masked(material: Material, masks: Masks) -> tuple[Material, Counter[str]]:
-    """Return a material with its models' words masked, and how many of each kind were found in them."""
-    found: Counter[str] = Counter()
+    """Return a material with its models' words masked, and how many of each kind were found in them.
 
-    def clean(value: Any, key: str = "") -> Any:
-        if key in _WHOLE:
-            return value
-        if isinstance(value, str):
-            if key in _LEFT or key in _NAMES or not value:
-                return value
-            text, kinds = masks.text(value)
-            found.update(kinds)
-            return text
-        if isinstance(value, dict):
-            # What an act is about is an id; what a reply is about, as a transition's, is a model's words.
-            ids = _OURS | ({"about"} if "speaker" in value else set())
-            return {name: part if name in ids else clean(part, name) for name, part in value.items()}
-        if isinstance(value, list | tuple):
-            return [clean(part, key) for part in value]
-        return value
+    Whoever is surely named in one text of a deliberation is masked in its other texts too.
+    """
+    found: Counter[str] = Counter()
+    scenario = material.prompt.scenario
+    parts: set[str] = set()
+
+    def look(text: str) -> str:
+        parts.update(masks.parts(text, scenario))
+        return text
+
+    def clean(text: str) -> str:
+        done, kinds = masks.text(text, scenario, parts)
+        found.update(kinds)
+        return done
 
     data = material.model_dump(mode="json")
-    told = {name: part if name in _SKIPPED else clean(part, name) for name, part in data.items()}
+    said = {name: part for name, part in data.items() if name not in _SKIPPED}
+    _over(said, look)
+    told = {**data, **_over(said, clean)}
     return (Material.model_validate(told), found) if found else (material, found)
+
+
+def _over(value: Any, change: Callable[[str], str], key: str = "") -> Any:
+    """Return data with every text that a model wrote as `change` returns it."""
+    if key in _WHOLE:
+        return value
+    if isinstance(value, str):
+        return value if key in _LEFT or key in _NAMES or not value else change(value)
+    if isinstance(value, dict):
+        # What an act is about is an id; what a reply is about, as a transition's, is a model's words.
+        ids = _OURS | ({"about"} if "speaker" in value else set())
+        return {name: part if name in ids else _over(part, change, name) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_over(part, change, key) for part in value]
+    return value
 
 
 def _run(text: str) -> str:

@@ -13,16 +13,19 @@ from pydantic import BaseModel, ConfigDict
 from multiplex.content.panels import Panel
 from multiplex.content.personas import Persona, Source
 from multiplex.content.protocols import Contrast, Protocol
+from multiplex.content.scenarios import Option, Scenario
 from multiplex.dataset.prompts import Prompt
 from multiplex.deliberation.carried import CARRIED, Claims
 from multiplex.deliberation.scores import Embed, rounded
+from multiplex.deliberation.stages.step import ranks_of
 from multiplex.runs import Run
 from multiplex.scoring.classifiers import Controlled
 from multiplex.scoring.perspectives import perspective_entropy
 from multiplex.scoring.pluralism import representation
 from multiplex.sentences import sentences
+from multiplex.voting import schulze
 
-__all__ = ["Kind", "Material", "Text", "Voice", "material_of", "system_turn", "with_contrast"]
+__all__ = ["Kind", "Material", "Text", "Voice", "material_of", "system_turn", "user_turn", "with_contrast"]
 
 Kind = Literal["overton", "consensus", "draft", "alone", "steered"]
 
@@ -118,6 +121,26 @@ def system_turn(persona: Persona) -> str:
     )
 
 
+def user_turn(scenario: Scenario) -> str:
+    """Return what everyone was shown of a scenario, in plain words: facts, question, what is chosen, and options.
+
+    So was the model that answered without the panel: whatever is preferred or rejected answers this.
+    """
+    parts = [scenario.context, scenario.question]
+    if scenario.choice_context:
+        parts.append(f"The choice is about: {scenario.choice_context}")
+    if scenario.options:
+        parts.append("\n".join(("The options:", *map(_shown, scenario.options))))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _shown(option: Option) -> str:
+    """Return an option on a line, and what is said for it on lines below."""
+    return "\n".join(
+        (f"- {option.key}: {option.text}", *(f"  Said for it: {each}" for each in option.reasons))
+    )
+
+
 def material_of(
     prompt: Prompt, run: Run, panel: Panel, *, embed: Embed, classifier: Controlled | None
 ) -> Material:
@@ -202,10 +225,22 @@ def _texts(run: Run) -> list[Text]:
 
 
 def _first_draft(run: Run) -> str | None:
-    """Return the consensus statement that the panel voted on first: the only candidate, where there was one."""
-    drafts = [r["reply"] for r in run.transcript if r["step"] == "synthesise.draft" and r["reply"]]
-    ranked = any(r["step"] == "synthesise.rank" for r in run.transcript)
-    return drafts[0]["consensus"] if len(drafts) == 1 and not ranked else None
+    """Return the consensus statement that the panel voted on first: of several candidates the one that it ranked first.
+
+    As in the stage `synthesise`, a tie goes to the one that was written first.
+    """
+    drafts = [
+        str(r["reply"]["consensus"]) for r in run.transcript if r["step"] == "synthesise.draft" and r["reply"]
+    ]
+    ballots = [
+        ranks_of(r["reply"]["order"], r["speaker"], run.seed)
+        for r in run.transcript
+        if r["step"] == "synthesise.rank" and r["reply"]
+    ]
+    if not drafts:
+        return None
+    ranks = list(schulze(ballots).ranks or ()) or [0] * len(drafts)
+    return drafts[ranks.index(min(ranks))]
 
 
 def _ballots(run: Run, step: str, about: str, round: int = 1) -> dict[str, Any]:

@@ -1,19 +1,16 @@
-"""The pairs of any preference set, ours or foreign, one row at a time: whatever they are called, strings or chats."""
+"""The rows of any preference set, ours or foreign, one at a time: whatever they are called, strings or chats."""
 
-import json
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from multiplex.dataset.reading import LONGEST_LINE, read_rows, shards
-from multiplex.dataset.rows import FORMATS, BadRow, Row
-from multiplex.errors import ContentError, near_miss
+from multiplex.dataset.pair_sources import Sources, source_rows
+from multiplex.dataset.pair_texts import ASSISTANT, answer, question, turns
+from multiplex.dataset.rows import BadRow
+from multiplex.errors import ContentError
 
-__all__ = ["Columns", "Preference", "Side", "label", "read_preferences"]
+__all__ = ["Columns", "Labelled", "Preference", "Side", "label", "read_preferences"]
 
 Side = Literal["chosen", "rejected"]
 
@@ -23,10 +20,13 @@ _LONGEST_TEXT, _LONGEST_QUESTION = 20_000, 4_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """Which columns hold what; without `prompt` the first of prompt, question, instruction and query there is."""
+    """Which columns hold what, where they are named; else they are told by the names that sets commonly give them.
 
-    chosen: str = "chosen"
-    rejected: str = "rejected"
+    Without `prompt` it is the first of prompt, question, instruction and query that is there.
+    """
+
+    chosen: str | None = None
+    rejected: str | None = None
     prompt: str | None = None
 
 
@@ -59,70 +59,136 @@ class Preference:
         return self.chosen, self.rejected
 
 
-_Entries = Iterator[tuple[str, Preference | BadRow]]
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """One row of an unpaired set: a text on a question (empty where it has none), and whether it is desirable."""
+
+    where: str
+    question: str
+    text: str
+    desirable: bool
+    rule: str | None = None
+    whole: bool = True
+
+    def shortened(self) -> "Labelled":
+        """Return the row with no more of its text than is embedded."""
+        question, text = self.question[:_LONGEST_QUESTION], self.text[:_LONGEST_TEXT]
+        return replace(self, question=question, text=text, whole=text == self.text)
+
+
+_Entry = Preference | Labelled
+
+
+class _Form(NamedTuple):
+    """A form that rows come in: the columns it needs, those it may have, and what reads a row of it."""
+
+    needs: tuple[str, ...]
+    asked: tuple[str, ...]
+    read: Callable[[str, Mapping[str, Any]], _Entry]
+
 
 _QUESTIONS = ("prompt", "question", "instruction", "query")
 _OURS = ("id", "rule", "persona", "chosen_endorsements", "rejected_endorsements", "supporters", "opponents")
-_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
-_ROLES = {
-    "human": "user",
-    "gpt": "assistant",
-    "model": "assistant",
-    "bot": "assistant",
-    "chatbot": "assistant",
-}
 _PATIENCE = 20
 """How many rows may lack a column before the set is said to have none."""
 
-_ASSISTANT, _HUMAN = "\n\nAssistant:", "\n\nHuman:"
-_BETWEEN = re.compile(r"[\s,]*")
 
+def read_preferences(sources: Sources, columns: Columns) -> Iterator[tuple[str, _Entry | BadRow]]:
+    """Yield where each row of a preference set stands, and what it holds or what is wrong with it.
 
-def read_preferences(path: Path, columns: Columns) -> _Entries:
-    """Yield where each row of a preference set stands, and its pair or what is wrong with it.
+    A file is read by its suffix: `.jsonl`, `.json` (a list, or JSON Lines), `.csv`, `.tsv`, `.parquet`. The first
+    row that has all columns of a form says what all of them are:
 
-    A dataset's folder is read from its Parquet files; a file by its suffix: `.jsonl`, `.json` (a list, or
-    JSON Lines), `.csv`, `.tsv`, `.parquet`. Texts are strings or chats (lists of `role` and `content`, or of
+    - `chosen` and `rejected`, or columns that were named;
+    - `response_j` and `response_k`, the first of which is preferred;
+    - `response_0`, `response_1` and `better_response_id`, 0 or 1;
+    - `human_ref_A`, `human_ref_B` and `labels`, 1 where the first is preferred, on a `history`;
+    - `completion` and `label`, true where it is desirable: rows without a pair (`Labelled`).
+
+    Texts are strings or chats (lists of `role` and `content`, or of
     `from` and `value`); what both chats begin with is the question, and of the rest the assistant's turns
     are the text. Two strings that begin with the same dialogue, its turns headed by "Human:" and "Assistant:"
     behind an empty line, are parted likewise.
 
     Raises:
-        ContentError: there is nothing at the path that can be read, or there are no such columns in it.
+        ContentError: a file cannot be read, or there are no such columns in the set.
     """
-    named = Columns(
-        chosen=columns.chosen.strip().lower(),
-        rejected=columns.rejected.strip().lower(),
-        prompt=columns.prompt and columns.prompt.strip().lower(),
-    )
-    needed = [name for name in (named.chosen, named.rejected, named.prompt) if name]
-    if len(set(needed)) < len(needed):
-        raise ContentError("columns: chosen, rejected and prompt need to be three different ones")
-    lacking, found = 0, False
-    for where, given in _rows(path, {*needed, *_QUESTIONS, *_OURS}):
+    forms = _forms(columns)
+    wanted = {name for form in forms for name in (*form.needs, *form.asked)} | {*_OURS}
+    form: _Form | None = None
+    lacking, row = 0, {}
+    for where, given in source_rows(sources, wanted):
         if isinstance(given, BadRow):
             yield where, given
             continue
         row = {str(name).strip().lower(): value for name, value in given.items()}
-        if missing := [name for name in needed if name not in row]:
+        form = form or next((each for each in forms if row.keys() >= set(each.needs)), None)
+        if form is None or not row.keys() >= set(form.needs):
             lacking += 1
-            if not found and lacking == _PATIENCE:
-                raise _no_column(path, missing, row)
-            yield where, BadRow("column", f"has no column {missing[0]!r}; its columns are {_listed(row)}")
+            if form is None and lacking == _PATIENCE:
+                raise _no_column(sources, forms, row)
+            missing = _missing(form or forms[0], row)
+            yield where, BadRow("column", f"has no column {missing!r}; its columns are {_listed(row)}")
             continue
-        found = True
         try:
-            yield where, _preference(where, row, named)
+            yield where, form.read(where, row)
         except BadRow as bad:
             yield where, bad
-    if lacking and not found:
-        raise _no_column(path, missing, row)
+    if lacking and form is None:
+        raise _no_column(sources, forms, row)
 
 
-def _no_column(path: Path, missing: Sequence[str], row: Mapping[str, Any]) -> ContentError:
+def _forms(columns: Columns) -> tuple[_Form, ...]:
+    chosen, rejected, prompt = (
+        name and name.strip().lower() for name in (columns.chosen, columns.rejected, columns.prompt)
+    )
+    questions = (prompt,) if prompt else _QUESTIONS
+    needs = (prompt,) if prompt else ()
+
+    def paired(one: str, other: str) -> _Form:
+        return _Form(
+            (one, other, *needs), questions, lambda where, row: _preference(where, row, one, other, questions)
+        )
+
+    first = paired(chosen or "chosen", rejected or "rejected")
+    if len(set(first.needs)) < len(first.needs):
+        raise ContentError("columns: chosen, rejected and prompt need to be three different ones")
+    if chosen or rejected:
+        return (first,)
+    history = questions if prompt else ("history", *questions)
+    return (
+        first,
+        paired("response_j", "response_k"),
+        _Form(
+            ("response_0", "response_1", "better_response_id", *needs),
+            questions,
+            lambda where, row: _numbered(
+                where, row, ("response_0", "response_1"), "better_response_id", (0, 1), questions
+            ),
+        ),
+        _Form(
+            ("human_ref_a", "human_ref_b", "labels", *needs),
+            history,
+            lambda where, row: _numbered(
+                where, row, ("human_ref_a", "human_ref_b"), "labels", (1, 0), history
+            ),
+        ),
+        _Form(
+            ("completion", "label", *needs), questions, lambda where, row: _labelled(where, row, questions)
+        ),
+    )
+
+
+def _missing(form: _Form, row: Mapping[str, Any]) -> str:
+    return next(name for name in form.needs if name not in row)
+
+
+def _no_column(sources: Sources, forms: Sequence[_Form], row: Mapping[str, Any]) -> ContentError:
+    partly = [form for form in forms if any(name in row for name in form.needs if name != "prompt")]
     return ContentError(
-        f"{path}: has no column {missing[0]!r}; its columns are {_listed(row)}: name those that hold the texts "
-        "with --chosen-column and --rejected-column, and the question's with --prompt-column"
+        f"{sources.name}: has no column {_missing((partly or forms)[0], row)!r}; its columns are {_listed(row)}: "
+        "name those that hold the texts with --chosen-column and --rejected-column, and the question's with "
+        "--prompt-column; or give texts without a pair as completion and label"
     )
 
 
@@ -131,148 +197,84 @@ def _listed(row: Mapping[str, Any]) -> str:
     return ", ".join([*names[:12], "..."] if len(names) > 12 else names) or "none"
 
 
-def _rows(path: Path, wanted: set[str]) -> Iterator[tuple[str, Row]]:
-    near: list[str] = []
-    try:
-        folder, file = path.is_dir(), path.is_file()
-        if not folder and not file and path.parent.is_dir():
-            near = [each.name for each in path.parent.iterdir()]
-    except OSError as error:
-        raise ContentError(f"{str(path)[:200]!r}: cannot be read: {error.strerror or error}") from error
-    if folder:
-        found = shards(path, configs=("dpo", "reward"))
-        for shard in (each for each in found if each.config == found[0].config):
-            for number, row in enumerate(read_rows(shard), start=1):
-                yield f"{shard.path}:{number}", row
-        return
-    if not file:
-        raise ContentError(f"{path}: no such file{f'; {near_miss(path.name, near)}' if near else ''}")
-    suffix = path.suffix.lower()
-    if suffix not in _SUFFIXES:
-        raise ContentError(
-            f"{path}: preferences are read from {', '.join(_SUFFIXES)} or a dataset's folder, not from "
-            f"{suffix or 'a file without a suffix'!r}; convert or rename it"
-        )
-    rows = _json(path) if suffix == ".json" else FORMATS[suffix](path, wanted)
-    for number, each in rows:
-        yield f"{path.name}:{number}", each
-
-
-def _json(path: Path) -> Iterator[tuple[int, Row]]:
-    """Yield the elements of a JSON list, one in memory at a time; what begins otherwise is JSON Lines."""
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            text, number, decoder = file.read(1 << 16), 0, json.JSONDecoder()
-            place = _past(text, 0)
-            if text[place : place + 1] != "[":
-                yield from FORMATS[".jsonl"](path, ())
-                return
-            place = _past(text, place + 1)
-            size = 1 << 20
-            while text[place : place + 1] != "]":
-                try:
-                    element, place = decoder.raw_decode(text, place)
-                except json.JSONDecodeError as error:  # the element, most likely, goes on
-                    more = file.read(size)
-                    text, place, size = text[place:] + more, 0, 2 * size
-                    if not more or len(text) > LONGEST_LINE:
-                        said = f"{error.msg}; or it is longer than {LONGEST_LINE:,} characters"
-                        raise ContentError(f"{path}: is no JSON behind element {number}: {said}") from error
-                    place = _past(text, 0)
-                    continue
-                place, number, size = _past(text, place), number + 1, 1 << 20
-                yield (
-                    number,
-                    element if isinstance(element, dict) else BadRow("malformed", "is no JSON object"),
-                )
-            if (text[place + 1 :] + file.read(1 << 16)).strip():
-                raise ContentError(f"{path}: is no JSON: it goes on behind its list of {number:,}")
-    except (OSError, ValueError, RecursionError) as error:  # not UTF-8, or a number too long
-        raise ContentError(f"{path}: cannot be read as JSON: {error}") from error
-
-
-def _past(text: str, place: int) -> int:
-    between = _BETWEEN.match(text, place)
-    return between.end() if between else place
-
-
-def _preference(where: str, row: Mapping[str, Any], columns: Columns) -> Preference:
+def _preference(
+    where: str, row: Mapping[str, Any], chosen: str, rejected: str, questions: Sequence[str]
+) -> Preference:
     """Return the pair in a row; BadRow where there is none."""
-    sides = [_turns(row[name], name) for name in (columns.chosen, columns.rejected)]
-    asked = next(
-        (row[name] for name in ((columns.prompt,) if columns.prompt else _QUESTIONS) if row.get(name)), ""
-    )
-    question = _question(_turns(asked, "prompt")) if asked else ""
+    sides = [turns(row[name], name) for name in (chosen, rejected)]
+    asked = _asked(row, questions)
     if not all(sides):
-        raise BadRow("empty", f"{columns.rejected if sides[0] else columns.chosen} is empty")
+        raise BadRow("empty", f"{rejected if sides[0] else chosen} is empty")
     if isinstance(sides[0], list) and isinstance(sides[1], list):
         # What both begin with is the question, but the last turn of either is never a part of it.
         most = min(map(len, sides)) - 1
         same = next((i for i in range(most) if sides[0][i] != sides[1][i]), most)
-        question = question or _question(sides[0][:same])
-        texts = [_answer(side[same:]) for side in sides if isinstance(side, list)]
+        asked = asked or question(sides[0][:same])
+        texts = [answer(side[same:]) for side in sides if isinstance(side, list)]
     elif isinstance(sides[0], str) and isinstance(sides[1], str):
         common = os.path.commonprefix([sides[0], sides[1]])  # noqa: RUF071 (texts, no paths)
-        opening = common.rfind(_ASSISTANT) + len(_ASSISTANT) if _ASSISTANT in common else 0
-        question = question or _question(common[:opening])
+        opening = common.rfind(ASSISTANT) + len(ASSISTANT) if ASSISTANT in common else 0
+        asked = asked or question(common[:opening])
         texts = [str(side)[opening:].strip() for side in sides]
     else:
         raise BadRow("malformed", "one text is a chat and the other is not")
     if not all(texts):
-        raise BadRow("empty", f"{columns.rejected if texts[0] else columns.chosen} is empty")
-    rule, name = row.get("rule"), row.get("id")
+        raise BadRow("empty", f"{rejected if texts[0] else chosen} is empty")
     held, ballots = _recorded(row)
     return Preference(
-        where=f"{where} ({label(name)})" if isinstance(name, str) and name else where,
-        question=question,
+        where=_place(where, row),
+        question=asked,
         chosen=texts[0],
         rejected=texts[1],
-        rule=label(rule) if isinstance(rule, str) and rule else None,
+        rule=_rule(row),
         sides=held,
         ballots=ballots,
     )
 
 
-def _turns(value: Any, column: str) -> str | list[tuple[str, str]]:
-    """Return a string, or the turns of a chat by role; BadRow where it is neither."""
-    if isinstance(value, str) and value.lstrip()[:1] == "[":  # as a table holds a chat
-        with suppress(ValueError, RecursionError):
-            parsed = json.loads(value)
-            chat = parsed and all(
-                isinstance(turn, dict) and {"role", "from"} & turn.keys() for turn in parsed
-            )
-            value = parsed if chat else value
-    if value is None or isinstance(value, str):
-        return value or ""
-    turns = [value] if isinstance(value, Mapping) else value
-    if not isinstance(turns, list):
-        raise BadRow("malformed", f"{column}: needs text or a chat, and is {type(value).__name__}")
-    found = []
-    for turn in turns:
-        if not isinstance(turn, Mapping):
-            raise BadRow("malformed", f"{column}: a turn of a chat needs role and content")
-        role, said = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
-        if isinstance(said, list):  # in parts, of which some may be pictures
-            said = "\n".join(
-                str(part["text"]) for part in said if isinstance(part, Mapping) and part.get("text")
-            )
-        if not isinstance(role, str) or not isinstance(said, str | None):
-            raise BadRow("malformed", f"{column}: a turn of a chat needs role and content")
-        found.append((_ROLES.get(role, role), said or ""))
-    return found
+def _numbered(
+    where: str,
+    row: Mapping[str, Any],
+    texts: tuple[str, str],
+    column: str,
+    numbers: tuple[int, int],
+    questions: Sequence[str],
+) -> Preference:
+    """Return the pair in a row whose `column` holds the number of the preferred one of two texts."""
+    told = str(row[column]).strip().removesuffix(".0")
+    if told not in map(str, numbers):
+        raise BadRow("preference", f"{column}: needs 0 or 1, and is {label(repr(row[column]))}")
+    chosen, rejected = texts if told == str(numbers[0]) else texts[::-1]
+    return _preference(where, row, chosen, rejected, questions)
 
 
-def _question(asked: str | list[tuple[str, str]]) -> str:
-    """Return what was asked last."""
-    if isinstance(asked, list):
-        return next((said.strip() for role, said in reversed(asked) if role == "user"), "")
-    last = asked.removesuffix(_ASSISTANT).rpartition(_HUMAN)[2]
-    return last.partition(_ASSISTANT)[0].strip()
+def _labelled(where: str, row: Mapping[str, Any], questions: Sequence[str]) -> Labelled:
+    """Return the text in a row without a pair; BadRow where there is none, or no label."""
+    told = str(row["label"]).strip().lower().removesuffix(".0")
+    if told not in {"true", "false", "1", "0"}:
+        raise BadRow("label", f"label: needs true or false, and is {label(repr(row['label']))}")
+    said, asked = turns(row["completion"], "completion"), _asked(row, questions)
+    if isinstance(said, list):  # a chat may begin with what was asked
+        asked = asked or question(said[:-1])
+        said = answer(said if len(said) < 2 or said[0][0] == "assistant" else said[-1:])
+    if not said.strip():
+        raise BadRow("empty", "completion is empty")
+    return Labelled(_place(where, row), asked, said.strip(), told in {"true", "1"}, _rule(row))
 
 
-def _answer(turns: list[tuple[str, str]]) -> str:
-    said = [text for role, text in turns if role == "assistant"] or [text for _, text in turns]
-    return "\n\n".join(said).strip()
+def _asked(row: Mapping[str, Any], questions: Sequence[str]) -> str:
+    given = next((row[name] for name in questions if row.get(name)), "")
+    return question(turns(given, "prompt")) if given else ""
+
+
+def _place(where: str, row: Mapping[str, Any]) -> str:
+    name = row.get("id")
+    return f"{where} ({label(name)})" if isinstance(name, str) and name else where
+
+
+def _rule(row: Mapping[str, Any]) -> str | None:
+    rule = row.get("rule")
+    return label(rule) if isinstance(rule, str) and rule else None
 
 
 def _recorded(

@@ -41,7 +41,7 @@ def draw(folder: Path, statistics: Mapping[str, Any]) -> list[str]:
 
 def _perspectives(statistics: Mapping[str, Any]) -> dict[str, list[tuple[str, float]]]:
     return {
-        config: [(each["name"] or "none", each["rows"]) for each in found]
+        config: [((each["name"] or "none").replace("_", " "), each["rows"]) for each in found]
         for config, found in statistics["balance"]["perspective"].items()
         if any(each["name"] is not None for each in found)
     }
@@ -49,7 +49,7 @@ def _perspectives(statistics: Mapping[str, Any]) -> dict[str, list[tuple[str, fl
 
 def _margins(statistics: Mapping[str, Any]) -> dict[str, list[tuple[str, float]]]:
     return {
-        rule: [(f"{number / BINS:g}", count) for number, count in enumerate(bins)]
+        rule.replace("_", " "): [(f"{number / BINS:g}", count) for number, count in enumerate(bins)]
         for rule, bins in statistics["margins"].get("dpo", {}).items()
     }
 

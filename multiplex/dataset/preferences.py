@@ -23,15 +23,16 @@ RULES: Mapping[str, str] = {
         "The panel's Overton answer is preferred to the answer of the same model without the panel where it "
         "carries more of the panel's opening claims, its mean endorsement is higher and nobody endorses it less, "
         "and every persona keeps what the other carries of its claims, or at least half of them. "
-        "Margin: the mean rise in endorsement, as a share of the scale; where nobody was asked to endorse both, "
-        "the rise in the share of the panel's claims."
+        "Margin: the mean rise in endorsement, as a share of the scale; none where nobody was asked to endorse both. "
+        "Claims margin: the rise in the mean share of each persona's claims."
     ),
     "in_character": (
         "A persona's own answer, given before it heard anyone, is preferred under that persona's system turn "
         "to the answer that another persona gave to the same question, where it carries at least half of that "
         "persona's claims, no other persona's better, and at least a quarter more of them than the other answer. "
         "The other's answer is rejected as out of character, and never as a view. "
-        "Margin: how many more of the persona's claims its own answer carries."
+        "Claims margin: the share of the persona's claims that its own answer carries and the other does not. "
+        "It has no margin: nobody is asked to endorse another's answer."
     ),
     "after_critique": (
         "The consensus statement revised from the panel's objections is preferred to the one before, where its "
@@ -81,7 +82,11 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One text preferred to another under a declared rule; `margin` in (0, 1].
+    """One text preferred to another under a declared rule, and by how much; each margin in (0, 1].
+
+    `margin` is the mean rise in endorsement as a share of the scale, None where nobody was asked to endorse
+    both. `claims_margin` is the rise in the share of claims carried, None where the rule does not look at
+    claims. One of the two is there, and no pair is made where the one that decides is a tie.
 
     `persona` is whose system turn stands over both, None for a group's text. `preferring` says for each
     persona which of the two it endorses more, None where it did not vote on both.
@@ -91,7 +96,8 @@ class Pair:
     persona: str | None
     chosen: Text
     rejected: Text
-    margin: float
+    margin: float | None
+    claims_margin: float | None
     reason: str
     preferring: Mapping[str, Side | None]
 
@@ -143,21 +149,22 @@ def _coverage(material: Material, given: Thresholds, own: Collection[str]) -> Pa
     rise = _rise(panel, alone)
     if rise is None and preferring:
         return Passed(rule, "missing")  # too few of those who were asked gave a ballot on both
-    if rise is None:
-        margin, measure = (
-            mine - theirs,
-            "nobody was asked to endorse both, so the margin is that of the claims",
-        )
-    else:
-        margin, measure = rise, f"the panel's mean endorsement is {rise * _SCALE:.2f} higher, from 1 to 7"
-    if _is_tie(margin, given):
+    more = mine - theirs
+    decides = more if rise is None else rise
+    if _is_tie(decides, given) or _is_nothing(more):
         return Passed(rule, "tie")
-    if margin < 0:
+    if decides < 0:
         return Passed(rule, "reversed")
     if _somebody_loses(panel, alone, preferring):
         return Passed(rule, "conflict")
+    measure = (
+        "nobody was asked to endorse both"
+        if rise is None
+        else f"the panel's mean endorsement is {rise * _SCALE:.2f} higher, from 1 to 7"
+    )
     reason = f"carries {mine:.0%} of the panel's opening claims, the other {theirs:.0%}; {measure}"
-    return Pair(rule, None, panel, alone, _share(margin), reason, preferring)
+    margin = None if rise is None else _share(rise)
+    return Pair(rule, None, panel, alone, margin, _share(more), reason, preferring)
 
 
 def _in_character(material: Material, given: Thresholds, seed: int) -> Iterator[Pair | Passed]:
@@ -189,6 +196,7 @@ def _in_character(material: Material, given: Thresholds, seed: int) -> Iterator[
             name,
             own,
             answers[other],
+            None,
             _share(fidelity - strange),
             f"carries {fidelity:.0%} of what {material.voice(name).label} claims, "
             f"the answer of {material.voice(other).label} {strange:.0%}",
@@ -234,7 +242,7 @@ def _endorsed(
     if _somebody_loses(chosen, rejected, preferring):
         return Passed(rule, "conflict")
     reason = f"{why}; the panel's mean endorsement is {rise * _SCALE:.2f} higher, from 1 to 7, and nobody's is lower"
-    return Pair(rule, None, chosen, rejected, _share(rise), reason, preferring)
+    return Pair(rule, None, chosen, rejected, _share(rise), None, reason, preferring)
 
 
 def _preferring(chosen: Text, rejected: Text) -> dict[str, Side | None]:
@@ -301,7 +309,11 @@ def _mean(carried: Mapping[str, float | None]) -> float | None:
 
 def _is_tie(margin: float, given: Thresholds) -> bool:
     """Return whether a margin is too small either way; one that would be written as 0 always is."""
-    return abs(margin) < given.margin or not round(margin, 4)
+    return abs(margin) < given.margin or _is_nothing(margin)
+
+
+def _is_nothing(margin: float) -> bool:
+    return not round(margin, 4)
 
 
 def _share(margin: float) -> float:

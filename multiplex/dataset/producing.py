@@ -15,6 +15,7 @@ from multiplex.content.roles import load_roles
 from multiplex.content.scenarios import Scenario
 from multiplex.dataset.material import Material, material_of, with_contrast
 from multiplex.dataset.prompts import Prompt
+from multiplex.dataset.prospects import Table
 from multiplex.deliberation.run import check_panel
 from multiplex.deliberation.scores import classifier_for
 from multiplex.embedding import Embedder
@@ -22,7 +23,7 @@ from multiplex.responders.choose import model_names
 from multiplex.runs import Run
 from multiplex.seeds import derive_seed
 
-__all__ = ["Made", "Producer", "Recipe", "content_hashes", "installed_version", "named_hashes"]
+__all__ = ["Made", "Producer", "Recipe", "content_hashes", "installed_version", "named_hashes", "protocol_of"]
 
 _MOST_AT_ONCE = 64
 """The most deliberations in progress at once."""
@@ -104,8 +105,12 @@ class Producer:
 
     def protocol(self, prompt: Prompt) -> Protocol:
         """Return the protocol of a prompt, with the stage `contrast` where it is asked for."""
-        chosen = load_protocol(self.recipe.protocol or prompt.scenario.protocol)
-        return with_contrast(chosen) if self.recipe.contrast else chosen
+        return protocol_of(self.recipe, prompt.scenario)
+
+    def table(self, prompt: Prompt) -> Table:
+        """Return how a prompt is deliberated on, as far as it tells what can come of it."""
+        panel = self.panel(prompt)
+        return Table(self.protocol(prompt), len(panel.personas), bool(prompt.scenario.options))
 
     def _measured(self, prompt: Prompt, run: Run, panel: Panel) -> Material:
         classifier = classifier_for(panel.pack, self.embedder) if self.recipe.perspectives else None
@@ -143,6 +148,16 @@ def named_hashes(recipe: Recipe, prompts: Iterable[Prompt]) -> dict[str, str]:
             protocol = load_protocol(scenario.protocol)
             hashes[f"{scenario.name}/{protocol.name}"] = _sha256(protocol.model_dump_json())
     return hashes
+
+
+def protocol_of(recipe: Recipe, scenario: Scenario) -> Protocol:
+    """Return the protocol by which a scenario is deliberated on, with the stage `contrast` where it is asked for.
+
+    Raises:
+        ContentError: there is no such protocol, or it is wrong.
+    """
+    chosen = load_protocol(recipe.protocol or scenario.protocol)
+    return with_contrast(chosen) if recipe.contrast else chosen
 
 
 def installed_version() -> str:

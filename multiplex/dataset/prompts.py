@@ -3,25 +3,29 @@
 What is wrong with a file is an error; what is wrong with one row of it is a `Skipped` that can be counted,
 and the next row is read. Memory holds one row (of Parquet, one batch) and a number or two for every prompt seen.
 Formats go by the suffix: `.jsonl`, `.csv` (commas, semicolons or tabs), `.tsv`, `.parquet`, `.txt` (a prompt
-a line) and `.yaml` (a scenario), or a folder of scenario files.
+a line) and `.yaml` (a scenario), or a folder of such files.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from multiplex.content.files import explain, named_files
+from multiplex.content.files import explain
 from multiplex.content.scenarios import Option, Scenario, load_scenario
 from multiplex.content.topics import TOPICS
+from multiplex.dataset.origins import origins_of
 from multiplex.dataset.rows import FORMATS, BadRow, read_rows
 from multiplex.errors import ContentError, near_miss
 
-__all__ = ["Prompt", "Skipped", "prompt_id", "prompt_of", "read_prompts"]
+__all__ = ["LONGEST", "Prompt", "Skipped", "prompt_files", "prompt_id", "prompt_of", "read_prompts"]
+
+LONGEST = 4000
+"""Characters that a question may have, unless another number is asked for."""
 
 _QUESTIONS = ("question", "prompt", "text", "instruction", "query")
 _CHATS = ("messages", "conversation", "conversations", "chat")
@@ -29,7 +33,15 @@ _COLUMNS = frozenset((*_QUESTIONS, *_CHATS, "id", "context", "choice_context", "
 
 _SUFFIXES = (*FORMATS, ".yaml")
 
-_LONGEST_QUESTION, _LONGEST_CONTEXT, _LONGEST_NAME = 4000, 20_000, 200
+_LONGEST_QUESTION, _LONGEST_CONTEXT, _LONGEST_NAME = 20_000, 20_000, 200
+"""Characters that a scenario's question and context, and an id or a group, may have at the most."""
+
+_USER = frozenset({"user", "human"})
+_SYSTEM = frozenset({"system", "developer"})
+_ROLES = {**dict.fromkeys(_USER, "User"), "gpt": "Assistant", "model": "Assistant"}
+"""How the turns of a chat are labelled where their own role does not say it; system turns are left out."""
+
+_EARLIER = "Earlier in this conversation:"
 
 _PATIENCE = 20
 """How many rows may lack the question before the file is said to have none."""
@@ -47,7 +59,14 @@ class Prompt(BaseModel):
     scenario: Scenario
     group: str
     origin: str
-    """File and line, as in `questions.jsonl:12`; or `generated`."""
+    """File and line, as in `questions.jsonl:12`; a scenario's file; or `generated`."""
+    label: str | None = None
+    """The file's own word for the topic, where it is none of the topics."""
+
+    @property
+    def domain(self) -> str | None:
+        """The topic, or the file's own word for it."""
+        return self.scenario.domain or self.label
 
 
 class Skipped(BaseModel):
@@ -57,7 +76,7 @@ class Skipped(BaseModel):
 
     origin: str
     kind: str
-    """`empty`, `not_utf8`, `too_long`, `malformed`, `duplicate`, `duplicate_id`, `near_duplicate`, ..."""
+    """`empty`, `not_utf8`, `too_long`, `malformed`, `passed_over`, `duplicate`, `near_duplicate`, ..."""
     reason: str
 
 
@@ -68,40 +87,61 @@ def prompt_id(question: str, context: str | None = None, options: Sequence[Optio
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
+def prompt_files(paths: Iterable[str | Path]) -> list[Path]:
+    """Return the files that prompts are read from, in their order: those named, and those that folders hold.
+
+    Raises:
+        ContentError: a path leads nowhere or to a format that is not read, or a folder holds nothing that is.
+    """
+    return [file for path in paths for file in _files(Path(path)) if not isinstance(file, Skipped)]
+
+
 def read_prompts(
-    paths: Iterable[str | Path], *, longest: int = _LONGEST_QUESTION
+    paths: Iterable[str | Path], *, longest: int = LONGEST, only: Container[Path] | None = None
 ) -> Iterator[Prompt | Skipped]:
     """Yield the prompts of files and folders in their order, and what was skipped where it stood.
 
     A row's question is in its column `question`, `prompt`, `text`, `instruction` or `query` (the first of
-    these that the row has), or is the last user turn of a chat in `messages`. A row may also have `id`,
-    `context`, `choice_context`, `domain` (one of the topics; any other is passed over), `options` (a list of
+    these that the row has), or is the last user turn of a chat in `messages`; what was said before that turn
+    becomes the end of the context, but for system turns. A row may also have `id`,
+    `context`, `choice_context`, `domain` (one of the topics, or a label of one's own), `options` (a list of
     texts, or of mappings of key and text; in CSV the same as JSON) and `group`. Control characters are taken
     out. A prompt that has been seen, in whatever file, is skipped.
 
+    Of a folder every file of a known format is read, by name; other files and folders in it are skipped as
+    `passed_over`, and so is, as `malformed`, what is wrong with one of its files as a whole. What is hidden, or
+    begins with an underscore, is not looked at.
+
     Args:
-        paths: prompt files, scenario files and folders of scenario files.
-        longest: characters that a question may have, up to 4,000.
+        paths: prompt files, scenario files and folders of these.
+        longest: characters that a question may have, up to 20,000.
+        only: of the files that the paths stand for, those to read; None is all.
 
     Raises:
         ContentError: at once, if a path leads nowhere or to a format that is not read; while reading, if a
-            file is binary, has no rows, or has no column for the question.
+            file that was named is binary, has no rows, has no column for the question, or is a wrong scenario.
     """
     if not 1 <= longest <= _LONGEST_QUESTION:
         raise ContentError(f"longest: {longest!r} needs to be from 1 to {_LONGEST_QUESTION:,} characters")
-    files = [file for path in paths for file in _files(Path(path))]
-    if not files:
+    found = [(file, Path(path).is_dir()) for path in paths for file in _files(Path(path))]
+    if not found:
         raise ContentError("prompts: no file is named; name a .jsonl, .csv, .parquet, .txt or .yaml file")
-    return _told_apart(entry for file in files for entry in _read(file, longest))
+    names = origins_of(file for file, _ in found if isinstance(file, Path))
+    return _told_apart(
+        entry
+        for file, in_folder in found
+        if only is None or (isinstance(file, Path) and file in only)
+        for entry in (
+            [file] if isinstance(file, Skipped) else _read(file, names[file], longest, in_folder=in_folder)
+        )
+    )
 
 
-def _files(path: Path) -> list[Path]:
+def _files(path: Path) -> list[Path | Skipped]:
+    """Return the files that a path stands for, and what of a folder is passed over in its place."""
     try:
         if path.is_dir():
-            scenarios = [path / f"{name}.yaml" for name in named_files(path)]
-            if not scenarios:
-                raise ContentError(f"{path}: holds no scenario (.yaml); name a prompt file by its own path")
-            return scenarios
+            return _in_folder(path)
         if not path.exists():
             near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
             raise ContentError(f"{path}: no such file{f'; {near_miss(path.name, near)}' if near else ''}")
@@ -115,6 +155,30 @@ def _files(path: Path) -> list[Path]:
             f"{path.suffix or 'a file without a suffix'!r}; convert or rename it"
         )
     return [path]
+
+
+def _in_folder(folder: Path) -> list[Path | Skipped]:
+    found: list[Path | Skipped] = []
+    for entry in sorted(folder.iterdir(), key=lambda each: each.name):
+        if entry.name[0] in "._":
+            continue
+        suffix = entry.suffix.lower()
+        if entry.is_file() and suffix in _SUFFIXES:
+            found.append(entry)
+            continue
+        if entry.is_dir():
+            why = "is a folder in a folder; name it by its own path"
+        elif suffix == ".yml":
+            why = "is not read; rename it to .yaml"
+        else:
+            why = f"is not read; prompts are read from {', '.join(_SUFFIXES)}"
+        found.append(Skipped(origin=_place(entry), kind="passed_over", reason=why))
+    if all(isinstance(each, Skipped) for each in found):
+        first = f"; {found[0].origin} {found[0].reason}" if found and isinstance(found[0], Skipped) else ""
+        raise ContentError(
+            f"{folder}: holds no file that prompts are read from ({', '.join(_SUFFIXES)}){first}"
+        )
+    return found
 
 
 def _told_apart(entries: Iterable[Prompt | Skipped]) -> Iterator[Prompt | Skipped]:
@@ -142,18 +206,29 @@ class _NoQuestionError(BadRow):
     """The row has no column that a question could be in."""
 
 
-def _read(path: Path, longest: int) -> Iterator[Prompt | Skipped]:
+def _read(path: Path, name: str, longest: int, *, in_folder: bool) -> Iterator[Prompt | Skipped]:
+    """Read a file; one that stands in a folder with others does not end it all where it is wrong."""
     reader = _from_scenario if path.suffix.lower() == ".yaml" else _from_rows
-    return reader(path, longest)
+    try:
+        yield from reader(path, name, longest)
+    except ContentError as error:
+        if not in_folder:
+            raise
+        yield Skipped(origin=name, kind="malformed", reason=str(error).removeprefix(f"{path}:").lstrip())
 
 
-def _from_rows(path: Path, longest: int) -> Iterator[Prompt | Skipped]:
+def _place(path: Path) -> str:
+    """Return how a file that makes one entry is called: with its folder's name, for many may have its own."""
+    return "/".join(path.parts[-2:]) if path.parent.name else path.name
+
+
+def _from_rows(path: Path, name: str, longest: int) -> Iterator[Prompt | Skipped]:
     """Turn the rows of a file into prompts; that it has none, or none with a question, is the file's own fault."""
     found: dict[str, None] = {}
     read = lacking = 0
     has_question = False
     for number, row in read_rows(path, columns=_COLUMNS):
-        origin = f"{path.name}:{number}"
+        origin = f"{name}:{number}"
         read += 1
         try:
             if isinstance(row, BadRow):
@@ -176,9 +251,8 @@ def _from_rows(path: Path, longest: int) -> Iterator[Prompt | Skipped]:
         raise _lacks_question(path, found)
 
 
-def _from_scenario(path: Path, longest: int) -> Iterator[Prompt | Skipped]:
+def _from_scenario(path: Path, origin: str, longest: int) -> Iterator[Prompt | Skipped]:
     scenario = load_scenario(path)
-    origin = "/".join(path.parts[-2:]) if path.parent.name else path.name
     if len(scenario.question) > longest:
         reason = f"the question: {len(scenario.question):,} characters are more than {longest:,}"
         yield Skipped(origin=origin, kind="too_long", reason=reason)
@@ -199,7 +273,7 @@ def _lacks_question(path: Path, columns: Iterable[str]) -> ContentError:
 # --- one row -----------------------------------------------------------------------------------
 
 
-def prompt_of(given: Mapping[str, Any], *, origin: str, longest: int = _LONGEST_QUESTION) -> Prompt:
+def prompt_of(given: Mapping[str, Any], *, origin: str, longest: int = LONGEST) -> Prompt:
     """Return the prompt that a row holds, its columns as in `read_prompts`.
 
     Raises:
@@ -208,17 +282,22 @@ def prompt_of(given: Mapping[str, Any], *, origin: str, longest: int = _LONGEST_
     row: dict[str, Any] = {}
     for name, value in given.items():
         row.setdefault(str(name).strip().lower(), value)
-    question = _text(_question(row), "the question", longest)
+    asked, earlier = _asked(row)
+    question = _text(asked, "the question", longest)
     if not question:
         raise BadRow("empty", "the question is empty")
     context = _text(row.get("context"), "context", _LONGEST_CONTEXT) or None
+    if earlier:
+        before = _text(earlier, "the earlier turns", _LONGEST_CONTEXT)
+        context = _text("\n\n".join(filter(None, (context, before))), "context", _LONGEST_CONTEXT)
     domain = re.sub(r"[\s-]+", "_", str(row.get("domain") or "").strip().lower())
+    label = None if domain in TOPICS else _label(row.get("domain"), "domain") or None
     own = _label(row.get("id"), "id")
     try:
         options = _options(row.get("options"))
-        asked = own or prompt_id(question, context, options)
+        identity = own or prompt_id(question, context, options)
         scenario = Scenario(
-            name=_name(asked),
+            name=_name(identity),
             question=question,
             context=context,
             choice_context=_text(row.get("choice_context"), "choice_context", 600) or None,
@@ -227,31 +306,41 @@ def prompt_of(given: Mapping[str, Any], *, origin: str, longest: int = _LONGEST_
         )
     except ValidationError as error:
         raise BadRow("malformed", explain(error, Scenario)) from error
-    return Prompt(
-        id=asked, scenario=scenario, group=_label(row.get("group"), "group") or asked, origin=origin
-    )
+    group = _label(row.get("group"), "group") or identity
+    return Prompt(id=identity, scenario=scenario, group=group, origin=origin, label=label)
 
 
-def _question(row: Mapping[str, Any]) -> Any:
+def _asked(row: Mapping[str, Any]) -> tuple[Any, str]:
+    """Return what a row asks, and what was said before, where it is a chat."""
     for name in (*_QUESTIONS, *_CHATS):
         if name in row:
             value = row[name]
             is_chat = isinstance(value, list) or name in _CHATS
-            return _last_user_turn(_parsed(value, name), name) if is_chat and value else value
+            return _last_user_turn(_parsed(value, name), name) if is_chat and value else (value, "")
     raise _NoQuestionError("malformed", f"has no question; its columns are {', '.join(map(repr, row))[:300]}")
 
 
-def _last_user_turn(chat: Any, column: str) -> Any:
-    """Return what the user said last, in `role` and `content` or in `from` and `value`."""
+def _last_user_turn(chat: Any, column: str) -> tuple[Any, str]:
+    """Return what the user said last, in `role` and `content` or in `from` and `value`, and the turns before it."""
     turns = [turn for turn in chat if isinstance(turn, Mapping)] if isinstance(chat, list) else []
-    for turn in reversed(turns):
-        if turn.get("role", turn.get("from")) in {"user", "human"}:
-            said = turn.get("content", turn.get("value"))
-            if isinstance(said, list):  # in parts, of which some may be pictures
-                parts = [part.get("text") for part in said if isinstance(part, Mapping)]
-                return "\n".join(part for part in parts if isinstance(part, str))
-            return said
-    raise BadRow("malformed", f"{column}: holds no turn of a user")
+    roles = [str(turn.get("role", turn.get("from"))).lower() for turn in turns]
+    last = max((place for place, role in enumerate(roles) if role in _USER), default=None)
+    if last is None:
+        raise BadRow("malformed", f"{column}: holds no turn of a user")
+    told = []
+    for role, turn in zip(roles[:last], turns[:last], strict=True):
+        said = _said(turn)
+        if isinstance(said, str) and said.strip() and role not in _SYSTEM:
+            told.append(f"{_ROLES.get(role, role.capitalize())}: {said.strip()}")
+    return _said(turns[last]), "\n\n".join((_EARLIER, *told)) if told else ""
+
+
+def _said(turn: Mapping[str, Any]) -> Any:
+    said = turn.get("content", turn.get("value"))
+    if isinstance(said, list):  # in parts, of which some may be pictures
+        parts = [part.get("text") for part in said if isinstance(part, Mapping)]
+        return "\n".join(part for part in parts if isinstance(part, str))
+    return said
 
 
 def _parsed(value: Any, column: str) -> Any:

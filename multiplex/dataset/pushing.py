@@ -1,10 +1,11 @@
 """A dataset goes to a hub, once it is sound."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multiplex.dataset.checking import check
+from multiplex.dataset.checking import examine
 from multiplex.errors import ContentError, MultiplexError, RunError
 
 if TYPE_CHECKING:
@@ -14,21 +15,28 @@ __all__ = ["push"]
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,94}/[A-Za-z0-9_]([\w.-]{0,94}[A-Za-z0-9_])?(?<!\.git)", re.ASCII)
 
-_HIDDEN = [".*", "*.partial"]
-"""Never pushed: what a build keeps for itself, and what other tools leave; the pattern crosses slashes."""
+_HIDDEN = [".*", "*.partial", "README.md.bak*"]
+"""Never pushed: what a build keeps for itself, and what other tools leave; the patterns cross slashes."""
 
 _EARLIER = ["data/*", "jsonl/*", "pictures/*"]
 """What an earlier push left there is removed with the new one: the card would name its shards too."""
 
 
 def push(
-    folder: Path, repo: str, *, token: str | None, private: bool = True, endpoint: str | None = None
+    folder: Path,
+    repo: str,
+    *,
+    token: str | None,
+    private: bool = True,
+    endpoint: str | None = None,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> str:
     """Check a dataset, push it to a hub as `repo` (owner/name), and return the address of the commit.
 
     The repository is made where there is none (`private` counts only then). Shards and pictures that stand
     there and are not in the folder are removed. An upload that was cut off goes on when it is pushed again.
-    `token` must be one that may write; it is read from no file. `endpoint` is a hub of your own.
+    `token` must be one that may write; it is read from no file. `endpoint` is a hub of your own. `on_note` is
+    told, before anything is sent, what was edited or put into the folder by hand.
 
     Raises:
         ContentError: there is no token, the name is none that a hub takes, or the check finds problems.
@@ -39,12 +47,15 @@ def push(
             "no token: put one that may write into the environment variable HF_TOKEN; it is read from nowhere else"
         )
     api = _api(repo, token, endpoint)
-    if problems := check(folder):
+    checked = examine(folder)
+    if problems := checked.problems:
         first = problems[0]
         raise ContentError(
             f"{folder}: not pushed, for the check finds {len(problems):,} problems, the first in {first.where}: "
             f"{first.said}; 'multiplex dataset check {folder}' tells them all"
         )
+    for note in checked.notes:
+        on_note(f"{note.where}: {note.said}")
     try:
         return _upload(api, folder, repo, private)
     except MultiplexError:

@@ -24,7 +24,6 @@ CHECKS: Mapping[str, str] = MappingProxyType(
         "empty": "a text without words teaches silence",
         "too_short": "a text of fewer words or characters than its kind needs is no answer",
         "too_long": "a text beyond these words or characters is a model that did not stop",
-        "schema": "a trainer takes messages of known roles that alternate, with a prompt that ends with the user",
         "refusal": "a text that opens with a declared refusal answers nothing",
         "repetition": "a text that says the same words again and again is a model in a loop",
         "placeholder": "a text with a template's leftovers was never finished",
@@ -82,7 +81,6 @@ def gate(
     text: str,
     *,
     kind: str = "",
-    prompt: Sequence[Mapping[str, Any]] | None = None,
     persona: str | None = None,
     carried: Mapping[str, float | None] | None = None,
     sources: Sources | None = None,
@@ -92,7 +90,7 @@ def gate(
 ) -> tuple[Fault, ...]:
     """Return the faults of one text, none where it passes, in the order of `CHECKS`.
 
-    `prompt` are the messages that it answers. `persona` and `carried` (the share of each persona's
+    `persona` and `carried` (the share of each persona's
     claims that the text carries, 0..1, None where unknown) judge a text of kind "steered"; one whose
     own share is unknown is not judged. `sources` are those that may be cited; without them citations
     are not judged, and what stands in `given` (the question with its context) may be quoted from.
@@ -105,7 +103,6 @@ def gate(
         raise ValueError(f"no check named {min(unknown)!r}; there are {', '.join(CHECKS)}")
     found: dict[str, str | None] = {
         **_length(text, limits.fewest_words_of.get(kind, limits.fewest_words), limits),
-        "schema": None if prompt is None else malformed(prompt, ends="user"),
         "refusal": _refused(text),
         "repetition": _repeats(text, limits),
         "placeholder": _quoted(_PLACEHOLDER.search(text)),
@@ -126,7 +123,8 @@ def malformed(messages: Sequence[Mapping[str, Any]], *, ends: str) -> str | None
 
     Each message holds a role (system, user or assistant) and a content that is text and not blank;
     a system turn stands first or not at all, and then user and assistant alternate. A list that is a
-    completion (its first turn is the assistant's) holds that turn alone.
+    completion (its first turn is the assistant's) holds that turn alone. Rows are held against it once they
+    are made, for it is they that a trainer takes (see `assembling`).
     """
     if not messages:
         return "there are no messages"

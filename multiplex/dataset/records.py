@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from multiplex.dataset.conditions import conditioned, tokens_of
-from multiplex.dataset.material import Material, Text, Voice
+from multiplex.dataset.material import Material, Text, Voice, user_turn
 from multiplex.dataset.preferences import Pair
 from multiplex.scoring.entropy import shannon_entropy
 
@@ -79,6 +79,7 @@ def _dpo(material: Material, pairs: Sequence[Pair], conditions: bool) -> Iterato
             "chosen": [_says("assistant", pair.chosen.text)],
             "rejected": [_says("assistant", pair.rejected.text)],
             "margin": pair.margin,
+            "claims_margin": pair.claims_margin,
             "reason": pair.reason,
             "chosen_kind": pair.chosen.kind,
             "rejected_kind": pair.rejected.kind,
@@ -117,6 +118,8 @@ def _kto(material: Material, pairs: Sequence[Pair], conditions: bool) -> Iterato
 
 def _reward(material: Material, pairs: Sequence[Pair], conditions: bool) -> Iterator[Row]:
     for pair in pairs:
+        if pair.margin is None:
+            continue  # a trainer that is given margins needs one in every row
         prompt = _prompt(material, _pair_system(material, pair), pair.chosen, conditions)
         columns = {
             "chosen": [*prompt, _says("assistant", pair.chosen.text)],
@@ -130,16 +133,16 @@ def _reward(material: Material, pairs: Sequence[Pair], conditions: bool) -> Iter
 
 
 def _grpo(material: Material, pairs: Sequence[Pair], conditions: bool) -> Iterator[Row]:
+    judged = [text for text in material.texts if text.endorsements]
     judgements = [
         {
+            "answer": number,
             "persona": name,
             "perspective": material.voice(name).perspective,
-            "kind": text.kind,
-            "text": text.text,
             "endorsement": given,
             "objection": text.objections.get(name),
         }
-        for text in material.texts
+        for number, text in enumerate(judged)
         for name, given in text.endorsements.items()
     ]
     claims = [
@@ -149,18 +152,22 @@ def _grpo(material: Material, pairs: Sequence[Pair], conditions: bool) -> Iterat
     ]
     if not judgements and not claims:
         return
-    columns = {"prompt": [_says("user", _question(material))], "judgements": judgements, "claims": claims}
+    columns = {
+        "prompt": [_says("user", user_turn(material.prompt.scenario))],
+        "answers": [{"kind": text.kind, "text": text.text} for text in judged],
+        "judgements": judgements,
+        "claims": claims,
+    }
     yield _row("grpo", material, columns, None)
 
 
 def _distribution(material: Material, pairs: Sequence[Pair], conditions: bool) -> Iterator[Row]:
-    question = _question(material)
+    asked = user_turn(material.prompt.scenario)
     options = material.prompt.scenario.options
     if options and material.shares and material.shares.get("overall"):
         keys = [option.key for option in options]
-        listed = "\n".join(f"- {option.key}: {option.text}" for option in options)
         columns = {
-            "prompt": [_says("user", f"{question}\n\nOptions:\n{listed}")],
+            "prompt": [_says("user", asked)],
             "kind": "stance",
             "options": [{"key": option.key, "text": option.text} for option in options],
             **_shares(material, keys, material.shares["overall"], material.shares["by_persona"]),
@@ -173,7 +180,7 @@ def _distribution(material: Material, pairs: Sequence[Pair], conditions: bool) -
         by_persona = {name: {key: float(key == str(value)) for key in keys} for name, value in given.items()}
         overall = {key: fmean(shares[key] for shares in by_persona.values()) for key in keys}
         ask = (
-            f"{question}\n\nHow far would you endorse this statement, from 1 (it denies what I stand for) "
+            f"{asked}\n\nHow far would you endorse this statement, from 1 (it denies what I stand for) "
             f"to 7 (I could have written it)?\n\n{consensus.text}"
         )
         columns = {
@@ -219,7 +226,7 @@ def _transcripts(material: Material, pairs: Sequence[Pair], conditions: bool) ->
         for result in material.transcript
     ]
     if turns:
-        columns = {"question": _question(material), "turns": turns}
+        columns = {"question": user_turn(material.prompt.scenario), "turns": turns}
         yield _row("transcripts", material, columns, None)
 
 
@@ -238,7 +245,7 @@ def _moral_graph(material: Material, pairs: Sequence[Pair], conditions: bool) ->
         for value in graph["values"]
     ]
     columns = {
-        "question": _question(material),
+        "question": user_turn(material.prompt.scenario),
         "values": values,
         "edges": [_edge(edge) for edge in graph["edges"]],
     }
@@ -279,12 +286,7 @@ def _prompt(material: Material, system: str | None, text: Text, conditions: bool
     if conditions:
         system = conditioned(system, tokens_of(text))
     turns = [] if system is None else [_says("system", system)]
-    return [*turns, _says("user", _question(material))]
-
-
-def _question(material: Material) -> str:
-    scenario = material.prompt.scenario
-    return f"{scenario.context}\n\n{scenario.question}" if scenario.context else scenario.question
+    return [*turns, _says("user", user_turn(material.prompt.scenario))]
 
 
 def _says(role: str, content: str) -> _Message:
@@ -336,7 +338,7 @@ def _row(
     rule: str | None = None,
     persona: str | None = None,
 ) -> Row:
-    scenario, provenance = material.prompt.scenario, material.provenance
+    provenance = material.provenance
     persona = persona or (text.persona if text is not None else None)
     voice: Voice | None = material.voice(persona) if persona else None
     said_by = text.persona if text is not None else None
@@ -347,11 +349,12 @@ def _row(
         "id": hashlib.sha256(place.encode()).hexdigest()[:16],
         "prompt_id": material.prompt.id,
         "group": material.prompt.group,
-        "domain": scenario.domain,
+        "domain": material.prompt.domain,
         "persona": persona,
         "perspective": voice.perspective if voice else None,
         "schwartz": list(schwartz),
         "rule": rule,
+        "origin": material.prompt.origin,
         "run": f"{material.prompt.id}-{provenance['seed']}",
         "model": provenance["model"],
         "seed": provenance["seed"],
@@ -369,7 +372,7 @@ def _row(
         kind=text.kind if text is not None else "",
         persona=persona,
         perspective=voice.perspective if voice else None,
-        topics=(scenario.domain,) if scenario.domain else (),
+        topics=(material.prompt.domain,) if material.prompt.domain else (),
         schwartz=schwartz,
     )
 

@@ -19,6 +19,8 @@ def faults_of(config: str, row: _Row, rules: Mapping[str, str] | None) -> _Fault
     """
     if not row["id"]:
         yield "ids", "has no id"
+    if not row["origin"].strip():
+        yield "origin", "does not say where its prompt came from"
     if row["is_simulated"] is not True:
         yield "simulated", "does not say that it is simulated"
     yield from _rule(config, row, rules)
@@ -51,6 +53,10 @@ def _dpo(row: _Row) -> _Faults:
     yield from _answer(row["chosen"], "chosen")
     yield from _answer(row["rejected"], "rejected")
     yield from _preferred(row)
+    if row["margin"] is None and row["claims_margin"] is None:
+        yield "preference", "has no margin, neither from endorsement nor from claims"
+    if row["margin"] is not None and not _endorsed_both(row):
+        yield "preference", f"its margin is {row['margin']!r}, and nobody endorsed both"
     # A majority's text is never to be preferred to what one persona sincerely holds.
     if row["rejected_kind"] == "steered" and row["rule"] != "in_character":
         yield "minority", f"a persona's own answer is rejected under the rule {row['rule']!r}"
@@ -76,6 +82,19 @@ def _reward(row: _Row) -> _Faults:
 def _grpo(row: _Row) -> _Faults:
     yield from _conversation(row["prompt"], "prompt", last="user")
     yield from _ballots(row["judgements"], "judgements")
+    if any(not answer["text"].strip() for answer in row["answers"]):
+        yield "judgements", "an answer that was judged is empty"
+    seen = set()
+    for each in row["judgements"]:
+        place = (each["answer"], each["persona"])
+        if not 0 <= each["answer"] < len(row["answers"]):
+            yield (
+                "judgements",
+                f"one is of answer {each['answer']}, and there are {len(row['answers'])}, from 0",
+            )
+        elif place in seen:
+            yield "judgements", f"{each['persona']!r} judges answer {each['answer']} twice"
+        seen.add(place)
 
 
 def _distribution(row: _Row) -> _Faults:
@@ -116,12 +135,22 @@ _OF: Mapping[str, Callable[[_Row], _Faults]] = {
 def _preferred(row: _Row) -> _Faults:
     if row["chosen"] == row["rejected"]:
         yield "preference", "chosen and rejected are the same"
-    if not 0 < row["margin"] <= 1:
-        yield "preference", f"its margin is {row['margin']!r} and not above 0 and at most 1"
+    for name in ("margin", "claims_margin"):
+        if (found := row.get(name)) is not None and not 0 < found <= 1:
+            yield "preference", f"its {name.replace('_', ' ')} is {found!r} and not above 0 and at most 1"
     if both := set(row["supporters"]) & set(row["opponents"]):
         yield "preference", f"{min(both)!r} both supports and opposes it"
     if row["opponents"] and row["rule"] != "in_character":
         yield "minority", f"{min(row['opponents'])!r} endorses what is rejected more than what is chosen"
+
+
+def _endorsed_both(row: _Row) -> bool:
+    """Return whether anybody gave an endorsement of both texts."""
+    voted = [
+        {each["persona"] for each in row[f"{side}_endorsements"] if each["endorsement"] is not None}
+        for side in ("chosen", "rejected")
+    ]
+    return bool(voted[0] & voted[1])
 
 
 def _conversation(turns: Sequence[Mapping[str, str]], column: str, *, last: str) -> _Faults:

@@ -26,6 +26,7 @@ _LAST: dict[str, Type] = {
     "perspective": "string?",
     "schwartz": ["string"],
     "rule": "string?",
+    "origin": "string",
     "run": "string",
     "model": "string",
     "seed": "int64",
@@ -46,7 +47,8 @@ _OWN: dict[str, dict[str, Type]] = {
         "prompt": _MESSAGES,
         "chosen": _MESSAGES,
         "rejected": _MESSAGES,
-        "margin": "double",
+        "margin": "double?",
+        "claims_margin": "double?",
         "reason": "string",
         "chosen_kind": "string",
         "rejected_kind": "string",
@@ -73,12 +75,12 @@ _OWN: dict[str, dict[str, Type]] = {
     },
     "grpo": {
         "prompt": _MESSAGES,
+        "answers": [{"kind": "string", "text": "string"}],
         "judgements": [
             {
+                "answer": "int64",
                 "persona": "string",
                 "perspective": "string",
-                "kind": "string",
-                "text": "string",
                 "endorsement": "int64?",
                 "objection": "string?",
             }

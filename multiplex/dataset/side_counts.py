@@ -1,78 +1,21 @@
 """Running counts over preferences: whose side they take, how long they are, and a sample of them."""
 
-import math
-import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from statistics import NormalDist
 from typing import Any
 
 from multiplex.dataset.pair_files import Preference
 from multiplex.dataset.rows import BadRow
+from multiplex.dataset.running import Mean, Sample, rule_among, share
 from multiplex.errors import ContentError
 from multiplex.scoring.discretion import Case
 from multiplex.scoring.inequity import value_inequity
-from multiplex.scoring.intervals import Estimate
 from multiplex.scoring.score import Score
 
 __all__ = ["Counts"]
 
-_MOST_RULES, _MOST_PERSONAS, _MOST_SHOWN = 100, 1_000, 20
-
-_OTHER = "other rules"
-_LEVEL = 0.95
-_Z = NormalDist().inv_cdf((1 + _LEVEL) / 2)
-
-
-@dataclass(slots=True)
-class _Mean:
-    """A mean of numbers that are not kept, with its normal interval."""
-
-    n: int = 0
-    total: float = 0.0
-    squares: float = 0.0
-
-    def add(self, value: float) -> None:
-        self.n, self.total, self.squares = self.n + 1, self.total + value, self.squares + value * value
-
-    def score(self, over: str, missing: str, *, within: tuple[float, float] = (-math.inf, math.inf)) -> Score:
-        if not self.n:
-            return Score.undefined(missing, interval=None)
-        mean = self.total / self.n
-        low = high = reason = None
-        if self.n > 1:
-            spread = max(self.squares - self.n * mean * mean, 0.0) / (self.n - 1)
-            reach = _Z * math.sqrt(spread / self.n)
-            low, high = max(within[0], mean - reach), min(within[1], mean + reach)
-        else:
-            reason = f"an interval needs two {over}"
-        return _scored(mean, low, high, self.n, "normal", over, reason)
-
-
-def _share(some: int, n: int, missing: str, *, over: str = "pairs", **detail: Any) -> Score:
-    """Return some / n with its Wilson interval."""
-    if not n:
-        return Score.undefined(missing, **detail, interval=None)
-    share, z2 = some / n, _Z * _Z
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    reach = _Z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    low, high = max(0.0, centre - reach), min(1.0, centre + reach)
-    return _scored(share, min(low, share), max(high, share), n, "wilson", over, None, **detail)
-
-
-def _scored(
-    value: float,
-    low: float | None,
-    high: float | None,
-    n: int,
-    method: str,
-    over: str,
-    reason: str | None,
-    **detail: Any,
-) -> Score:
-    around = Estimate(Score(value), low, high, _LEVEL, n, 0, 0, reason, method, over)
-    return Score(value, detail={**detail, "interval": around.beside()})
+_MOST_PERSONAS, _MOST_SHOWN = 1_000, 20
 
 
 @dataclass(slots=True)
@@ -84,8 +27,8 @@ class _Person:
     indifferent: int = 0
     taken: int = 0
     conflicts: int = 0
-    chosen: _Mean = field(default_factory=_Mean)
-    rejected: _Mean = field(default_factory=_Mean)
+    chosen: Mean = field(default_factory=Mean)
+    rejected: Mean = field(default_factory=Mean)
 
     def summary(self) -> dict[str, Any]:
         sides, nobody = self.won + self.lost, "endorsed none of these texts"
@@ -93,8 +36,8 @@ class _Person:
             "with": self.won,
             "against": self.lost,
             "indifferent": self.indifferent,
-            "win_rate": _share(self.won, sides, "takes no side"),
-            "supremacy": _share(
+            "win_rate": share(self.won, sides, "takes no side"),
+            "supremacy": share(
                 self.taken,
                 self.conflicts,
                 "takes a side in no conflict",
@@ -179,11 +122,11 @@ class _Tally:
             "discretion": {
                 "cases": self.kinds,
                 "decided": {"consensus": self.consensus, "conflict": self.conflict},
-                "arbitrariness": _share(
+                "arbitrariness": share(
                     self.consensus["against"], self.kinds["consensus"], missing, complete=self.complete
                 ),
                 "against": self.against,
-                "longer_preferred": _share(
+                "longer_preferred": share(
                     self.longer,
                     self.unequal,
                     "nobody takes a side on texts of different length",
@@ -199,8 +142,8 @@ class _Length:
     """How long what was chosen is, against what was rejected."""
 
     def __init__(self) -> None:
-        self.sizes = {m: {"chosen": _Mean(), "rejected": _Mean()} for m in ("characters", "words")}
-        self.difference = _Mean()
+        self.sizes = {m: {"chosen": Mean(), "rejected": Mean()} for m in ("characters", "words")}
+        self.difference = Mean()
         self.longer = self.shorter = self.equal = 0
 
     def add(self, pair: Preference) -> None:
@@ -220,7 +163,7 @@ class _Length:
                 for measure, sides in self.sizes.items()
             },
             "difference": self.difference.score("pairs", missing),
-            "longer_wins": _share(
+            "longer_wins": share(
                 self.longer,
                 self.longer + self.shorter,
                 "no two texts differ in length",
@@ -243,7 +186,7 @@ class _Part:
 
 
 class Counts:
-    """One pass over a set: counts, and a sample of its pairs (a reservoir: Vitter's algorithm R)."""
+    """One pass over a set: counts, and a sample of its pairs."""
 
     def __init__(self, sample: int, seed: int) -> None:
         self.rows = self.pairs = self.identical = 0
@@ -251,13 +194,12 @@ class Counts:
         self.reasons: list[str] = []
         self.whole = _Part()
         self.parts: dict[str, _Part] = {}
-        self._sample, self._draw = sample, random.Random(seed)  # noqa: S311 (a sample is no secret)
-        self._kept: list[tuple[int, Preference]] = []
+        self._sample = Sample[Preference](sample, seed)
 
     @property
     def kept(self) -> list[Preference]:
         """Return the sample, in the order of the set."""
-        return [pair for _, pair in sorted(self._kept, key=lambda each: each[0])]
+        return self._sample.kept
 
     def add(self, where: str, entry: Preference | BadRow) -> None:
         """Count a row."""
@@ -276,14 +218,10 @@ class Counts:
             part.length.add(entry)
             if entry.sides:
                 part.tally.add(entry)
-        if len(self._kept) < self._sample:
-            self._kept.append((self.pairs, entry.shortened()))
-        elif (place := self._draw.randrange(self.pairs)) < self._sample:
-            self._kept[place] = (self.pairs, entry.shortened())
+        self._sample.offer(entry.shortened)
 
     def both(self, pair: Preference) -> Iterator[_Part]:
         """Yield the counts of all pairs, and those of the pair's rule."""
         yield self.whole
         if pair.rule is not None:
-            rule = pair.rule if pair.rule in self.parts or len(self.parts) < _MOST_RULES else _OTHER
-            yield self.parts.setdefault(rule, _Part())
+            yield self.parts.setdefault(rule_among(pair.rule, self.parts), _Part())

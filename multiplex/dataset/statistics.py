@@ -13,7 +13,10 @@ from multiplex.errors import ContentError
 from multiplex.scoring.entropy import normalised_entropy
 from multiplex.scoring.score import Score
 
-__all__ = ["BINS", "statistics"]
+__all__ = ["BINS", "STATISTICS", "statistics"]
+
+STATISTICS = "statistics.json"
+"""Where a build keeps them, beside the card."""
 
 BINS = 10
 """Margins, which lie in (0, 1], are counted in ten bins of the same width, each with its lower end."""
@@ -34,6 +37,7 @@ def statistics(
     folder: Path,
     *,
     perspectives: Sequence[str] | None = None,
+    of: str = "the list given",
     count_tokens: Callable[[str], int] | None = None,
 ) -> dict[str, Any]:
     """Return counts over a dataset as plain data; it is read in batches and never held as a whole.
@@ -43,11 +47,14 @@ def statistics(
     replies in transcripts are JSON.
     `completions`: the same for what a trainer learns from alone, by config and column.
     `balance`: rows by perspective, persona and domain, and rows that name a Schwartz value, by config; a row
-    without one is counted as null. `rules`: rows by rule. `margins`: by config and rule, ten equal
-    bins from 0 to 1. `endorsements`: ballots 1 to 7 (and abstentions) on the answers of `dpo`, by side.
+    without one is counted as null. `rules`: rows by rule. `labels`: of `kto`, by split, how many answers are
+    `desirable` and `undesirable`. `margins` and `claims_margins`: by config and rule, ten equal
+    bins from 0 to 1, of the rows that have one. `endorsements`: ballots 1 to 7 (and abstentions) on the
+    answers of `dpo`, by side.
     `perspective_entropy`: how evenly all rows that have a perspective spread over the fixed list of K
     perspectives (-sum p ln p / ln K); the list is the one given, else the manifest's, else those that occur,
-    and `of` says which. A perspective that is not on the list is counted apart.
+    and `of` says which (of one that is given the caller may say whose it is). A perspective that is not on
+    the list is counted apart.
 
     Raises:
         ContentError: there is no dataset in the folder, or a shard cannot be read.
@@ -80,9 +87,17 @@ def statistics(
             for axis in (*_AXES, "schwartz")
         },
         "rules": {config: _counts(each.axes["rule"]) for config, each in present.items()},
-        "margins": {config: each.margins for config, each in present.items() if each.margins},
+        "labels": {config: each.labels for config, each in present.items() if each.labels},
+        "margins": {
+            config: each.margins["margin"] for config, each in present.items() if each.margins["margin"]
+        },
+        "claims_margins": {
+            config: each.margins["claims_margin"]
+            for config, each in present.items()
+            if each.margins["claims_margin"]
+        },
         "endorsements": {side: _counts(found) for side, found in told["dpo"].ballots.items() if found},
-        "perspective_entropy": _entropy(folder, seen, perspectives),
+        "perspective_entropy": _entropy(folder, seen, perspectives, of),
     }
 
 
@@ -123,7 +138,8 @@ class _Config:
         self.length = _Length(count_tokens)
         self.columns: dict[str, _Length] = {}
         self.axes: dict[str, Counter[str | None]] = {axis: Counter() for axis in (*_AXES, "schwartz", "rule")}
-        self.margins: dict[str, list[int]] = {}
+        self.labels: dict[str, dict[str, int]] = {}
+        self.margins: dict[str, dict[str, list[int]]] = {"margin": {}, "claims_margin": {}}
         self.ballots: dict[str, Counter[str | None]] = {}
 
     def add(self, shard: Shard, row: Mapping[str, Any]) -> None:
@@ -137,9 +153,13 @@ class _Config:
             if column in _SPOKEN.get(self.config, ()):
                 length = self.columns.setdefault(column, _Length(self.count_tokens))
                 length.add([row[column][-1]["content"]] if row[column] else [])
-        if "margin" in row:
-            bins = self.margins.setdefault(str(row["rule"]), [0] * BINS)
-            bins[min(max(int(row["margin"] * BINS), 0), BINS - 1)] += 1
+        for name, by_rule in self.margins.items():
+            if row.get(name) is not None:
+                bins = by_rule.setdefault(str(row["rule"]), [0] * BINS)
+                bins[min(max(int(row[name] * BINS), 0), BINS - 1)] += 1
+        if "label" in row:
+            labels = self.labels.setdefault(shard.split, {"desirable": 0, "undesirable": 0})
+            labels["desirable" if row["label"] else "undesirable"] += 1
         for side in ("chosen", "rejected"):
             for ballot in row.get(f"{side}_endorsements", ()):
                 given = ballot["endorsement"]
@@ -157,7 +177,7 @@ def _texts(config: str, row: Mapping[str, Any]) -> Iterator[str]:
         yield from (message["content"] for message in row[column])
     match config:
         case "grpo":
-            yield from (each["text"] for each in (*row["judgements"], *row["claims"]))
+            yield from (each["text"] for each in (*row.get("answers", row["judgements"]), *row["claims"]))
         case "distribution":
             yield from (option["text"] for option in row["options"])
         case "transcripts":
@@ -169,8 +189,7 @@ def _texts(config: str, row: Mapping[str, Any]) -> Iterator[str]:
                 yield from (value["title"], value["description"], *value["policies"])
 
 
-def _entropy(folder: Path, seen: Counter[str], perspectives: Sequence[str] | None) -> dict[str, Any]:
-    of = "the list given"
+def _entropy(folder: Path, seen: Counter[str], perspectives: Sequence[str] | None, of: str) -> dict[str, Any]:
     if perspectives is None:
         with suppress(ContentError):
             perspectives, of = read_manifest(folder).perspectives, "the manifest's list"

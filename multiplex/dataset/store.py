@@ -137,12 +137,30 @@ class Store:
                 [(group, prompt) for prompt, group in groups.items() if group != prompt],
             )
 
+    def prompt(self, name: str) -> Prompt | None:
+        """Return the prompt of that id, None where there is none."""
+        with self._told():
+            row = self._db.execute("SELECT prompt FROM prompts WHERE id = ?", (name,)).fetchone()
+            return None if row is None else Prompt.model_validate_json(row[0])
+
+    def remove_prompt(self, name: str) -> None:
+        """Forget the prompt of that id."""
+        with self._told():
+            self._db.execute("DELETE FROM prompts WHERE id = ?", (name,))
+
+    def prompt_groups(self) -> dict[str, str]:
+        """Return the group of every prompt by its id, in the prompts' order."""
+        with self._told():
+            query = "SELECT id, json_extract(prompt, '$.group') FROM prompts ORDER BY place"
+            return dict(self._db.execute(query).fetchall())
+
     def tables(self) -> list[Prompt]:
-        """Return one prompt for each different choice of personas and protocol, in the prompts' order."""
+        """Return one prompt for each different choice of personas and protocol, with options and without, in order."""
         with self._told():
             query = (
                 "SELECT prompt FROM prompts WHERE place IN (SELECT min(place) FROM prompts GROUP BY "
-                "json_extract(prompt, '$.scenario.personas'), json_extract(prompt, '$.scenario.protocol')) "
+                "json_extract(prompt, '$.scenario.personas'), json_extract(prompt, '$.scenario.protocol'), "
+                "json_array_length(prompt, '$.scenario.options') > 0) "
                 "ORDER BY place"
             )
             return [Prompt.model_validate_json(prompt) for (prompt,) in self._db.execute(query)]
@@ -226,7 +244,7 @@ class Store:
             return [(prompt, failure) for prompt, failure in self._db.execute(query, (most,))]
 
     def tokens(self) -> dict[str, int]:
-        """Return the tokens that all deliberations took together: `prompt`, `cached`, `completion`."""
+        """Return the tokens that deliberations took which came to something: `prompt`, `cached`, `completion`."""
         with self._told():
             total = {"prompt": 0, "cached": 0, "completion": 0}
             for (given,) in self._db.execute("SELECT tokens FROM prompts WHERE tokens IS NOT NULL"):
@@ -301,6 +319,17 @@ class Store:
             query = "SELECT bunch FROM rows WHERE config = ? AND kept = 1 ORDER BY number"
             for (group,) in self._db.execute(query, (config,)):
                 yield group
+
+    def first_groups(self, configs: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Return (config, group) of the first row that each config was given, whether it is kept or not.
+
+        What is kept may change as a set grows; the first row that was made does not.
+        """
+        with self._told():
+            query = "SELECT bunch FROM rows WHERE config = ? ORDER BY number LIMIT 1"
+            for config in configs:
+                for (group,) in self._db.execute(query, (config,)):
+                    yield config, group
 
     def columns(self, config: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Return the kept rows of a config in their order: the group of each, and its columns."""

@@ -17,6 +17,7 @@ from typing import Any
 from multiplex.api import Session
 from multiplex.dataset.producing import Made, Producer, Recipe, content_hashes, installed_version
 from multiplex.dataset.prompts import Prompt
+from multiplex.dataset.spending import RESPONSES, Spending
 from multiplex.embedding import SentenceEmbedder
 from multiplex.errors import ContentError, ModelError, MultiplexError, NoQuorumError, RunError
 
@@ -73,6 +74,7 @@ class Worker:
         self._session: Session | None = None
         self._producer: Producer | None = None
         self._folder: Path | None = None
+        self._spending: Spending | None = None
 
     async def hello(self) -> tuple[str, str]:
         """Return the version of Multiplex here, and the machine's name. It takes nothing that could not be read."""
@@ -90,6 +92,13 @@ class Worker:
             return self._producer.at_once()
         except MultiplexError as error:
             return Failed.of(error)
+
+    async def spent(self) -> tuple[str, dict[str, int]] | None:
+        """Return what the answers took that are kept here, with what tells this machine from others.
+
+        Workers of one machine keep them together. None where they are with the driver's, who counts them.
+        """
+        return None if self._spending is None else (machine(), self._spending.total())
 
     async def produce(self, prompt: Prompt) -> Made | Failed:
         """Deliberate on one prompt; several may be in progress at once."""
@@ -132,7 +141,8 @@ class Worker:
         except OSError as error:
             raise RunError(f"{folder}: cannot be written: {error.strerror or error}") from error
         self._folder = folder
-        return folder / "responses.sqlite"
+        self._spending = Spending(folder / RESPONSES)
+        return folder / RESPONSES
 
 
 def machine() -> str:

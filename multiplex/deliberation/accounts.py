@@ -41,12 +41,14 @@ def _by(results: Sequence[Plain], key: Callable[[Plain], str]) -> dict[str, Plai
 
 
 def _account(results: Sequence[Plain]) -> dict[str, Any]:
-    return {
-        "acts": len(results),
-        "failures": sum(result["failure"] is not None for result in results),
-        **{key: sum(result["usage"][key] for result in results) for key in _COUNTS},
-        "seconds": round(sum(result["usage"]["seconds"] for result in results), 3),
-    }
+    counts, seconds = dict.fromkeys(_COUNTS, 0), 0.0
+    for result in results:
+        usage = result["usage"]
+        seconds += usage["seconds"]
+        for key in _COUNTS:
+            counts[key] += usage[key]
+    failures = sum(result["failure"] is not None for result in results)
+    return {"acts": len(results), "failures": failures, **counts, "seconds": round(seconds, 3)}
 
 
 def _peak_mb() -> float | None:

@@ -45,12 +45,12 @@ def test_an_audit_is_tables_or_one_object(folder: Path) -> None:
 
 def test_columns_are_named_by_options(tmp_path: Path) -> None:
     file = tmp_path / "set.jsonl"
-    file.write_text(json.dumps({"q": "Who?", "response_j": "All of us.", "response_k": "No."}))
+    file.write_text(json.dumps({"q": "Who?", "good": "All of us.", "bad": "No."}))
     missing = typed(file, "--sample", "0")
     assert (missing.exit_code, missing.stdout) == (1, "")
-    assert "its columns are 'q', 'response_j', 'response_k'" in missing.stderr
+    assert "its columns are 'q', 'good', 'bad'" in missing.stderr
     assert "Traceback" not in missing.stderr
-    named = ("--chosen-column", "response_j", "--rejected-column", "response_k", "--prompt-column", "q")
+    named = ("--chosen-column", "good", "--rejected-column", "bad", "--prompt-column", "q")
     found = json.loads(typed(file, "--sample", "0", "--json", *named).stdout)
     assert (found["pairs"], found["length"]["difference"]["value"]) == (1, 7.0)
 
@@ -63,6 +63,44 @@ def test_a_pack_that_is_not_known_and_a_folder_that_is_no_dataset_are_one_senten
         result = typed(*words)
         assert result.exit_code == 1
         assert said in result.stderr
+
+
+def test_several_files_and_folders_are_one_set_and_a_split_is_named(tmp_path: Path) -> None:
+    for name, number in (("hub/train", 3), ("hub/test", 2), ("more", 1)):
+        file = tmp_path / f"{name}.jsonl"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("\n".join([json.dumps({"chosen": "Yes, all.", "rejected": "No."})] * number))
+    shown = typed(tmp_path / "hub", tmp_path / "more.jsonl", "--sample", "0")
+    assert shown.exit_code == 0
+    assert "6 rows: 6 pairs" in shown.stdout
+    assert "read from 3 files, splits train, test" in shown.stdout
+    assert (
+        json.loads(typed(tmp_path / "hub", "--split", "test", "--sample", "0", "--json").stdout)["pairs"] == 2
+    )
+    for words, said in (
+        ((tmp_path / "hub", "--split", "tests"), "no split 'tests'; its splits are train, test"),
+        ((tmp_path / "hub", "--config", "dpo"), "has no configs"),
+    ):
+        wrong = typed(*words)
+        assert (wrong.exit_code, wrong.stdout) == (1, "")
+        assert said in " ".join(wrong.stderr.split())
+
+
+def test_texts_without_a_pair_are_told_by_kind(tmp_path: Path) -> None:
+    file = tmp_path / "kto.jsonl"
+    rows = [{"completion": "All of us.", "label": True}, {"completion": "No.", "label": False}]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    shown = typed(file, "--sample", "0")
+    text = " ".join(shown.stdout.split())
+    assert shown.exit_code == 0
+    for words in (
+        "2 rows: 1 desirable, 1 undesirable, 0 skipped",
+        "discretion undefined the texts are marked one by one",
+        "characters of the desirable 10.000",
+        "perspectives, in 0 of 2 texts",
+        "undesirable, pooled undefined no text of this kind was sampled",
+    ):
+        assert words in text, words
 
 
 @pytest.mark.slow

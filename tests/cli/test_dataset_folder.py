@@ -29,18 +29,24 @@ def typed(*words: str | Path) -> Result:
 def test_a_sound_dataset_is_said_to_be_sound(folder: Path) -> None:
     result = typed("check", folder)
     assert (result.exit_code, result.stdout.strip()) == (0, f"{folder}: sound")
-    assert json.loads(typed("check", folder, "--json").stdout) == {"folder": str(folder), "problems": []}
+    assert json.loads(typed("check", folder, "--json").stdout) == {
+        "folder": str(folder),
+        "problems": [],
+        "notes": [],
+    }
 
 
-def test_problems_are_a_table_and_exit_code_1(tmp_path: Path) -> None:
+def test_problems_are_a_line_each_and_exit_code_1(tmp_path: Path) -> None:
     def change(config: str, row: dict[str, Any]) -> dict[str, Any]:
         return row | {"is_simulated": False} if row["id"] == "kto-0-coverage" else row
 
     made = write_rows(tmp_path, change, "kto")
     result = typed("check", made)
     assert result.exit_code == 1
-    assert "does not say that it is simulated" in " ".join(result.stdout.split())
-    assert f"{made}: 1 problem" in result.stdout.replace("\n", "")
+    assert result.stdout.splitlines() == [
+        "data/kto/train-00000-of-00002.parquet:1: does not say that it is simulated (simulated)",
+        f"{made}: 1 problem",
+    ]
     told = typed("check", made, "--json")
     assert told.exit_code == 1
     assert json.loads(told.stdout)["problems"] == [
@@ -50,6 +56,39 @@ def test_problems_are_a_table_and_exit_code_1(tmp_path: Path) -> None:
             "said": "does not say that it is simulated",
         }
     ]
+
+
+def test_a_completed_card_and_a_licence_beside_it_are_notes_and_exit_code_0(tmp_path: Path) -> None:
+    made = sound(tmp_path, configs=("kto",))
+    with (made / "README.md").open("a") as card:
+        card.write("Ada Lovelace\n")
+    (made / "LICENSE").write_text("do as you like")
+    result = typed("check", made)
+    assert (result.exit_code, result.stdout.splitlines()) == (
+        0,
+        [
+            "note: LICENSE: was put there by hand; it goes along when the dataset is pushed",
+            "note: README.md: was edited by hand since it was built",
+            f"{made}: sound",
+        ],
+    )
+    told = json.loads(typed("check", made, "--json").stdout)
+    assert [each["where"] for each in told["notes"]] == ["LICENSE", "README.md"]
+    assert told["problems"] == []
+
+
+def test_a_long_path_stays_on_one_line(tmp_path: Path) -> None:
+    made = sound(tmp_path / ("long" * 30), configs=("kto",))
+    (made / "data" / "kto" / f"{'stray' * 30}.txt").write_text("mine")
+    result = typed("check", made)
+    assert f"data/kto/{'stray' * 30}.txt: is not named in the manifest (files)" in result.stdout.splitlines()
+
+
+def test_labels_are_counted_in_a_table(tmp_path: Path) -> None:
+    made = sound(tmp_path, configs=("kto",))
+    lines = [line.split() for line in typed("stats", made).stdout.splitlines()]
+    assert ["labels", "of", "kto", "desirable", "undesirable"] in lines
+    assert ["train", "10", "0"] in lines
 
 
 def test_statistics_are_tables_or_one_object(folder: Path) -> None:

@@ -199,6 +199,7 @@ class Table:
         publication: Publication | None = None,
         masks: Masks | None = None,
         read: Callable[[], Iterable[Prompt | Skipped]] | None = None,
+        extend: bool = False,
         on_phase: Callable[[str], None] = lambda phase: None,
         at_once: int = 4,
     ) -> Manifest:
@@ -220,6 +221,7 @@ class Table:
                     assembly or Assembly(),
                     publication or Publication(),
                     prompts=taken,
+                    extend=(lambda further: read_prompts([prompts])) if extend else None,
                     deliberate=deliberate,
                     embedder=self.words,
                     masks=masks,

@@ -61,6 +61,7 @@ def rows(config: str, prompt: int) -> Iterator[dict[str, Any]]:
                 "chosen": chosen,
                 "rejected": rejected,
                 "margin": margin,
+                "claims_margin": 0.5,
                 "reason": "It carries more.",
                 "chosen_kind": "steered" if steered else "overton",
                 "rejected_kind": "steered" if steered else "alone",
@@ -90,12 +91,12 @@ def rows(config: str, prompt: int) -> Iterator[dict[str, Any]]:
             },
             "grpo": {
                 "prompt": turns,
+                "answers": [{"kind": "overton", "text": "All."}],
                 "judgements": [
                     {
+                        "answer": 0,
                         "persona": "miller",
                         "perspective": "rural",
-                        "kind": "overton",
-                        "text": "All.",
                         "endorsement": 6,
                         "objection": None,
                     }
@@ -147,6 +148,7 @@ def rows(config: str, prompt: int) -> Iterator[dict[str, Any]]:
             "perspective": "rural" if persona else None,
             "schwartz": ["Helpful"],
             "rule": rule,
+            "origin": f"sluices.jsonl:{prompt + 1}",
             "run": f"p{prompt}-7",
             "model": "scripted",
             "seed": 7,

@@ -2,8 +2,10 @@
 
 import csv
 import json
+import tracemalloc
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean, variance
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 
 from multiplex.dataset.audit import audit
 from multiplex.dataset.pair_files import Columns, Preference, read_preferences
+from multiplex.dataset.pair_sources import data_files
 from multiplex.dataset.rows import BadRow
 from multiplex.errors import ContentError
 from multiplex.scoring.discretion import Case, discretion
@@ -57,7 +60,7 @@ def voted(chosen: Sequence[int | None], rejected: Sequence[int | None], **more: 
 
 
 def pairs_in(path: Path, columns: Columns | None = None) -> list[Preference]:
-    found = [entry for _, entry in read_preferences(path, columns or Columns())]
+    found = [entry for _, entry in read_preferences(data_files([path]), columns or Columns())]
     assert all(isinstance(entry, Preference) for entry in found), found
     return [entry for entry in found if isinstance(entry, Preference)]
 
@@ -377,7 +380,8 @@ def test_a_file_that_is_no_preference_set_is_one_sentence(
 
 
 def test_columns_are_missed_before_a_large_file_is_read_to_its_end(tmp_path: Path) -> None:
-    rows = read_preferences(lines(tmp_path / "set.jsonl", [{"text": "Yes."}] * 500), Columns())
+    file = lines(tmp_path / "set.jsonl", [{"text": "Yes."}] * 500)
+    rows = read_preferences(data_files([file]), Columns())
     assert [
         entry.kind for _, (_, entry) in zip(range(19), rows, strict=False) if isinstance(entry, BadRow)
     ] == ["column"] * 19
@@ -389,8 +393,11 @@ def test_what_cannot_be_audited_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "prefs.jsonl").write_bytes(PAIR)
     with pytest.raises(ContentError, match=r"no such file; did you mean 'prefs.jsonl'"):
         audited(tmp_path / "pref.jsonl")
-    with pytest.raises(ContentError, match="no dataset"):
-        audited(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ContentError, match=r"no dataset: no \.parquet, .* file is in it"):
+        audited(tmp_path / "empty")
+    with pytest.raises(ContentError, match="no file or folder"):
+        audit(pack=PACK, embedder=Words())
     with pytest.raises(ContentError, match="three different"):
         audited(tmp_path / "prefs.jsonl", columns=Columns(chosen="rejected"))
     with pytest.raises(ContentError, match="sample: needs 0 or more"):
@@ -411,3 +418,236 @@ def test_rules_without_end_are_counted_together(tmp_path: Path) -> None:
     found = audited(lines(tmp_path / "set.jsonl", rows))["rules"]
     assert len(found) == 101
     assert found["other rules"]["pairs"] == 50
+
+
+def numbered(*numbers: int) -> list[dict[str, str]]:
+    return [{"prompt": ASKED, "chosen": f"All of {n}.", "rejected": f"None of {n}."} for n in numbers]
+
+
+def table(path: Path, rows: Sequence[Row]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(list(rows)), path)
+    return path
+
+
+def chosen_in(*paths: Path, **options: Any) -> list[str]:
+    found = [entry for _, entry in read_preferences(data_files(paths, **options), Columns())]
+    return [entry.chosen for entry in found if isinstance(entry, Preference)]
+
+
+def test_a_folder_in_a_hubs_layout_is_read_whole_shard_after_shard(tmp_path: Path) -> None:
+    table(tmp_path / "data/test-00000-of-00001.parquet", numbered(5))
+    for shard in (1, 0):
+        table(tmp_path / f"data/train-0000{shard}-of-00002.parquet", numbered(2 * shard, 2 * shard + 1))
+    (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n# A set\n")
+    (tmp_path / "dataset_infos.json").write_text("{}")
+    table(tmp_path / ".cache/train.parquet", numbered(9))
+    (tmp_path / "jsonl").mkdir()
+    lines(tmp_path / "jsonl/train.jsonl", numbered(0, 1, 2, 3, 4))
+    found = audited(tmp_path)
+    assert (found["pairs"], found["files"], found["splits"]) == (5, 3, ["train", "test"])
+    assert found["notes"] == [f"{tmp_path}: read from its .parquet files, and not from 1 .jsonl"]
+    assert chosen_in(tmp_path) == [f"All of {n}." for n in (0, 1, 2, 3, 5)]
+    assert chosen_in(tmp_path, split="test") == ["All of 5."]
+    places = [where for where, _ in read_preferences(data_files([tmp_path]), Columns())]
+    assert places[2:4] == ["data/train-00001-of-00002.parquet:1", "data/train-00001-of-00002.parquet:2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("train.jsonl", "train"),
+        ("set.jsonl", "train"),
+        ("validation/part1.jsonl", "validation"),
+        ("my-dev-set.jsonl", "validation"),
+        ("test/train_of_thought/eval.jsonl", "test"),
+        ("train_prefs-00000-of-00003.jsonl", "train"),
+        ("even-00000-of-00003.jsonl", "even"),
+        ("latest.jsonl", "train"),
+    ],
+)
+def test_names_of_files_and_folders_tell_the_split(tmp_path: Path, name: str, split: str) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    lines(tmp_path / name, numbered(1))
+    assert data_files([tmp_path]).splits == (split,)
+
+
+def test_a_cards_configs_say_which_files_are_read(tmp_path: Path) -> None:
+    for name, number in (("a/one", 1), ("a/two", 2), ("b/three", 3), ("b/four", 4), ("loose", 5)):
+        table(tmp_path / f"{name}.parquet", numbered(number))
+
+    def card(configs: str) -> None:
+        (tmp_path / "README.md").write_text(f"---\nconfigs:\n{configs}---\n# A set\n")
+
+    listed = """- config_name: first
+  data_files:
+  - {split: train, path: "a/*.parquet"}
+  - {split: test, path: [b/three.parquet, b/gone.parquet]}
+- config_name: second
+  data_files: b/four.parquet
+- config_name: third
+  data_dir: b
+"""
+    card(listed)
+    with pytest.raises(
+        ContentError, match="names the configs 'first', 'second', 'third'; choose one with --config"
+    ):
+        chosen_in(tmp_path)
+    found = data_files([tmp_path], config="first")
+    assert [(f.told, f.split) for f in found.files] == [
+        ("a/one.parquet", "train"), ("a/two.parquet", "train"), ("b/three.parquet", "test")
+    ]  # fmt: skip
+    assert (found.config, found.notes) == (
+        "first", (f"{tmp_path}: its README.md names 'b/gone.parquet', and no such file is there",)
+    )  # fmt: skip
+    assert chosen_in(tmp_path, config="first", split="test") == ["All of 3."]
+    assert chosen_in(tmp_path, config="second") == ["All of 4."]
+    assert chosen_in(tmp_path, config="third") == ["All of 4.", "All of 3."]
+    with pytest.raises(ContentError, match="no config 'secnd'; did you mean 'second'"):
+        chosen_in(tmp_path, config="secnd")
+    card(listed.replace("- config_name: second", "- config_name: second\n  default: true"))
+    assert chosen_in(tmp_path) == ["All of 4."]
+    card(listed.replace("third", "dpo"))
+    assert chosen_in(tmp_path) == ["All of 4.", "All of 3."]
+    card("- config_name: only\n  data_files: {train: a/one.parquet, test: a/two.parquet}\n")
+    assert chosen_in(tmp_path, split="test") == ["All of 2."]
+
+
+@pytest.mark.parametrize(
+    ("configs", "message"),
+    [
+        ("- config_name: x\n  data_files: ../other/*.parquet", "which is not in the folder"),
+        ("- config_name: x\n  data_files: /etc/*.json", "which is not in the folder"),
+        ("- config_name: x\n  data_files: https://a.example/b.parquet", "which is not in the folder"),
+        ("- config_name: x\n  data_files: gone/*", "config 'x' that its README.md names are not in it"),
+        ("- config_name: [", "its YAML header cannot be read"),
+    ],
+)
+def test_a_card_that_leads_nowhere_is_one_sentence(tmp_path: Path, configs: str, message: str) -> None:
+    (tmp_path / "README.md").write_text(f"---\nconfigs:\n{configs}\n---\n")
+    table(tmp_path / "set.parquet", numbered(1))
+    with pytest.raises(ContentError, match=message) as caught:
+        chosen_in(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_no_reader_reads_says_what_it_holds(tmp_path: Path) -> None:
+    for name, said in (("data.arrow", "save it with to_parquet"), ("train.jsonl.gz", "unpack them first")):
+        folder = tmp_path / name.partition(".")[2]
+        folder.mkdir()
+        (folder / name).write_bytes(b"x")
+        with pytest.raises(ContentError, match=said):
+            chosen_in(folder)
+
+
+def test_several_files_of_any_format_are_one_set_and_a_file_named_twice_counts_once(tmp_path: Path) -> None:
+    one, two = lines(tmp_path / "one.jsonl", numbered(1)), table(tmp_path / "two.parquet", numbered(2, 3))
+    assert chosen_in(one, two, one) == ["All of 1.", "All of 2.", "All of 3."]
+    found = audit(one, two, pack=PACK, embedder=Words(), sample=0)
+    assert (found["source"], found["pairs"], found["files"]) == (f"{one} and 1 more", 3, 2)
+    with pytest.raises(ContentError, match=r"one\.jsonl: has no split 'test'; it has no splits"):
+        chosen_in(one, split="test")
+
+
+def test_other_names_of_pairs_are_known(tmp_path: Path) -> None:
+    best, worst = "All of us.", "Nobody."
+    shapes: dict[str, list[dict[str, Any]]] = {
+        "pku": [
+            {"prompt": ASKED, "response_0": best, "response_1": worst, "better_response_id": 0,
+             "safer_response_id": 1},
+            {"prompt": ASKED, "response_0": worst, "response_1": best, "better_response_id": 1},
+        ],
+        "shp": [
+            {"history": ASKED, "human_ref_A": best, "human_ref_B": worst, "labels": 1},
+            {"history": ASKED, "human_ref_A": worst, "human_ref_B": best, "labels": 0},
+        ],
+        "stack": [{"qid": 1, "question": ASKED, "response_j": best, "response_k": worst}] * 2,
+        "orca": [{"system": "Be brief.", "question": ASKED, "chosen": best, "rejected": worst}] * 2,
+    }  # fmt: skip
+    for name, rows in shapes.items():
+        for file in (lines(tmp_path / f"{name}.jsonl", rows), table(tmp_path / f"{name}.parquet", rows)):
+            found = pairs_in(file)
+            assert [(each.question, *each.texts) for each in found] == [(ASKED, best, worst)] * 2, file
+    bad = [{**shapes["pku"][0], "better_response_id": given} for given in (-1, None, "both")]
+    found_bad = audited(lines(tmp_path / "bad.jsonl", [*shapes["pku"], *bad]))
+    assert (found_bad["pairs"], found_bad["skipped"]) == (2, {"preference": 3})
+    assert found_bad["reasons"][0] == "bad.jsonl:3: better_response_id: needs 0 or 1, and is -1"
+
+
+def test_texts_without_a_pair_are_audited_desirable_against_undesirable(tmp_path: Path) -> None:
+    chat = [{"role": "user", "content": ASKED}]
+    rows: list[dict[str, Any]] = [
+        {"prompt": ASKED, "completion": MILLERS, "label": True, "rule": "kept"},
+        {"prompt": chat, "completion": [{"role": "assistant", "content": MILLERS[:300]}], "label": 1},
+        {"completion": [*chat, {"role": "assistant", "content": SAILORS}], "label": "False"},
+        {"prompt": ASKED, "completion": "Nobody at all.", "label": False},
+        {"prompt": ASKED, "completion": "", "label": True},
+        {"prompt": ASKED, "completion": "Maybe.", "label": "maybe"},
+    ]
+    found = audited(lines(tmp_path / "kto.jsonl", rows), sample=10)
+    assert (found["form"], found["rows"], found["pairs"]) == ("labels", 6, 0)
+    assert found["texts"] == {"desirable": 2, "undesirable": 2}
+    assert found["skipped"] == {"empty": 1, "label": 1}
+    assert found["discretion"]["value"] is None
+    assert "without pairs nothing is decided" in found["discretion"]["reason"]
+    assert (found["basis"]["kind"], found["basis"]["texts"]) == ("estimated", 4)
+    miller, sailor = found["personas"]["miller"], found["personas"]["sailor"]
+    assert miller["difference"]["value"] > 0 > sailor["difference"]["value"]
+    assert miller["difference"]["value"] == pytest.approx(
+        miller["endorsement_of_desirable"]["value"] - miller["endorsement_of_undesirable"]["value"], abs=1e-3
+    )
+    differences = [found["personas"][name]["difference"]["value"] for name in NAMES]
+    mean = sum(differences) / 3
+    assert found["inequity"]["difference"]["value"] == pytest.approx(
+        (sum((each - mean) ** 2 for each in differences) / 3) ** 0.5, abs=1e-3
+    )
+    assert found["length"]["characters"]["desirable"]["value"] == (len(MILLERS) + 300) / 2
+    assert found["length"]["longer_wins"]["value"] is None
+    assert found["rules"]["kept"]["texts"] == {"desirable": 1, "undesirable": 0}
+    one_kind = found["rules"]["kept"]["length"]["difference"]
+    assert (one_kind["value"], one_kind["reason"]) == (None, "all texts are of one kind")
+    entropy = found["perspective_entropy"]
+    assert entropy["desirable"]["micro"]["counts"] != entropy["undesirable"]["micro"]["counts"]
+    json.dumps(found, allow_nan=False)
+    alone = audited(lines(tmp_path / "bare.jsonl", [{"completion": "Yes.", "label": True}]), sample=10)
+    assert alone["basis"]["kind"] is None
+    assert alone["personas"]["miller"]["endorsement_of_desirable"]["value"] is None
+    assert alone["perspective_entropy"]["undesirable"]["micro"]["value"] is None
+
+
+def test_the_difference_of_two_means_has_the_interval_of_welch(tmp_path: Path) -> None:
+    sizes = {True: (4, 9, 6), False: (3, 1, 8, 2)}
+    rows = [{"completion": "x" * n, "label": mark} for mark, of in sizes.items() for n in of]
+    told = audited(lines(tmp_path / "kto.jsonl", rows))["length"]["difference"]
+    one, other = sizes.values()
+    reach = 1.959964 * (variance(one) / 3 + variance(other) / 4) ** 0.5
+    value = fmean(one) - fmean(other)
+    assert told["value"] == pytest.approx(value, abs=1e-3)
+    assert told["interval"]["low"] == pytest.approx(value - reach, abs=1e-3)
+    assert told["interval"]["high"] == pytest.approx(value + reach, abs=1e-3)
+
+
+def test_a_dataset_of_ours_has_more_configs_to_audit(tmp_path: Path) -> None:
+    folder = sound(tmp_path, configs=("sft", "dpo", "kto"))
+    found = audited(folder, config="kto")
+    assert (found["form"], found["texts"]) == ("labels", {"desirable": 14, "undesirable": 0})
+    assert (audited(folder)["config"], audited(folder, split="test")["pairs"]) == ("dpo", 4)
+    with pytest.raises(ContentError, match="--config sft holds no preferences"):
+        audited(folder, config="sft")
+    with pytest.raises(ContentError, match="no split 'validation'; its splits are train, test"):
+        audited(folder, split="validation")
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    def peak(rows: int) -> int:
+        pairs = ({"prompt": ASKED, "chosen": f"{n} " * 90, "rejected": f"{n}"} for n in range(rows))
+        file = lines(tmp_path / f"{rows}.jsonl", pairs)
+        tracemalloc.start()
+        try:
+            audited(file, sample=0)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    small, large = peak(200), peak(2_000)
+    assert large < small + 100_000 < 2_000 * 400

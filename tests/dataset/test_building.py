@@ -3,9 +3,15 @@
 import json
 import re
 import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -257,7 +263,10 @@ def test_a_folder_below_a_file_cannot_be_written(table: Table, prompts: Path) ->
     ("content", "why"),
     [
         (b"", "holds no rows; put a prompt in each"),
-        (b"\n\n", "there is no prompt to deliberate on: every row was left out"),
+        (
+            b"\n\n",
+            "no prompt to deliberate on: every row was left out (2 empty), as prompts.jsonl:1: the line is empty",
+        ),
         (b'\xff\xfe{\x00"\x00\n', "is UTF-16 text; save it as UTF-8"),
         (b'{"question": ""}\n{"question": 7}\n', "every row was left out (1 empty, 1 malformed)"),
         (b'{"question": "' + b"a " * 50_000 + b'?"}\n', "every row was left out (1 too_long)"),
@@ -403,7 +412,7 @@ def test_who_interrupts_it_goes_on_where_it_was(table: Table, prompts: Path) -> 
 
     def script(act: Act[Any], seed: int) -> BaseModel | Failure:
         if next(left, None) is None:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)  # which `asyncio.run` hears
         return said(act, seed)
 
     cut = Table(table.folder / "cut", script)
@@ -417,6 +426,173 @@ def test_who_interrupts_it_goes_on_where_it_was(table: Table, prompts: Path) -> 
     assert manifest.data_sha256 == whole.data_sha256
     assert asked < len(table.responder.acts)
     assert len(cut.responder.acts) < asked + len(table.responder.acts)
+
+
+INTERRUPTED = """
+import sys, time
+from pathlib import Path
+from tests.dataset.made import QUESTIONS, Table, write_prompts
+
+folder, slow = Path(sys.argv[1]), sys.argv[2]
+
+class Patient(Table):
+    def phase(self, phase):
+        if phase == "prompts":
+            embed = self.words.embed
+            self.words.embed = lambda texts: self.dwell() if slow == "prompts" else embed(texts)
+        elif phase == slow:
+            self.dwell()
+
+    def dwell(self):
+        print("there", flush=True)
+        time.sleep(60)
+
+table = Patient(folder)
+table.build(write_prompts(folder / "prompts.jsonl", QUESTIONS[:2]), on_phase=table.phase)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", ["prompts", "rows", "files"])
+def test_ctrl_c_ends_it_at_once_where_it_only_computes(tmp_path: Path, phase: str) -> None:
+    cut = tmp_path / "cut"
+    command = [sys.executable, "-c", INTERRUPTED, str(cut), phase]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "there\n"
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        _, stderr = process.communicate(timeout=30)
+    assert time.monotonic() - began < 10  # half a second on a quiet machine; it would compute for a minute
+    assert process.returncode == -signal.SIGINT
+    assert stderr.rstrip().endswith("KeyboardInterrupt")
+    assert half_written(cut / "dataset") == []
+    shutil.rmtree(cut / "table")
+    (cut / "trial.yaml").unlink()
+    again, anew = Table(cut), Table(tmp_path / "anew")
+    prompts = write_prompts(anew.folder / "prompts.jsonl", QUESTIONS[:2])
+    found = again.build(cut / "prompts.jsonl", assembly=WORDS, plan={"recipe": again.recipe})
+    assert found.data_sha256 == anew.build(prompts, assembly=WORDS).data_sha256
+    assert bool(again.responder.acts) == (phase == "prompts")
+
+
+# --- a set that grows --------------------------------------------------------------------------
+
+SHARED = "the mill and weir on our river under old oaks"
+HALVES = Assembly(configs=("sft", "grpo"), shares={"train": 0.5, "validation": 0.25, "test": 0.25})
+
+
+def rows_of(out: Path) -> dict[str, tuple[str, str]]:
+    """Return the split and the group of every row by its id."""
+    return {
+        row["id"]: (path.name.partition("-")[0], row["group"])
+        for path in (out / "jsonl").rglob("*.jsonl")
+        for row in map(json.loads, path.read_text().splitlines())
+    }
+
+
+def test_a_set_that_grew_is_the_one_that_was_built_at_once(table: Table) -> None:
+    first = write_prompts(table.folder / "a.jsonl", [QUESTIONS[0], f"Should {SHARED} stand?"])
+    more = write_prompts(
+        table.folder / "b.jsonl",
+        [QUESTIONS[1], QUESTIONS[0], QUESTIONS[0].upper(), f"Should {SHARED} stand firm today?"],
+    )
+    table.build(first, assembly=HALVES)
+    asked, before = len(table.responder.acts), rows_of(table.out)
+    with pytest.raises(
+        ContentError, match=r"another file of prompts \(.*add its prompts with --extend, or name"
+    ):
+        table.build(more, assembly=HALVES)
+    grown = table.build(more, assembly=HALVES, extend=True)
+    new = {act.scenario.question for act in table.responder.acts[asked:]}
+    assert new == {QUESTIONS[1], f"Should {SHARED} stand firm today?"}
+    after = rows_of(table.out)
+    assert {row: after[row] for row in before if row in after} == {r: before[r] for r in before if r in after}
+    assert len(after) > len(before)
+    left_out = report(table.out)["left_out"]["prompts"]
+    assert {kind: each["number"] for kind, each in left_out.items()} == {"duplicate": 1, "near_duplicate": 1}
+    assert check(table.out) == []
+    assert [source["file"] for source in grown.sources] == ["a.jsonl", "b.jsonl"]
+
+    once = Table(table.folder / "once")
+    both = lambda: read_prompts([first, more])  # noqa: E731
+    assert once.build(more, assembly=HALVES, read=both).data_sha256 == grown.data_sha256
+    asked = len(table.responder.acts)
+    assert table.build(first, assembly=HALVES, extend=True).sha256 == grown.sha256
+    assert len(table.responder.acts) == asked
+
+
+def test_a_new_prompt_that_would_move_what_is_there_is_left_out(table: Table) -> None:
+    first = write_prompts(
+        table.folder / "a.jsonl", [f"{SHARED} cattle, sheep, goats", f"{SHARED} bakers, smiths, dyers"]
+    )
+    more = write_prompts(table.folder / "b.jsonl", [SHARED, QUESTIONS[0]])
+    table.build(first, assembly=WORDS)
+    before = rows_of(table.out)
+    assert len({group for _, group in before.values()}) == 2
+    grown = table.build(more, assembly=WORDS, extend=True)
+    left_out = report(table.out)["left_out"]["prompts"]
+    assert left_out["between_groups"]["number"] == 1
+    assert left_out["between_groups"]["examples"][0].startswith("b.jsonl:1: would link the groups ")
+    after = rows_of(table.out)
+    assert before.items() <= after.items()
+    assert len(after) == 3
+    once = Table(table.folder / "once")
+    other = once.build(more, assembly=WORDS, read=lambda: read_prompts([first, more]))
+    assert other.data_sha256 != grown.data_sha256  # there the one prompt links the two
+
+
+def test_what_is_given_a_group_that_is_there_joins_it_also_later(table: Table) -> None:
+    files = []
+    for number, group in enumerate(("x", "y", "x")):
+        file = table.folder / f"{number}.jsonl"
+        file.write_text(json.dumps({"question": QUESTIONS[number], "group": group}) + "\n")
+        files.append(file)
+    for file in files:
+        table.build(file, assembly=WORDS, extend=True)
+    assert [group for _, group in rows_of(table.out).values()] == ["x", "y", "x"]
+
+
+def test_who_is_interrupted_while_a_set_grows_goes_on_and_nothing_is_half_taken_in(
+    table: Table, prompts: Path
+) -> None:
+    table.build(prompts, assembly=WORDS)
+    more = write_prompts(table.folder / "more.jsonl", QUESTIONS[2:4])
+    embed = table.words.embed
+
+    def interrupted(texts: Any) -> Any:
+        embed(texts)
+        raise KeyboardInterrupt
+
+    table.words.embed = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        table.build(more, assembly=WORDS, extend=True)
+    table.words.embed = embed  # type: ignore[method-assign]
+    assert check(table.out) == []
+    assert table.build(prompts, assembly=WORDS).counts == {"transcripts": {"train": 2}}
+
+    def stop(phase: str) -> None:
+        if phase == "deliberations":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        table.build(more, assembly=WORDS, extend=True, on_phase=stop)
+    grown = table.build(more, assembly=WORDS, extend=True)
+    once = Table(table.folder / "once")
+    whole = once.build(more, assembly=WORDS, read=lambda: read_prompts([prompts, more]))
+    assert grown.data_sha256 == whole.data_sha256
+
+
+def test_a_folder_that_kept_too_little_to_grow_is_refused(table: Table, prompts: Path) -> None:
+    table.build(prompts, assembly=WORDS)
+    with closing(sqlite3.connect(table.out / ".build" / "work.sqlite", isolation_level=None)) as work:
+        work.execute("DELETE FROM facts WHERE name = 'seen'")
+    more = write_prompts(table.folder / "more.jsonl", QUESTIONS[2:4])
+    with pytest.raises(
+        ContentError, match="was begun by an earlier version, which kept too little to extend it"
+    ):
+        table.build(more, assembly=WORDS, extend=True)
+    assert check(table.out) == []
 
 
 # --- personal data -----------------------------------------------------------------------------

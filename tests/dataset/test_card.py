@@ -13,11 +13,15 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiplex.dataset.card import About, Generator, Seat, card
+from multiplex.dataset.assembling import Assembly
+from multiplex.dataset.card import About, Generator, Seat, card, keep_edited_card, kept_cards
 from multiplex.dataset.card_body import escaped
+from multiplex.dataset.checking import examine
 from multiplex.dataset.pictures import draw
 from multiplex.dataset.schemas import COLUMNS, CONFIGS
 from multiplex.dataset.statistics import statistics
+from multiplex.dataset.summary import told
+from tests.dataset.made import QUESTIONS, Table, write_prompts
 from tests.dataset.sound import ABOUT, PERSPECTIVES, sound
 
 
@@ -60,7 +64,9 @@ def test_the_header_names_the_files_the_columns_and_the_rows_of_every_config(fol
     [
         (None, {"license": "unknown"}),
         ("CC-BY-4.0", {"license": "cc-by-4.0"}),
-        ("Ours: ask\nfirst", {"license": "other", "license_name": "Ours: ask first"}),
+        ("other: Ours, ask\nfirst", {"license": "other", "license_name": "ours-ask-first"}),
+        ("Ours 1.0", {"license": "other", "license_name": "ours-1.0"}),
+        ("other: 水", {"license": "other", "license_name": "unnamed"}),
     ],
 )
 def test_the_licence_is_the_one_given_and_none_is_made_up(
@@ -95,6 +101,65 @@ def test_the_body_says_what_was_preferred_who_sat_there_and_what_it_is_not(count
         *("A1", "A1.1", "A1.2", "A2", "F1", "F2", "F3", "F4"),
         *("I1", "I2", "I3", "R1", "R1.1", "R1.2", "R1.3"),
     ]
+
+
+def test_options_and_counts_are_told_in_words(counts: dict[str, Any]) -> None:
+    about = ABOUT.model_copy(
+        update={
+            "options": {"least_margin": 0.02, "limits": {"fewest_words_of": {"overton": 30}}},
+            "report": {"texts": {"out_of_character": 3}},
+            "left_out": {"dpo": "20 of 25 pairs; left out: 5 for balance (Schwartz values 5)"},
+            "covered": "6 on 4 of 16 topics (family 2)",
+        }
+    )
+    _, said = parted(card(about, counts))
+    for words in (
+        "- least margin: 0.02",
+        "- what the quality gate asks of a text:\n  - fewest words, by kind of text:\n    - overton: 30",
+        "- out of character: 3",
+        "## What was left out\n\n- `dpo`: 20 of 25 pairs; left out: 5 for balance (Schwartz values 5)",
+        "Prompts: 6 on 4 of 16 topics (family 2).",
+        "| split | desirable | undesirable |\n| --- | --- | --- |\n| train | 10 | 0 |",
+    ):
+        assert words in said, words
+    outside = re.sub(r"```.*?```|`[^`\n]*`|\]\([^)]*\)", "", said, flags=re.DOTALL)
+    assert [line for line in outside.splitlines() if re.match(r"\s*- \w*\\_", line)] == []
+
+
+def test_an_edited_card_is_kept_beside_once_and_one_as_it_was_built_is_not(tmp_path: Path) -> None:
+    made = sound(tmp_path, configs=("kto",))
+    assert keep_edited_card(made) is None
+    whole = (made / "README.md").read_text()
+    (made / "README.md").write_text(f"{whole}\nAda Lovelace\n")
+    first = keep_edited_card(made)
+    assert first == made / "README.md.bak"
+    assert first.read_text().endswith("Ada Lovelace\n")
+    assert keep_edited_card(made) == first
+    (made / "README.md").write_text(f"{whole}\nGrace Hopper\n")
+    assert keep_edited_card(made) == made / "README.md.bak1"
+    assert [path.name for path in kept_cards(made)] == ["README.md.bak", "README.md.bak1"]
+    (made / "manifest.json").unlink()
+    assert keep_edited_card(made) is None
+
+
+def test_a_build_keeps_a_completed_card_beside_the_new_one_and_writes_its_statistics(tmp_path: Path) -> None:
+    table = Table(tmp_path)
+    prompts = write_prompts(tmp_path / "questions.jsonl", QUESTIONS[:2])
+    made = table.build(prompts)
+    assert "statistics.json" in {entry.path for entry in made.files}
+    assert json.loads((table.out / "statistics.json").read_text()) == json.loads(
+        json.dumps(statistics(table.out))
+    )
+    (completed,) = [line for line in told(table.out) if line.startswith("prompts: ")]
+    assert completed == "prompts: 2 on 0 of 16 topics; 2 without a topic, over which they are not balanced"
+    card = table.out / "README.md"
+    card.write_text(card.read_text() + "Ada Lovelace\n")
+    table.build(prompts, assembly=Assembly(configs=("dpo",)))
+    assert "Ada Lovelace" not in card.read_text()
+    assert (table.out / "README.md.bak").read_text().endswith("Ada Lovelace\n")
+    assert told(table.out)[-1].startswith("README.md.bak: the card that was there")
+    checked = examine(table.out)
+    assert (checked.problems, [note.where for note in checked.notes]) == ([], ["README.md.bak"])
 
 
 def test_a_licence_of_the_generator_and_a_privacy_agent_are_told_where_they_are_known(

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from multiplex.dataset.checking import MOST, Problem, check
+from multiplex.dataset.checking import MOST, Problem, check, examine
 from multiplex.dataset.manifest import FileEntry, read_manifest, write_manifest
 from multiplex.dataset.row_checks import faults_of
 from multiplex.errors import ContentError
@@ -119,6 +119,60 @@ def test_a_manifest_that_counts_other_rows_is_told(folder: Path) -> None:
     assert told(folder) == {"manifest: data/dpo/train: holds 10 rows, and the manifest says 11"}
 
 
+def test_a_card_may_be_completed_and_papers_may_stand_beside_it(folder: Path) -> None:
+    card = folder / "README.md"
+    card.write_text(card.read_text().replace("title = {", "author = {Lovelace, Ada},\n  title = {"))
+    for name in ("LICENSE", "CITATION.cff", "NOTICE.txt", ".gitattributes", "README.md.bak"):
+        (folder / name).write_text("mine")
+    found = examine(folder)
+    assert found.problems == []
+    assert [(each.check, each.where, each.said.partition(";")[0]) for each in found.notes] == [
+        ("files", "CITATION.cff", "was put there by hand"),
+        ("files", "LICENSE", "was put there by hand"),
+        ("files", "NOTICE.txt", "was put there by hand"),
+        ("files", "README.md.bak", "is an earlier card, edited by hand"),
+        ("card", "README.md", "was edited by hand since it was built"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["notes.txt", "keys.md", "LICENSE.parquet", "data/LICENSE", "jsonl/dpo/LICENSE"]
+)
+def test_what_is_no_paper_or_stands_among_the_data_is_a_problem(folder: Path, name: str) -> None:
+    (folder / name).write_text("mine")
+    (found,) = check(folder)
+    assert (found.check, found.where) == ("files", name)
+    assert ("beside the card may stand LICENSE" in found.said) is ("/" not in name)
+
+
+EDITS = [
+    (
+        lambda card: card.replace("num_examples: 10", "num_examples: 11", 1),
+        "'dpo' counts 11 rows of train, and",
+    ),
+    (lambda card: card.replace("data/dpo/train-*", "data/dpo/trian-*"), f"{SHARD}: is named by no config"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), EDITS)
+def test_a_header_that_an_edit_made_untrue_is_a_problem(
+    folder: Path, change: Callable[[str], str], said: str
+) -> None:
+    card = folder / "README.md"
+    card.write_text(change(card.read_text()))
+    found = told(folder)
+    assert any(said in each for each in found)
+    assert {each.partition(":")[0] for each in found} == {"card"}
+
+
+def test_a_licence_that_no_hub_knows_is_a_note(folder: Path) -> None:
+    card = folder / "README.md"
+    card.write_text(card.read_text().replace("license: cc-by-4.0", "license: cc-by-40"))
+    found = examine(folder)
+    assert found.problems == []
+    assert "license: 'cc-by-40' is none that the hub knows" in [each.said for each in found.notes]
+
+
 CARDS = [
     (lambda card: card.partition("---\n")[2], "has no header of YAML between lines of ---"),
     (lambda card: card.replace("configs:", "configs: [", 1), "has no header of YAML between lines of ---"),
@@ -179,7 +233,7 @@ def test_large_strings_and_large_lists_do_as_well(folder: Path) -> None:
 def test_a_null_is_found_wherever_it_is(folder: Path) -> None:
     def change(table: pa.Table) -> pa.Table:
         rows = table.to_pylist()
-        rows[0]["margin"], rows[1]["prompt"][0]["content"], rows[2]["persona"] = None, None, None
+        rows[0]["reason"], rows[1]["prompt"][0]["content"], rows[2]["persona"] = None, None, None
         shape = pa.schema([pa.field(f.name, f.type) for f in table.schema])
         loose = shape.set(
             shape.get_field_index("prompt"),
@@ -188,7 +242,7 @@ def test_a_null_is_found_wherever_it_is(folder: Path) -> None:
         return pa.Table.from_pylist(rows, schema=loose)
 
     assert respelt(folder, change) == {
-        f"schema: {SHARD}: margin: is null where there must be a value",
+        f"schema: {SHARD}: reason: is null where there must be a value",
         f"schema: {SHARD}: prompt[].content: is null where there must be a value",
     }
 
@@ -231,6 +285,7 @@ def first(name: str, **new: Any) -> Callable[[str, dict[str, Any]], dict[str, An
     return lambda config, row: row | new if row["id"] == name else row
 
 
+[JUDGED] = next(rows("grpo", 0))["judgements"]
 DPO, OWN = "dpo-0-coverage", "dpo-0-in_character"
 ASKED = [says("user", "Who may close sluice 0?")]
 ROWS: list[tuple[str, str, dict[str, Any], str]] = [
@@ -253,6 +308,15 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
     ),
     ("dpo", DPO, {"margin": 0.0}, "preference: its margin is 0.0 and not above 0"),
     ("dpo", DPO, {"margin": 1.5}, "preference: its margin is 1.5 and not above 0"),
+    ("dpo", DPO, {"claims_margin": -0.5}, "preference: its claims margin is -0.5 and not above 0"),
+    (
+        "dpo",
+        DPO,
+        {"margin": None, "claims_margin": None},
+        "preference: has no margin, neither from endorsement",
+    ),
+    ("dpo", DPO, {"rejected_endorsements": []}, "preference: its margin is 0.25, and nobody endorsed both"),
+    ("dpo", DPO, {"origin": ""}, "origin: does not say where its prompt came from"),
     ("dpo", DPO, {"opponents": ["miller"]}, "preference: 'miller' both supports and opposes it"),
     ("dpo", DPO, {"rule": None}, "rules: names no rule that prefers it"),
     ("dpo", DPO, {"rule": "majority"}, "rules: its rule 'majority' is not declared in the manifest"),
@@ -293,6 +357,15 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
     ),
     ("sft", "sft-0-", {"messages": ASKED}, "messages: messages does not end with a turn of the assistant"),
     ("grpo", "grpo-0-", {"prompt": []}, "messages: prompt does not end with a turn of the user"),
+    ("grpo", "grpo-0-", {"answers": []}, "judgements: one is of answer 0, and there are 0, from 0"),
+    (
+        "grpo",
+        "grpo-0-",
+        {"answers": [{"kind": "overton", "text": " "}]},
+        "judgements: an answer that was judged is empty",
+    ),
+    ("grpo", "grpo-0-", {"judgements": [JUDGED] * 2}, "judgements: 'miller' judges answer 0 twice"),
+    ("grpo", "grpo-0-", {"judgements": [JUDGED | {"answer": -1}]}, "judgements: one is of answer -1"),
     ("distribution", "distribution-0-", {"shares": [0.25]}, "shares: shares are 1 for 2 options"),
     (
         "distribution",

@@ -2,7 +2,8 @@
 
 import asyncio
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -62,7 +63,7 @@ def test_a_worker_on_another_machine_keeps_answers_on_its_own_disk_until_they_ar
     )  # a disk that both see does not make it one machine
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
-    kept = tmp_path / "temporary" / "multiplex-0"
+    kept, this_machine = tmp_path / "temporary" / "multiplex-0", machine()
 
     async def work(machine: str, forget: bool) -> bool:
         worker = Worker()
@@ -76,6 +77,9 @@ def test_a_worker_on_another_machine_keeps_answers_on_its_own_disk_until_they_ar
         )
         assert await worker.start(errand, {"model": "extractive"}) == 1
         there = kept.is_dir()
+        # Where answers are kept on another machine, it counts what they took; else the driver does.
+        nothing = {"calls": 0, "prompt": 0, "completion": 0}
+        assert await worker.spent() == ((this_machine, nothing) if there else None)
         await worker.close(forget=forget)
         return there
 
@@ -105,7 +109,11 @@ class Scripted:
         return SimpleNamespace(remote=answer)
 
 
-def crew_with(places: int, hire: Callable[[], Any]) -> Crew:
+def crew_with(
+    places: int,
+    hire: Callable[[], Any],
+    on_spent: Callable[[str, Mapping[str, int]], None] = lambda machine, spent: None,
+) -> Crew:
     """Return a crew of scripted workers."""
     return Crew(
         places,
@@ -118,6 +126,7 @@ def crew_with(places: int, hire: Callable[[], Any]) -> Crew:
         patience=5.0,
         needs="1 CPU",
         on_notice=lambda notice: None,
+        on_spent=on_spent,
     )
 
 
@@ -169,6 +178,32 @@ def test_a_prompt_that_is_the_death_of_three_workers_fails() -> None:
     assert asked.count("OSError") == 3
 
 
+@pytest.mark.parametrize("made", [Made("{}", {}), Failed("RunError", "nobody answered")])
+def test_what_a_machine_spent_is_told_after_each_prompt_also_after_one_that_failed(
+    made: Made | Failed,
+) -> None:
+    told: list[tuple[str, Mapping[str, int]]] = []
+
+    class Thrifty(Scripted):
+        def __getattr__(self, name: str) -> Any:
+            async def answer(*_: Any, **__: Any) -> Any:
+                return ("there", {"calls": len(self._asked)})
+
+            return SimpleNamespace(remote=answer) if name == "spent" else super().__getattr__(name)
+
+    async def work() -> None:
+        asked: list[str] = []
+        crew = crew_with(1, lambda: Thrifty(made, asked), lambda *spent: told.append(spent))
+        await crew.open()
+        for name in "ab":
+            with suppress(MultiplexError):
+                await crew.produce(a_prompt(name))
+        await crew.close(forget=False)
+
+    asyncio.run(work())
+    assert told == [("there", {"calls": 1}), ("there", {"calls": 2})]
+
+
 class Mortal:
     """A worker with room for three prompts that some of them kill, with all that it has."""
 
@@ -184,7 +219,9 @@ class Mortal:
                 await asyncio.sleep(0)
                 if self._dead:
                     raise OSError("out of memory")
-            return {"hello": (installed_version(), "host"), "start": 3}.get(name, Made("{}", {}))
+            return {"hello": (installed_version(), "host"), "start": 3, "spent": None}.get(
+                name, Made("{}", {})
+            )
 
         return SimpleNamespace(remote=answer)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiplex.dataset.curation import Curation, Item, curate
+from multiplex.dataset.curation import BALANCE, Curation, Item, balance_of, curate
 from multiplex.errors import ContentError
 
 PERSPECTIVES = ("west", "east", "north", "south", "centre")
@@ -32,6 +32,11 @@ def many(perspective: str, count: int, *topics: str) -> list[Item]:
     ]
 
 
+def every(bound: float) -> dict[str, float]:
+    """Return one bound for every axis."""
+    return dict.fromkeys(BALANCE, bound)
+
+
 def kept(given_items: list[Item], curation: Curation) -> set[str]:
     return {item.id for item, stays in zip(given_items, curation.kept, strict=True) if stays}
 
@@ -44,7 +49,7 @@ def counts(chosen: list[Item], axis: str) -> Counter[str]:
 def test_what_is_kept_keeps_to_the_room_and_could_not_be_more(
     rows: list[Item], ratio: float, seed: int
 ) -> None:
-    curation = curate(rows, axes=("perspective", "topics"), ratio=ratio, seed=seed)
+    curation = curate(rows, balance=dict.fromkeys(("perspective", "topics"), ratio), seed=seed)
     staying = [item for item, stays in zip(rows, curation.kept, strict=True) if stays]
     standing = [item for item in rows if item.margin != 0]
     rooms = {}
@@ -72,14 +77,14 @@ def test_what_is_kept_keeps_to_the_room_and_could_not_be_more(
 def test_the_order_given_decides_nothing(rows: list[Item], random: object) -> None:
     shuffled = list(rows)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    one, other = (curate(each, ratio=1.0, seed=1) for each in (rows, shuffled))
+    one, other = (curate(each, balance=every(1.0), seed=1) for each in (rows, shuffled))
     assert kept(rows, one) == kept(shuffled, other)
     assert one.report == other.report
 
 
 def test_a_balanced_set_is_kept_whole() -> None:
     rows = many("west", 30) + many("east", 10) + many("north", 10)
-    curation = curate(rows, ratio=3.0, seed=1)
+    curation = curate(rows, balance=every(3.0), seed=1)
     assert curation.kept.all()
     assert curation.report["axes"]["perspective"]["ratio"] == {"before": 1.8, "after": 1.8}
     assert curation.report["axes"]["topics"]["ratio"] == {"before": None, "after": None}
@@ -87,7 +92,7 @@ def test_a_balanced_set_is_kept_whole() -> None:
 
 def test_a_full_cell_gives_up_rows_and_the_scarce_lose_none() -> None:
     rows = many("west", 100, "work") + many("east", 4, "work") + many("north", 3, "care") + many("south", 1)
-    curation = curate(rows, ratio=1.5, seed=1)
+    curation = curate(rows, balance=every(1.5), seed=1)
     cells = curation.report["axes"]["perspective"]["cells"]
     assert curation.report["axes"]["perspective"]["room"] == 40
     assert {name: each["after"] for name, each in cells.items()} == {
@@ -97,6 +102,7 @@ def test_a_full_cell_gives_up_rows_and_the_scarce_lose_none() -> None:
         "south": 1,
     }
     assert cells["west"] == {"given": 100, "before": 100, "after": 40}
+    assert curation.report["over_by"] == {"perspective": 60, "topics": 0, "schwartz": 0}
 
 
 def test_in_a_full_cell_the_rows_of_scarce_cells_stay() -> None:
@@ -107,7 +113,7 @@ def test_in_a_full_cell_the_rows_of_scarce_cells_stay() -> None:
         for n in range(50)
     ]
     rows = common + rare + many("east", 10, "death")
-    curation = curate(rows, ratio=1.0, seed=1)
+    curation = curate(rows, balance=every(1.0), seed=1)
     assert {item.id for item in rare} <= kept(rows, curation)
     west = curation.report["axes"]["perspective"]["cells"]["west"]
     assert west == {"given": 205, "before": 205, "after": 107}
@@ -115,7 +121,7 @@ def test_in_a_full_cell_the_rows_of_scarce_cells_stay() -> None:
 
 def test_which_rows_of_a_full_cell_stay_hangs_on_the_seed() -> None:
     rows = many("west", 60) + many("east", 3) + many("north", 3)
-    first, second = (kept(rows, curate(rows, ratio=1.0, seed=seed)) for seed in (1, 2))
+    first, second = (kept(rows, curate(rows, balance=every(1.0), seed=seed)) for seed in (1, 2))
     assert len(first) == len(second) == 22 + 6
     assert first != second
 
@@ -131,14 +137,14 @@ def test_a_tie_takes_no_room() -> None:
     rows = (
         [Item(f"t{n}", 0.0, {"perspective": ["west"]}) for n in range(50)] + many("west", 5) + many("east", 5)
     )
-    curation = curate(rows, ratio=1.0, seed=1)
+    curation = curate(rows, balance=every(1.0), seed=1)
     assert curation.report["kept"] == 10
     assert curation.report["axes"]["perspective"]["cells"]["west"] == {"given": 55, "before": 5, "after": 5}
 
 
 def test_few_scarce_cells_do_not_pull_the_whole_set_down() -> None:
     rows = [row for n in range(20) for row in many(f"rare{n}", 1)] + many("west", 500) + many("east", 500)
-    assert curate(rows, ratio=3.0, seed=1).report["kept"] == 20 + 2 * 139
+    assert curate(rows, balance=every(3.0), seed=1).report["kept"] == 20 + 2 * 139
 
 
 @pytest.mark.parametrize("rows", [[], [Item("a")], [Item("a", 0.0)]])
@@ -150,16 +156,62 @@ def test_nothing_or_nothing_but_ties_is_no_error(rows: list[Item]) -> None:
 
 def test_without_a_bound_only_ties_go() -> None:
     rows = [*many("west", 100), *many("east", 1), Item("t", 0.0)]
-    report = curate(rows, ratio=math.inf, seed=1).report
-    assert (report["kept"], report["ratio"]) == (101, None)
+    report = curate(rows, balance=every(math.inf), seed=1).report
+    assert (report["kept"], report["axes"]["perspective"]["bound"]) == (101, None)
 
 
 def test_wrong_asks_are_errors() -> None:
     for ratio in (0.9, -1.0, math.nan):
         with pytest.raises(ContentError, match="needs to be 1 or more"):
-            curate([], ratio=ratio, seed=1)
+            curate([], balance=every(ratio), seed=1)
     with pytest.raises(ValueError, match="an id comes twice"):
         curate([Item("a"), Item("a")], seed=1)
     for margin in (-0.1, math.nan):
         with pytest.raises(ValueError, match="margin"):
             curate([Item("a", margin)], seed=1)
+
+
+def test_an_axis_of_its_own_bound_leaves_out_nothing_more_and_is_told_as_the_one_that_did() -> None:
+    rows = many("west", 30, "work") + many("east", 30, "work") + many("north", 30, "care")
+    strict = curate(rows, balance={"perspective": 3.0, "topics": 1.0}, seed=1).report
+    assert (strict["over"], strict["over_by"]) == (15, {"perspective": 0, "topics": 15})
+    loose = curate(rows, balance={"perspective": 3.0, "topics": math.inf}, seed=1).report
+    assert (loose["over"], loose["axes"]["topics"]["cells"]["work"]["after"]) == (0, 60)
+    assert (loose["axes"]["topics"]["bound"], loose["axes"]["perspective"]["bound"]) == (None, 3.0)
+
+
+def test_a_row_that_finds_no_room_on_two_axes_counts_for_both() -> None:
+    report = curate(many("west", 9, "work") + many("east", 1, "care"), balance=every(1.0), seed=1).report
+    assert (report["over"], report["over_by"]) == (4, {"perspective": 4, "topics": 4, "schwartz": 0})
+
+
+@pytest.mark.parametrize(
+    ("text", "bounds"),
+    [
+        ("none", {"perspective": math.inf, "topics": math.inf, "schwartz": math.inf}),
+        ("2.5", {"perspective": 2.5, "topics": 2.5, "schwartz": 2.5}),
+        ("schwartz=none", {**BALANCE, "schwartz": math.inf}),
+        ("perspective=1, schwartz = 9", {**BALANCE, "perspective": 1.0, "schwartz": 9.0}),
+    ],
+)
+def test_bounds_are_one_for_all_or_one_an_axis(text: str, bounds: dict[str, float]) -> None:
+    assert balance_of(text) == bounds
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("some", "'some' is no bound; it needs to be a number of 1 or more, or none"),
+        ("0.5", "'0.5' is no bound"),
+        ("nan", "'nan' is no bound"),
+        ("inf", "'inf' is no bound"),
+        ("", "'' is no bound"),
+        ("topics=", "'' is no bound"),
+        ("topics=3,4", "'4' is no bound of an axis; write as in perspective=3,schwartz=none"),
+        ("topic=3", "'topic' is nothing to balance over; did you mean 'topics'?"),
+    ],
+)
+def test_a_bound_that_is_none_is_told(text: str, said: str) -> None:
+    with pytest.raises(ContentError) as caught:
+        balance_of(text)
+    assert said in str(caught.value)

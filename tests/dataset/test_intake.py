@@ -52,7 +52,7 @@ def test_one_question_with_other_options_is_another_question(tmp_path: Path) -> 
 class _Masks:
     """Masks one name, as a masker would."""
 
-    def session(self) -> "_Masks":
+    def session(self, scenario: object = None) -> "_Masks":
         return self
 
     def mask(self, text: str) -> "_Done":

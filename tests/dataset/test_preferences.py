@@ -40,6 +40,7 @@ def test_the_panels_answer_is_preferred_where_it_carries_and_is_endorsed_more() 
     assert isinstance(pair, Pair)
     assert (pair.chosen, pair.rejected, pair.persona) == (panel, alone, None)
     assert pair.margin == pytest.approx(5 / 3 / 6, abs=1e-4)
+    assert pair.claims_margin == pytest.approx(0.8)
     assert pair.preferring == {"miller": "chosen", "sailor": "chosen", "nurse": "indifferent"}
     assert "carries 100% of the panel's opening claims, the other 20%" in pair.reason
 
@@ -110,13 +111,14 @@ def test_a_few_ballots_do_not_speak_for_the_panel() -> None:
     assert isinstance(decided("coverage", heard, alone), Pair)
 
 
-def test_where_nobody_was_asked_the_margin_is_that_of_the_claims() -> None:
+def test_where_nobody_was_asked_there_is_no_margin_but_that_of_the_claims() -> None:
     panel, alone = text("overton", carried=ALL), text("alone", carried=HALF)
     pair = decided("coverage", panel, alone)
     assert isinstance(pair, Pair)
-    assert pair.margin == 0.5
+    assert (pair.margin, pair.claims_margin) == (None, 0.5)
     assert pair.preferring == {}
-    assert pair.reason.endswith("nobody was asked to endorse both, so the margin is that of the claims")
+    assert pair.reason.endswith("; nobody was asked to endorse both")
+    assert decided("coverage", panel, alone, thresholds=Thresholds(margin=0.6)) == "tie"
 
 
 # --- in character ------------------------------------------------------------------------------
@@ -137,7 +139,8 @@ def test_each_personas_own_answer_is_preferred_to_another_personas_and_never_by_
     assert miller.rejected in OWN[1:]
     assert miller.preferring == {"miller": "chosen"}
     assert sailor.rejected is OWN[0]  # the nurse's says too much of what the sailor claims
-    assert (sailor.margin, sailor.persona) == (0.8, "sailor")
+    assert (sailor.claims_margin, sailor.persona) == (0.8, "sailor")
+    assert sailor.margin is None  # nobody endorsed either
     assert found["nurse"] == "unfaithful"
 
 
@@ -174,6 +177,7 @@ def test_what_was_revised_is_preferred_to_what_was_objected_to() -> None:
     assert isinstance(pair, Pair)
     assert (pair.chosen, pair.rejected) == (revised, draft)
     assert pair.margin == pytest.approx(1 / 6, abs=1e-4)
+    assert pair.claims_margin is None  # the rule does not look at claims
     assert pair.preferring == {"miller": "chosen", "sailor": "indifferent", "nurse": "indifferent"}
 
 
@@ -293,8 +297,14 @@ def test_every_pair_holds_what_its_rule_promises(found: Material, least: Thresho
     ]
     for pair in (each for each in made if isinstance(each, Pair)):
         assert pair.rule in RULES
-        assert 0 < pair.margin <= 1
-        assert pair.margin >= round(least.margin, 4)
+        decides = pair.claims_margin if pair.margin is None else pair.margin
+        assert decides is not None
+        assert decides >= round(least.margin, 4)
+        assert all(0 < each <= 1 for each in (pair.margin, pair.claims_margin) if each is not None)
+        voted = [
+            {n for n, v in t.endorsements.items() if v is not None} for t in (pair.chosen, pair.rejected)
+        ]
+        assert (pair.margin is None) == (not voted[0] & voted[1])
         assert pair.chosen.text != pair.rejected.text or pair.rule == "coverage"
         assert pair.reason
         own = {each.text for each in found.texts if each.kind == "steered"}

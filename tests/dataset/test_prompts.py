@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from multiplex.content.scenarios import load_scenario, scenario_names
-from multiplex.dataset.prompts import Prompt, Skipped, prompt_id, read_prompts
+from multiplex.dataset.prompts import Prompt, Skipped, prompt_files, prompt_id, read_prompts
 from multiplex.errors import ContentError
 
 ASKED = "Should the mill stand still on Sundays?"
@@ -76,6 +76,51 @@ def test_a_question_may_stand_in_any_column_that_is_usual(tmp_path: Path, column
 )
 def test_of_a_chat_the_last_turn_of_the_user_is_asked(tmp_path: Path, chat: Any) -> None:
     assert questions(rows(tmp_path, {"messages": chat})) == [ASKED]
+
+
+def test_what_was_said_before_it_becomes_context(tmp_path: Path) -> None:
+    chat = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "My mill is old."},
+        {"role": "assistant", "content": [{"type": "text", "text": "Repair it."}]},
+        {"role": "tool", "content": " "},
+        {"from": "human", "value": "And then what?"},
+        {"role": "assistant", "content": "Rest."},
+    ]
+    prompt = one(rows(tmp_path, {"messages": chat, "context": "The mill runs dry."}))
+    assert prompt.scenario.question == "And then what?"
+    assert prompt.scenario.context == (
+        "The mill runs dry.\n\nEarlier in this conversation:\n\nUser: My mill is old.\n\nAssistant: Repair it."
+    )
+    assert prompt.id == prompt_id("And then what?", prompt.scenario.context)
+
+
+def test_the_first_turn_of_a_chat_brings_no_context(tmp_path: Path) -> None:
+    chat = [
+        {"role": "system", "content": "Be brief."},
+        {"role": ["user"]},
+        {"role": "User", "content": ASKED},
+    ]
+    prompt = one(rows(tmp_path, {"messages": chat[::2]}))
+    assert (prompt.id, prompt.scenario.context) == (prompt_id(ASKED), None)
+    assert kinds(rows(tmp_path, {"messages": chat[:2]}, {"text": "Why?"})) == ["malformed", "prompt"]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({}, "the earlier turns: 20,037 characters are more than 20,000"),
+        ({"context": "y" * 100}, "context: 20,033 characters are more than 20,000"),
+    ],
+)
+def test_a_chat_that_went_on_for_too_long_is_skipped(
+    tmp_path: Path, row: Mapping[str, Any], reason: str
+) -> None:
+    said = "x" * (19_894 if row else 20_000)
+    chat = [{"role": "user", "content": said}, {"role": "user", "content": ASKED}]
+    [skipped, _] = read(rows(tmp_path, {**row, "messages": chat}, {"text": "Why?"}))
+    assert isinstance(skipped, Skipped)
+    assert (skipped.kind, skipped.reason) == ("too_long", reason)
 
 
 def test_a_chat_may_stand_where_a_prompt_does(tmp_path: Path) -> None:
@@ -173,7 +218,7 @@ def test_a_row_that_is_wrong_is_skipped_and_the_next_is_read(
     assert prompt.origin == "asked.jsonl:2"
 
 
-@pytest.mark.parametrize("length", [1, 40])
+@pytest.mark.parametrize("length", [1, 40, 20_000])
 def test_how_long_a_question_may_be_can_be_said(tmp_path: Path, length: int) -> None:
     path = rows(tmp_path, {"text": "x" * length}, {"text": "y" * (length + 1)})
     assert kinds(path, longest=length) == ["prompt", "too_long"]
@@ -295,15 +340,47 @@ def test_parquet_is_read_by_its_columns(tmp_path: Path) -> None:
     assert f"{path}: cannot be read as Parquet, behind row 0: " in complaint(path)
 
 
-# --- scenarios -------------------------------------------------------------------------------
+# --- scenarios and folders -------------------------------------------------------------------
+
+
+def test_a_folder_is_read_file_by_file_and_what_is_passed_over_is_told(tmp_path: Path) -> None:
+    write(tmp_path, "bells.yaml", "name: bells\nquestion: What about the bells?\n")
+    write(tmp_path, "asked.txt", "Who mends it?\n")
+    write(tmp_path, "more.jsonl", '{"text": "When?"}\n')
+    write(tmp_path, "ferry.yml", "name: ferry\nquestion: What about the ferry?\n")
+    write(tmp_path, "notes.md", "Nothing.")
+    write(tmp_path, ".hidden.txt", "Nobody?\n")
+    write(tmp_path, "_pack.yaml", "Nothing.")
+    (tmp_path / "older").mkdir()
+    assert questions(tmp_path) == ["Who mends it?", "What about the bells?", "When?"]
+    assert [path.name for path in prompt_files([tmp_path])] == ["asked.txt", "bells.yaml", "more.jsonl"]
+    told = {entry.origin: entry for entry in read(tmp_path) if isinstance(entry, Skipped)}
+    here = tmp_path.name
+    assert list(told) == [f"{here}/ferry.yml", f"{here}/notes.md", f"{here}/older"]
+    assert {entry.kind for entry in told.values()} == {"passed_over"}
+    assert "rename it to .yaml" in told[f"{here}/ferry.yml"].reason
+    assert "is a folder in a folder; name it by its own path" in told[f"{here}/older"].reason
+
+
+def test_one_broken_file_of_a_folder_does_not_end_it_all(tmp_path: Path) -> None:
+    broken = write(tmp_path, "bells.yaml", "name: bells\nquestion: [\n")
+    write(tmp_path, "ferry.yaml", "name: ferry\nquestion: What about the ferry?\n")
+    write(tmp_path, "asked.csv", "answer\nYes.\n")
+    empty, _, yaml, prompt = read(tmp_path)
+    assert isinstance(empty, Skipped)
+    assert isinstance(yaml, Skipped)
+    assert isinstance(prompt, Prompt)
+    assert (yaml.origin, yaml.kind) == ("bells.yaml", "malformed")
+    assert yaml.reason.startswith("line 3, column 1: broken YAML: ")
+    assert complaint(broken) == f"{broken}: {yaml.reason}"
+    assert kinds(tmp_path) == ["malformed", "malformed", "malformed", "prompt"]
 
 
 def test_a_folder_of_scenarios_is_read_whole(tmp_path: Path) -> None:
     for name in ("ferry", "bells"):
         write(tmp_path, f"{name}.yaml", f"name: {name}\nquestion: What about the {name}?\n")
-    write(tmp_path, "notes.md", "Nothing.")
     found = read(tmp_path)
-    assert [entry.origin for entry in found] == [f"{tmp_path.name}/{n}.yaml" for n in ("bells", "ferry")]
+    assert [entry.origin for entry in found] == [f"{n}.yaml" for n in ("bells", "ferry")]
     assert questions(tmp_path / "ferry.yaml") == ["What about the ferry?"]
     assert kinds(tmp_path, longest=21) == ["prompt", "prompt"]
     assert kinds(tmp_path, longest=20) == ["too_long", "too_long"]
@@ -357,9 +434,11 @@ def test_paths_are_looked_at_before_anything_is_read(tmp_path: Path) -> None:
         read_prompts([good, missing])
     assert str(caught.value) == f"{missing}: no such file; did you mean 'asked.jsonl'?"
     (tmp_path / "empty").mkdir()
-    assert "holds no scenario (.yaml)" in complaint(tmp_path / "empty")
+    assert "holds no file that prompts are read from (.csv, .jsonl, " in complaint(tmp_path / "empty")
+    write(tmp_path / "empty", "asked.json", "[]")
+    assert "; empty/asked.json is not read; prompts are read from " in complaint(tmp_path / "empty")
     assert complaint() == "prompts: no file is named; name a .jsonl, .csv, .parquet, .txt or .yaml file"
-    assert complaint(good, longest=4001) == "longest: 4001 needs to be from 1 to 4,000 characters"
+    assert complaint(good, longest=20_001) == "longest: 20001 needs to be from 1 to 20,000 characters"
 
 
 @given(st.binary(max_size=200), st.sampled_from(["jsonl", "csv", "tsv", "txt"]))

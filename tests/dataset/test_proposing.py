@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import BaseModel
 
@@ -20,11 +21,12 @@ from multiplex.acts import (
     Tension,
 )
 from multiplex.content.panels import Panel, seat
+from multiplex.content.scenarios import Scenario
 from multiplex.content.topics import TOPICS
-from multiplex.dataset.coverage import coverage
+from multiplex.dataset.coverage import Covered, coverage
 from multiplex.dataset.prompts import Prompt, Skipped
 from multiplex.dataset.proposing import propose_prompts
-from multiplex.embedding import SentenceEmbedder
+from multiplex.embedding import SentenceEmbedder, Vectors
 from multiplex.errors import ContentError, ModelError
 from multiplex.models.scripted import Scripted
 from multiplex.responders.extractive import ExtractiveResponder
@@ -316,3 +318,33 @@ def test_coverage_of_next_to_nothing_is_counted_too(count: int) -> None:
     one = prompts(propose(1))[0]
     seen = coverage([one] * count, embed=WORDS.embed)
     assert sum(cluster.prompts for cluster in seen.clusters) == seen.prompts == count
+
+
+def test_of_many_prompts_a_sample_is_embedded_and_all_are_counted() -> None:
+    covered = Covered(8_000, seed=1)
+    for number in range(8_000):
+        scenario = Scenario.model_construct(
+            name="q", question=f"{number}?", domain=None, choice_context=f"context {number % 300}"
+        )
+        covered.add(
+            Prompt.model_construct(
+                id=f"p{number}",
+                scenario=scenario,
+                group="g",
+                origin="o",
+                label="ours" if number % 4 else None,
+            )
+        )
+    asked: list[int] = []
+
+    def embed(texts: Sequence[str]) -> Vectors:
+        asked.append(len(texts))
+        return np.eye(4, dtype=np.float32)[[len(text) % 4 for text in texts]]
+
+    found = covered.coverage(embed)
+    assert 1_800 < asked[0] <= 2_000
+    assert (found.prompts, found.clustered) == (8_000, asked[0])
+    assert sum(each.prompts for each in found.clusters) == asked[0]
+    assert (found.topics["ours"], found.topics["none"]) == (6_000, 2_000)
+    assert found.different == {"own topics": 1, "choice contexts": 300}
+    assert len(found.choice_contexts) == 100

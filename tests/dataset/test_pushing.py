@@ -137,6 +137,23 @@ def test_a_sound_dataset_is_pushed_with_all_its_files_and_nothing_else(folder: P
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_online")
+def test_a_completed_card_goes_along_with_its_licence_and_not_with_the_card_before(tmp_path: Path) -> None:
+    made = sound(tmp_path / "set", configs=("kto",))
+    card = (made / "README.md").read_text() + "Ada Lovelace\n"
+    (made / "README.md").write_text(card)
+    (made / "LICENSE").write_text("do as you like")
+    (made / "README.md.bak").write_text("an earlier one")
+    notes: list[str] = []
+    with hub() as there:
+        push(made, "ada/panel", token=TOKEN, endpoint=there.url, on_note=notes.append)
+    assert there.files["README.md"].decode() == card
+    assert there.files["LICENSE"] == b"do as you like"
+    assert "README.md.bak" not in there.files
+    assert [note.partition(":")[0] for note in notes] == ["LICENSE", "README.md.bak", "README.md"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_online")
 @pytest.mark.parametrize(
     ("status", "said"),
     [

@@ -36,14 +36,9 @@ def checks(text: str, **asked: object) -> list[str]:
 
 
 def test_a_good_text_passes_every_check() -> None:
-    prompt = [
-        {"role": "system", "content": "You speak as a miller."},
-        {"role": "user", "content": "What now?"},
-    ]
     faults = gate(
         GOOD + " (Analects 2.7-2.8)",
         kind="steered",
-        prompt=prompt,
         persona="miller",
         carried={"miller": 0.5, "nurse": 0.5, "sailor": None},
         sources=SOURCES,
@@ -273,8 +268,6 @@ def message(role: str, content: object = "Well?") -> dict[str, object]:
 )
 def test_a_malformed_prompt_is_told(messages: list[dict[str, object]], wrong: str) -> None:
     assert wrong in (malformed(messages, ends="user") or "")
-    (fault,) = gate(GOOD, prompt=messages)
-    assert fault.check == "schema"
 
 
 def test_whole_conversations_and_completions_are_well_formed_too() -> None:

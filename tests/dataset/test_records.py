@@ -3,22 +3,43 @@
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 
+from multiplex.acts import AnswerAlone, TakePosition
+from multiplex.content.roles import load_roles
+from multiplex.dataset.assembling import Assembly, assemble
 from multiplex.dataset.conditions import conditioned, tokens_of
-from multiplex.dataset.material import Material
+from multiplex.dataset.intake import take_in
+from multiplex.dataset.material import Material, user_turn
 from multiplex.dataset.preferences import Thresholds
+from multiplex.dataset.prompts import read_prompts
 from multiplex.dataset.records import CONSENSUS_TURN, Row, rows_of
 from multiplex.dataset.schemas import CONFIGS, check_row
+from multiplex.dataset.store import Store
+from multiplex.models.scripted import Scripted
+from multiplex.responders.language_model import LanguageModelResponder
 from tests.dataset.made import NAMES, material, pairs, text
 from tests.dataset.test_preferences import MATERIALS
-from tests.table import OPEN_QUESTION, SCENARIO
+from tests.table import OPEN_QUESTION, PERSONAS, SCENARIO, Words
 
-ASKED = f"{SCENARIO.context}\n\n{SCENARIO.question}"
+ASKED = """\
+The ferry loses money from November to March. Eleven people use it on most nights.
+
+Should the village keep the night ferry running through the winter?
+
+The choice is about: keeping the night ferry
+
+The options:
+- keep: Keep the ferry every night
+  Said for it: Nobody is left on the wrong shore.
+- stop: Stop the ferry until spring
+  Said for it: The money mends the bridge."""
 ALL, LITTLE = (1.0, 1.0, 1.0), (0.2, 0.2, 0.2)
 OVERTON = text("overton", votes=(6, 6, 5), carried=ALL, entropy=0.8)
 ALONE = text("alone", votes=(3, 4, 5), carried=LITTLE, entropy=0.1)
@@ -93,6 +114,7 @@ def test_every_config_has_rows_that_fit_its_schema_and_ids_that_stand_once() -> 
         assert row.columns["id"] == row.id
         assert (row.columns["prompt_id"], row.columns["group"]) == ("p1", "group of p1")
         assert row.columns["is_simulated"] is True
+        assert row.columns["origin"] == "here:1"
     assert len({(row.config, row.id) for row in found}) == len(found)
     assert [row.id for row in rows()] == [row.id for row in found]
     other = rows(WHOLE.model_copy(update={"prompt": WHOLE.prompt.model_copy(update={"id": "p2"})}))
@@ -143,13 +165,120 @@ def test_a_pair_tells_who_is_on_which_side_and_who_dissents() -> None:
     assert (row.columns["supporters"], row.columns["opponents"]) == (["miller", "sailor"], [])
 
 
+def test_what_was_shown_to_everyone_stands_in_every_prompt() -> None:
+    """So it does for the model that answers without the panel, and what the panel endorsed comes after it."""
+    for row in rows(WHOLE, "sft", "dpo", "kto", "reward", "grpo", "distribution"):
+        for name in ("messages", "prompt", "chosen", "rejected"):
+            said = [each["content"] for each in row.columns.get(name, ()) if each["role"] == "user"]
+            kind = row.columns.get("kind")
+            assert not said or said == [ASKED] or (row.config, kind) == ("distribution", "endorsement")
+    for row in rows(WHOLE, "transcripts", "moral_graph"):
+        assert row.columns["question"] == ASKED
+    bare = material(OVERTON, scenario=OPEN_QUESTION)
+    assert [row.columns["messages"][0]["content"] for row in rows(bare, "sft")] == [OPEN_QUESTION.question]
+
+
+def test_the_user_turn_says_all_that_a_language_model_is_shown_of_a_scenario() -> None:
+    shown = load_roles()["common", "scenario"].render(scenario=SCENARIO)
+    for said in (
+        SCENARIO.question,
+        SCENARIO.context,
+        SCENARIO.choice_context,
+        *(part for option in SCENARIO.options for part in (option.key, option.text, *option.reasons)),
+    ):
+        assert said is not None
+        assert said in shown
+        assert said in ASKED
+    # Whoever adds to what speakers are shown adds it to what a trainer is given.
+    role = load_roles()["common", "scenario"].body
+    fields = set(re.findall(r"(?:scenario|option)\.(\w+)", role))
+    assert fields == {"question", "context", "choice_context", "options", "key", "text", "reasons"}
+
+
+def test_the_model_without_the_panel_is_shown_the_same_scenario_as_the_panel() -> None:
+    responder = LanguageModelResponder(Scripted(["{}"]))
+    of_persona = responder.messages(TakePosition(scenario=SCENARIO, persona=PERSONAS[0]))[-1]["content"]
+    alone = responder.messages(AnswerAlone(scenario=SCENARIO))[-1]["content"]
+    shown = load_roles()["common", "scenario"].render(scenario=SCENARIO)
+    assert of_persona.startswith(shown)
+    assert alone.startswith(shown)
+
+
+def test_what_stands_in_a_prompt_is_masked_wherever_it_stood(tmp_path: Path) -> None:
+    given = {
+        "question": "May Ada keep the bees?",
+        "context": "Ada has bees.",
+        "choice_context": "the bees of Ada",
+        "options": [{"key": "yes", "text": "Ada may"}, {"key": "no", "text": "Ada may not"}],
+    }
+    (tmp_path / "letters of Ada.jsonl").write_text(json.dumps(given))
+    with Store(tmp_path / "work") as store:
+        taken = read_prompts([tmp_path / "letters of Ada.jsonl"])
+        take_in(store, taken, embedder=Words(), folder=tmp_path / "work", masks=cast("Any", _Hide()))
+        [task] = store.todo()
+    asked = user_turn(task.prompt.scenario)
+    assert "Ada" not in asked
+    assert asked.count("[NAME_1]") == 5
+    assert task.prompt.origin == "letters of [NAME_1].jsonl:1"
+
+
+class _Hide:
+    """Masks one name, as a masker would."""
+
+    def session(self, scenario: object = None) -> "_Hide":
+        return self
+
+    def mask(self, text: str) -> "_Hidden":
+        return _Hidden(text.replace("Ada", "[NAME_1]"), {"NAME": text.count("Ada")} if "Ada" in text else {})
+
+
+@dataclass(frozen=True)
+class _Hidden:
+    text: str
+    counts: dict[str, int]
+
+
 def test_a_pair_is_the_same_in_dpo_and_in_reward_where_conversations_are_whole() -> None:
-    for one, other in zip(rows(WHOLE, "dpo"), rows(WHOLE, "reward"), strict=True):
+    endorsed = [row for row in rows(WHOLE, "dpo") if row.columns["margin"] is not None]
+    assert endorsed
+    for one, other in zip(endorsed, rows(WHOLE, "reward"), strict=True):
         assert other.columns["chosen"] == one.columns["prompt"] + one.columns["chosen"]
         assert other.columns["rejected"] == one.columns["prompt"] + one.columns["rejected"]
         for name in ("margin", "reason", "rule", "persona", "supporters", "opponents"):
             assert other.columns[name] == one.columns[name]
         assert 0 < other.columns["margin"] <= 1
+
+
+def test_a_margin_comes_from_endorsement_alone_and_that_of_the_claims_has_a_name_of_its_own() -> None:
+    for row in rows(WHOLE, "dpo"):
+        columns = row.columns
+        votes = [
+            {each["persona"]: each["endorsement"] for each in columns[f"{side}_endorsements"]}
+            for side in ("chosen", "rejected")
+        ]
+        both = [
+            (votes[0][name], votes[1][name]) for name in NAMES if votes[0].get(name) and votes[1].get(name)
+        ]
+        if row.columns["rule"] == "in_character":
+            assert (columns["margin"], columns["claims_margin"]) == (None, 1.0)
+        else:
+            assert columns["margin"] == pytest.approx(fmean(a - b for a, b in both) / 6, abs=1e-4)
+    assert "in_character" not in {row.columns["rule"] for row in rows(WHOLE, "reward")}
+
+
+@pytest.mark.parametrize("configs", [("dpo", "reward"), ("dpo",)])
+def test_pairs_that_are_not_in_reward_are_counted_where_it_is_asked_for(
+    tmp_path: Path, configs: tuple[str, ...]
+) -> None:
+    with Store(tmp_path) as store:
+        store.add_prompt(WHOLE.prompt)
+        store.done(1, WHOLE.model_dump_json(), {})
+        assemble(store, tmp_path, Assembly(configs=configs), embedder=Words(), masks=None)
+        counts = store.counts()["pairs"]
+        made = [columns["rule"] for _, columns in store.columns("dpo")]
+    assert made.count("in_character") == len(NAMES)
+    left_out = counts.get("in_character: not in reward, without a margin from endorsement", {"number": 0})
+    assert left_out["number"] == (len(NAMES) if "reward" in configs else 0)
 
 
 def labelled(found: list[Row]) -> dict[tuple[str, str], set[bool]]:
@@ -179,9 +308,11 @@ def test_judgements_and_claims_are_by_persona() -> None:
     [row] = rows(WHOLE, "grpo")
     columns = row.columns
     assert columns["prompt"] == [{"role": "user", "content": ASKED}]
+    assert [each["text"] for each in columns["answers"]] == [each.text for each in TEXTS[:4]]
     assert len(columns["judgements"]) == 4 * len(NAMES)
     mine = [each for each in columns["judgements"] if each["persona"] == "miller"]
-    assert {(each["kind"], each["endorsement"], each["objection"]) for each in mine} == {
+    kinds = [each["kind"] for each in columns["answers"]]
+    assert {(kinds[each["answer"]], each["endorsement"], each["objection"]) for each in mine} == {
         ("overton", 6, None),
         ("consensus", 5, None),
         ("draft", 2, "miller objects."),
@@ -195,7 +326,8 @@ def test_shares_are_those_of_the_options_and_of_the_seven_levels() -> None:
     stance, endorsement = rows(WHOLE, "distribution")
     assert stance.columns["shares"] == [0.6, 0.4]
     assert [each["persona"] for each in stance.columns["by_persona"]] == ["miller", "nurse"]
-    assert "- keep: Keep the ferry every night" in stance.columns["prompt"][0]["content"]
+    assert stance.columns["prompt"][0]["content"] == ASKED
+    assert endorsement.columns["prompt"][0]["content"].startswith(f"{ASKED}\n\nHow far would you endorse")
     columns = endorsement.columns
     assert [option["key"] for option in columns["options"]] == list("1234567")
     assert columns["shares"] == [0, 0, 0, 0, 1.0, 0, 0]

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from multiplex.dataset import similarity
 from multiplex.dataset.similarity import Nearest, Seen, linked
 from multiplex.embedding import Vectors
 from multiplex.errors import RunError
@@ -116,6 +117,95 @@ def test_many_blocks_are_searched_as_one(tmp_path: Path, monkeypatch: pytest.Mon
         assert sorted(seen.related(0.9)) == pairs
     assert pairs
     assert any(near is not None for near in whole)
+
+
+@settings(max_examples=40)
+@given(st.data())
+def test_bounds_leave_out_no_pair_also_at_the_threshold_itself(data: st.DataObject) -> None:
+    count, dimensions = data.draw(st.integers(2, 50)), data.draw(st.integers(2, 12))
+    rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
+    centres = rng.normal(size=(data.draw(st.integers(1, 6)), dimensions))
+    spread = data.draw(st.sampled_from([0.0, 0.05, 0.3, 2.0]))
+    drawn = centres[rng.integers(len(centres), size=count)] + spread * rng.normal(size=(count, dimensions))
+    if data.draw(st.booleans()):  # few different coordinates: many cosines are the same
+        drawn = np.where(np.abs(drawn).max(axis=1, keepdims=True) == np.abs(drawn), 3.0, np.sign(drawn))
+    drawn[np.linalg.norm(drawn, axis=1) < 1e-3] = 1.0
+    rounded = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float16).astype(np.float64)
+    squares = (rounded * rounded).sum(axis=1)
+    cosines = np.clip((rounded @ rounded.T) / np.sqrt(squares[:, None] * squares), -1, 1)
+    above = cosines[(cosines > 0.05) & (cosines < 1)]
+    threshold = float(data.draw(st.sampled_from([*np.unique(above)[-20:].tolist(), 0.9])))
+    keys = [f"k{n}" for n in range(count)]
+    size = data.draw(st.integers(1, 20))
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(similarity, "_LEADING", data.draw(st.integers(1, dimensions)))
+        patch.setattr(similarity, "_FEW", data.draw(st.sampled_from([0.0, 1.0])))
+        patch.setattr(similarity, "_BLOCK", data.draw(st.integers(1, 30)))
+        patch.setattr(similarity, "_LEARNT_FROM", data.draw(st.integers(2, 30)))
+        with Seen(Path(folder) / "all", dimensions=dimensions, threshold=1.0) as everything:
+            for start in range(0, count, size):
+                part = slice(start, start + size)
+                everything.add_many(keys[part], drawn[part])
+            kept = [int(key[1:]) for key in list(everything.keys())]
+            told = {(a, b): cosine for a, b, cosine in everything.related(threshold)}
+        patch.setattr(similarity, "_LEARNT_FROM", 10**9)  # no bounds: every pair is compared whole
+        with Seen(Path(folder) / "plain", dimensions=dimensions, threshold=1.0) as plain:
+            plain.add_many(keys, drawn)
+            assert [int(key[1:]) for key in list(plain.keys())] == kept
+            assert {(a, b): cosine for a, b, cosine in plain.related(threshold)} == told
+    for place, later in enumerate(kept):
+        for earlier in kept[:place]:
+            pair = (f"k{earlier}", f"k{later}")
+            if abs(cosines[earlier, later] - threshold) > 1e-12:
+                assert (pair in told) == (cosines[earlier, later] > threshold), pair
+            if pair in told:
+                assert told[pair] == pytest.approx(cosines[earlier, later], abs=1e-12)
+
+
+@settings(max_examples=40)
+@given(st.data())
+def test_with_bounds_or_without_the_same_is_kept_and_the_same_repeated(data: st.DataObject) -> None:
+    count = data.draw(st.integers(10, 80))
+    vectors = directions(
+        count, dimensions=data.draw(st.integers(2, 8)), seed=data.draw(st.integers(0, 10**6))
+    )
+    keys, partitions = [f"k{n}" for n in range(count)], ["x" if n % 3 else "y" for n in range(count)]
+    threshold = data.draw(st.sampled_from([0.5, 0.8, 0.95]))
+    found, files = [], []
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        for learnt_from in (10**9, 4):
+            patch.setattr(similarity, "_LEARNT_FROM", learnt_from)
+            patch.setattr(similarity, "_LEADING", data.draw(st.integers(1, 4)))
+            patch.setattr(similarity, "_BLOCK", data.draw(st.integers(1, 40)))
+            patch.setattr(similarity, "_BATCH", data.draw(st.integers(1, 40)))
+            patch.setattr(similarity, "_FEW", data.draw(st.sampled_from([0.0, 0.1, 1.0])))
+            path, half = Path(folder) / str(learnt_from), count // 2
+            options = {"dimensions": vectors.shape[1], "threshold": threshold}
+            with Seen(path, **options) as seen:
+                told = seen.add_many(keys[:half], vectors[:half], partitions=partitions[:half])
+                committed = len(seen)
+            with Seen(path, committed=committed, **options) as seen:
+                told += seen.add_many(keys[half:], vectors[half:], partitions=partitions[half:])
+            found.append(told)
+            files.append(path.read_bytes())
+    assert found[0] == found[1]
+    assert files[0] == files[1]
+    assert [near and near.key for near in found[0]] == slowly(keys, vectors, partitions, threshold)
+
+
+def test_most_pairs_are_left_out_by_their_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(similarity, "_LEARNT_FROM", 200)
+    vectors = directions(600, dimensions=64)
+    vectors[500] = vectors[3]
+    with Seen(tmp_path / "seen", dimensions=64) as seen:
+        seen.add_many([f"k{n}" for n in range(400)], vectors[:400])
+        directions_found = seen._directions
+        assert directions_found is not None
+        heads = similarity._heads(vectors.astype(np.float16), directions_found).astype(np.float64)
+        bounds, true = heads @ heads.T, vectors.astype(np.float64) @ vectors.T.astype(np.float64)
+        assert (bounds >= true - similarity._BOUND_SLACK).all()
+        assert (bounds[np.triu_indices(600, 1)] >= 0.95).mean() < 0.001
+        assert told(seen.add("again", vectors[500])) == ("k3", 1.0)
 
 
 def test_what_was_written_after_the_last_commit_is_cut_off(tmp_path: Path) -> None:

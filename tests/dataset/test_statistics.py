@@ -59,10 +59,26 @@ def test_balance_rules_margins_and_ballots_are_counted(folder: Path) -> None:
     # 0.25, 0.3, ... 0.55
     bins = [0, 0, 1, 2, 2, 2, 0, 0, 0, 0]
     assert found["margins"]["dpo"] == {"coverage": bins, "in_character": bins}
+    claims = [0, 0, 0, 0, 0, 7, 0, 0, 0, 0]
+    assert found["claims_margins"] == {"dpo": {"coverage": claims, "in_character": claims}}
     assert found["endorsements"] == {
         "chosen": [{"name": "6", "rows": 14}, {"name": None, "rows": 14}],
         "rejected": [{"name": "2", "rows": 14}],
     }
+
+
+def test_labels_of_kto_are_counted_by_split_and_rows_without_a_margin_are_no_bin(tmp_path: Path) -> None:
+    def change(config: str, row: dict[str, Any]) -> dict[str, Any]:
+        if config == "kto":
+            return row | {"label": row["rule"] == "coverage" or row["prompt_id"] == "p6"}
+        return row | {"margin": None if row["rule"] == "in_character" else row["margin"]}
+
+    found = statistics(write_rows(tmp_path, change, "kto", "dpo"))
+    assert found["labels"] == {
+        "kto": {"train": {"desirable": 5, "undesirable": 5}, "test": {"desirable": 3, "undesirable": 1}}
+    }
+    assert set(found["margins"]["dpo"]) == {"coverage"}
+    assert set(found["claims_margins"]["dpo"]) == {"coverage", "in_character"}
 
 
 def test_the_entropy_of_perspectives_is_over_a_fixed_list(folder: Path) -> None:

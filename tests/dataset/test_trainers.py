@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -165,23 +166,41 @@ def test_a_reward_model_takes_two_steps_with_our_margins(
     taught(trainer)
 
 
+def test_a_reward_model_takes_two_steps_on_all_pairs_without_the_margins(
+    loaded: Any, trl: Any, model: str, tmp_path: Path
+) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    rows = loaded("dpo")
+    assert len(rows) > len(loaded("reward"))
+    scorer = AutoModelForSequenceClassification.from_pretrained(model, num_labels=1)
+    config = trl.RewardConfig(**options(tmp_path), max_length=2048)
+    taught(trl.RewardTrainer(scorer, args=config, train_dataset=rows.remove_columns("margin")))
+
+
 def test_grpo_takes_two_steps_with_a_reward_of_our_columns(
     loaded: Any, trl: Any, model: str, tmp_path: Path
 ) -> None:
-    """Reward is how many words a completion shares with the claims of the persona that it serves least."""
+    """The reward is the one that docs/dataset.md shows; of random words it is 0, so their number counts a little."""
+    page = (Path(__file__).parents[2] / "docs" / "dataset.md").read_text(encoding="utf-8")
+    [shown] = [
+        code for code in re.findall(r"^```python\n(.*?)^```", page, re.M | re.S) if "def least_served" in code
+    ]
+    example: dict[str, Any] = {}
+    exec(shown.partition("\nrow = ")[0], example)  # noqa: S102 (what its reader is told to do)
     seen: list[int] = []
 
-    def least_served(completions: Any, claims: Any, judgements: Any, **rest: Any) -> list[float]:
-        rewards = []
-        for completion, stated, judged in zip(completions, claims, judgements, strict=True):
+    def least_served(
+        completions: Any, claims: Any, answers: Any, judgements: Any, **rest: Any
+    ) -> list[float]:
+        for given, judged in zip(answers, judgements, strict=True):
+            assert {each["answer"] for each in judged} == set(range(len(given)))
             seen.append(len(judged))
-            words = set(completion[0]["content"].lower().split())
-            by_persona: dict[str, int] = {}
-            for claim in stated:
-                shared = len(words & set(claim["text"].lower().split()))
-                by_persona[claim["persona"]] = by_persona.get(claim["persona"], 0) + shared
-            rewards.append(float(min(by_persona.values())) + len(words) / 100)
-        return rewards
+        own = [[{"role": "assistant", "content": " ".join(c["text"] for c in stated)}] for stated in claims]
+        assert example["least_served"](own, claims) == [1.0] * len(claims)  # an answer that says it all
+        rewards = example["least_served"](completions, claims, answers=answers, **rest)
+        words = [len(set(completion[0]["content"].split())) for completion in completions]
+        return [reward + count / 100 for reward, count in zip(rewards, words, strict=True)]
 
     config = trl.GRPOConfig(
         **options(tmp_path, remove_unused_columns=False), num_generations=2, max_completion_length=16

@@ -130,10 +130,16 @@ def test_a_row_that_does_not_fit_its_config_is_told_with_its_column(
     assert files_in(tmp_path) == []
 
 
-@pytest.mark.parametrize("number", [float("nan"), float("inf"), "0.5", None])
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), "0.5"])
 def test_a_margin_is_a_finite_number(number: Any) -> None:
     with pytest.raises(ContentError, match="margin: needs a finite number"):
         check_row("dpo", next(rows("dpo", 1)) | {"margin": number})
+
+
+def test_a_pair_may_lack_a_margin_and_a_row_to_reward_may_not() -> None:
+    check_row("dpo", next(rows("dpo", 1)) | {"margin": None})
+    with pytest.raises(ContentError, match="margin: needs a finite number, not None"):
+        check_row("reward", next(rows("reward", 1)) | {"margin": None})
 
 
 def test_a_missing_column_a_config_and_a_split_that_do_not_exist_are_told(tmp_path: Path) -> None:

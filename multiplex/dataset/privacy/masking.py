@@ -9,6 +9,7 @@ What was found is never returned, logged or written anywhere: only its kind, its
 
 import re
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -27,7 +28,7 @@ DEFAULT = KINDS
 
 _NOT_DETECTED = (
     "names without an introduction that the gazetteer does not hold",
-    "names in lower case that nothing introduces",
+    "names in lower case that nothing introduces, unless a known given and family name stand together",
     "one-word family names that nothing introduces",
     "names in scripts without capitals that nothing introduces, unless a known given and family name stand together",
     "nicknames, user names, and who is meant where nobody is named",
@@ -96,7 +97,8 @@ class Masker:
             raise ContentError(f"threshold: {threshold} needs to be above 0 and at most 1")
         self._names = names
         self._kinds = tuple(kind for kind in KINDS if kind in entities)
-        self._allow = PublicNames((*public_figures(), *allow))
+        self._public = (*public_figures(), *allow)
+        self._allow = PublicNames(self._public)
         self._threshold = threshold
         self._engine: Engine = load_engine(self._kinds, names=names)
 
@@ -136,9 +138,20 @@ class Masker:
             for span in spans:
                 if span.kind == "NAME":
                     parts |= name_parts(text[span.start : span.end])
-            again = (Span("NAME", n.start, n.end, n.score) for n in repeats(text, parts))
-            spans += [s for s in again if not self._allow.covers(text, s)]
+            spans += self.again(text, parts)
         return _apart(text, spans)
+
+    def again(self, text: str, parts: Iterable[str]) -> list[Span]:
+        """Return where folded parts of known names stand in a text, if no public name does there."""
+        again = (Span("NAME", n.start, n.end, n.score) for n in repeats(text, parts))
+        return [span for span in again if not self._allow.covers(text, span)]
+
+    def allowing(self, names: Iterable[str]) -> "Masker":
+        """Return a masker with the same engine that leaves these names too."""
+        other = copy(self)
+        other._allow = PublicNames((*self._public, *names))
+        other._public = (*self._public, *names)
+        return other
 
     def _windows(self, text: str) -> list[Span]:
         if len(text) <= _WINDOW + _OVERLAP:

@@ -20,6 +20,9 @@ _JOINT = re.compile(r"[ \t\u00a0]{1,2}|\.[ \t]{0,2}|[ \t]?[-‐][ \t]?")
 _BEFORE = 80
 _DOUBTFUL = 0.45  # two unknown words with capitals: a rare name, or a place
 _SENTENCE = re.compile(r"(?:^|[.!?:;।。！？…]['\"”’)\]]*\s+|\n\s*|[\"“«(\[¿¡]\s*|[-–—•*]\s+|\d[.)]\s+)$")
+_ARTICLE = re.compile(
+    r"(?<!\w)(?:an?|the|this|that|these|those|some|any|every|each|no|of|for|by|means?|called)\s+$", re.I
+)
 _SPOKEN_ON = re.compile(r"\s*(?:[,.;!?\n)]|$|(?:and|i|but|from|aged?|im)\b)", re.I)
 
 
@@ -44,14 +47,21 @@ def name_parts(name: str) -> set[str]:
 
 
 def repeats(text: str, parts: Iterable[str]) -> list[Name]:
-    """Return where a part of a name that is known already stands again, capitalised or in an uncased script."""
+    """Return where a part of a name that is known already stands again.
+
+    In lower case it is one only where nothing before it, such as an article, makes it a word.
+    """
     known = set(parts)
     if not known:
         return []
     found = []
     for match in WORD.finditer(text):
         word = without_possessive(match[0])
-        if fold(word) in known and not word[0].islower():
+        if fold(word) not in known:
+            continue
+        if not word[0].islower() or (
+            word.islower() and not _ARTICLE.search(text[max(0, match.start() - 12) : match.start()])
+        ):
             found.append(Name(match.start(), match.start() + len(word), 0.6))
     return found
 
@@ -82,7 +92,7 @@ def _capitalised(text: str, tokens: Sequence[Token], names: Gazetteer) -> Iterat
         run = _introduced(text, behind, run, ahead, names)
         name = _judged(text, run, previous, following, names)
         if name:
-            yield name
+            yield _with_family(text, name, run, following, names)
 
 
 def _run(text: str, tokens: Sequence[Token], index: int, names: Gazetteer) -> list[Token]:
@@ -129,6 +139,28 @@ def _introduced(
             break
         whole.append(token)
     return whole
+
+
+def _with_family(
+    text: str, name: Name, run: Sequence[Token], following: Token | None, names: Gazetteer
+) -> Name:
+    """Return a lone given name with the ordinary word behind it, if that has a capital as a family name would."""
+    words = [token for token in run if token.kind not in ("particle", "initial")]
+    if (
+        len(words) == 1
+        and words[0].kind == "certain"
+        and words[0].folded in names.given
+        and following is not None
+        and following.capital
+        and following.kind == "other"
+        and not following.text.isupper()
+        and following.folded not in names.institutions
+        and following.folded not in names.figures
+        and name.end == run[-1].end
+        and text[name.end : following.start] == " "
+    ):
+        return Name(name.start, following.end, name.score)
+    return name
 
 
 def _strong(text: str, token: Token) -> bool:
@@ -236,7 +268,7 @@ def _score(
             return 0.8 if beside else 0.6
         introduced = close and words[0].folded in names.given and words[-1].folded in names.family
         # a capital and the words beside it are two of three, if no word of the run means anything else
-        if set(kinds) == {"unknown"}:
+        if set(kinds) <= {"unknown", "family"}:
             return 0.55 if beside else _DOUBTFUL
         return 0.55 if introduced else 0.0
     if certain:
@@ -247,30 +279,48 @@ def _score(
 
 
 def _lower_case(text: str, tokens: Sequence[Token], names: Gazetteer) -> Iterator[Name]:
-    """Find names in lower case, which only a name of the gazetteer behind words that introduce one can be.
+    """Find names in lower case: of the gazetteer and behind words that introduce one, or a given and a family name.
 
     After `my name is` one or two words that mean nothing else are a name too, if the sentence then goes on.
     """
     for index, token in enumerate(tokens):
         if (
             token.capital
-            or token.kind not in ("certain", "unknown")
+            or token.kind not in ("certain", "family", "unknown")
             or len(token.text) < 3
             or not token.text.islower()
         ):
             continue
         before = text[max(0, token.start - _BEFORE) : token.start]
-        if token.kind == "unknown" and not MY_NAME.search(before):
+        own = MY_NAME.search(before)
+        if token.kind == "certain" and not (own or STRONG.search(before) or KIN.search(before)):
+            if not CLOSE.search(before):
+                following = tokens[index + 1] if index + 1 < len(tokens) else None
+                if following and _both_halves(text, token, following, names):
+                    yield Name(token.start, following.end, 0.5)
+                continue
+        elif token.kind != "certain" and not own:
             continue
-        if not (STRONG.search(before) or KIN.search(before) or CLOSE.search(before)):
-            continue
-        end, met = token.end, 1
+        end, last, met = token.end, token.end, 1
         for other in tokens[index + 1 : index + 6]:
-            if text[end : other.start] not in (" ", "-") or other.capital or met == 3:
+            if text[last : other.start] not in (" ", "-") or other.capital or met == 3:
                 break
+            last = other.end
             if other.kind in ("certain", "family", "unknown"):
                 end, met = other.end, met + 1
             elif other.kind != "particle":
                 break
         if token.kind == "certain" or _SPOKEN_ON.match(text, end):
             yield Name(token.start, end, 0.65 if token.kind == "certain" else 0.55)
+
+
+def _both_halves(text: str, given: Token, family: Token, names: Gazetteer) -> bool:
+    """Return whether two words in lower case side by side are a given and a family name, and nothing else."""
+    return (
+        given.folded in names.given
+        and family.folded in names.family
+        and family.kind in ("certain", "family")
+        and len(family.text) > 2
+        and family.text.islower()
+        and text[given.end : family.start] == " "
+    )

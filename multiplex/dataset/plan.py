@@ -1,0 +1,100 @@
+"""What the deliberations of a dataset depend on, kept with them: a build goes on only with the same."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+from multiplex.dataset.intake import Likeness
+from multiplex.dataset.origins import origins_of
+from multiplex.dataset.producing import Recipe
+from multiplex.dataset.prompts import LONGEST, prompt_files
+from multiplex.errors import ContentError
+
+__all__ = ["Plan", "differing", "sources_of"]
+
+_SAID = {
+    "recipe.seed": "seed (--seed)",
+    "recipe.contrast": "choice of --no-contrast",
+    "recipe.personas": "panel (--personas)",
+    "recipe.protocol": "protocol (--protocol)",
+    "model": "model (--model)",
+    "multiplex": "version of Multiplex",
+    "embedding": "embedding model",
+    "masker": "way of masking (--no-mask, --names)",
+    "sources": "file of prompts",
+    "generated": "order for prompts (--generate, --topic)",
+    "content": "state of personas, protocols or roles",
+    "longest": "length of prompts (--longest-prompt)",
+    "engine": "option of the engine (--engine-arg)",
+}
+"""How people know the parts of a plan, by how their names begin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the deliberations of a dataset depend on: a build goes on only with the same.
+
+    `sources` are the prompt files with their hashes, `generated` what prompts were asked for instead;
+    `content` the hashes of personas, protocols and roles; `masker` what masks personal data, None for nothing.
+    """
+
+    model: str
+    recipe: Recipe
+    embedding: str
+    multiplex: str
+    sources: tuple[Mapping[str, Any], ...] = ()
+    generated: Mapping[str, Any] | None = None
+    content: Mapping[str, str] = field(default_factory=dict)
+    masker: Mapping[str, Any] | None = None
+    likeness: Likeness = field(default_factory=Likeness)
+    longest: int = LONGEST
+    engine: Mapping[str, Any] = field(default_factory=dict)
+    """Options of vLLM's engine, but for the hub's token."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plan as plain data."""
+        plan: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plan
+
+
+def sources_of(paths: Iterable[str | Path]) -> tuple[dict[str, Any], ...]:
+    """Return what is kept of prompt files: their names, and the hashes that tell whether they have changed.
+
+    Raises:
+        ContentError: a file cannot be read.
+    """
+    found = []
+    files = prompt_files(paths)
+    names = origins_of(files)
+    for file in files:
+        try:
+            with file.open("rb") as opened:
+                digest = file_digest(opened, "sha256").hexdigest()
+        except OSError as error:
+            raise ContentError(f"{file}: cannot be read: {error.strerror or error}") from error
+        found.append({"file": names[file], "sha256": digest, "bytes": file.stat().st_size})
+    return tuple(found)
+
+
+def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """Return the first part in which two plans (as plain data) differ, as people know it, with both; None for none."""
+    old, new = dict(_flat(before)), dict(_flat(now))
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name):
+            what = next((said for begin, said in _SAID.items() if name.startswith(begin)), name)
+            return f"{what} ({old.get(name)!r}, and now {new.get(name)!r})"
+    return None
+
+
+def _flat(data: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(data, dict) and data:
+        for key, value in data.items():
+            yield from _flat(value, f"{name}.{key}" if name else key)
+    elif isinstance(data, list) and data:
+        for number, value in enumerate(data):
+            yield from _flat(value, f"{name}[{number}]")
+    else:
+        yield name, data

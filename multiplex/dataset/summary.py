@@ -1,0 +1,121 @@
+"""What a build left out and what its prompts cover, in the few lines that a card and a console tell."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from multiplex.content.topics import TOPICS
+from multiplex.dataset.assembling import PAIRED
+from multiplex.dataset.card import kept_cards
+
+__all__ = ["covered", "left_out", "told"]
+
+_AXES = {"perspective": "perspectives", "topics": "topics", "schwartz": "Schwartz values"}
+_MOST = 6
+"""How many topics and choice contexts are named."""
+
+
+def told(folder: Path) -> list[str]:
+    """Return what is to be said at the end of a build: what was left out, what is covered, which card was kept.
+
+    Nothing where there is no report, or one that this version cannot read.
+    """
+    lines: list[str] = []
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        report = json.loads((folder / "report.json").read_bytes())
+        lost = [line for unit in report["made"] if (line := _lost(report, unit))]
+        if any(report["curation"][unit]["over"] for unit in report["made"]):
+            lost.append(
+                "balance: --balance none keeps all of them, and --balance schwartz=9, say, loosens one axis"
+            )
+        lines += [*lost, f"prompts: {covered(report)}"]
+    return lines + [
+        f"{path.name}: the card that was there, with what had been written into it; carry it over into README.md"
+        for path in kept_cards(folder)
+    ]
+
+
+def left_out(report: Mapping[str, Any]) -> dict[str, str]:
+    """Return a sentence for each config: of how many rows or pairs how many are in it, and why others are not.
+
+    `report` is that of a build, with `made`, `near_duplicates`, `curation`, `halves` and `splits`.
+    """
+    rows = {config: sum(of.values()) for config, of in report["splits"]["rows"].items()}
+    lines: dict[str, str] = {}
+    for unit, made in report["made"].items():
+        lost = _lost(report, unit, whole=False) or "nothing was left out"
+        kept = report["curation"][unit]["kept"]
+        for config in PAIRED if unit == "pairs" else (unit,):
+            if config not in report["configs"]:
+                continue
+            here = rows.get(config, 0)
+            if config == "kto":
+                lines[config] = f"{here:,} answers of {kept:,} pairs{_halves(report['halves'])}; {lost}"
+            elif config == "reward":
+                why = (
+                    ""
+                    if here == kept
+                    else "; a pair that nobody endorsed both sides of has no margin, and is not here"
+                )
+                lines[config] = f"{here:,} of {kept:,} pairs{why}; {lost}"
+            else:
+                lines[config] = f"{here:,} of {made:,} {'pairs' if unit == 'pairs' else 'rows'}; {lost}"
+    return lines
+
+
+def covered(report: Mapping[str, Any]) -> str:
+    """Return what the prompts of a build cover, in a sentence: topics, choice contexts and clusters."""
+    found = report["coverage"]
+    topics = {name: n for name, n in found["topics"].items() if n and name != "none"}
+    ours = sum(name in TOPICS for name in topics)
+    own = found["different"]["own topics"]
+    parts = [
+        f"{found['prompts']:,} on {ours} of {len(TOPICS)} topics{f' and {own:,} of their own' if own else ''}"
+        f"{_named(topics)}"
+    ]
+    if unlabelled := found["topics"]["none"]:
+        parts.append(f"{unlabelled:,} without a topic, over which they are not balanced")
+    if contexts := found["different"]["choice contexts"]:
+        parts.append(f"{contexts:,} choice context{'' if contexts == 1 else 's'}")
+    if len(sizes := [each["prompts"] for each in found["clusters"]]) > 1:
+        of = "" if found["clustered"] == found["prompts"] else f" of a sample of {found['clustered']:,}"
+        parts.append(f"{len(sizes)} clusters{of}, of {min(sizes):,} to {max(sizes):,} prompts")
+    return "; ".join(parts)
+
+
+def _lost(report: Mapping[str, Any], unit: str, *, whole: bool = True) -> str | None:
+    """Return how many of a unit were left out and why, None where none was; `whole` says of what too."""
+    near, over = report["near_duplicates"][unit], report["curation"][unit]["over"]
+    if not near and not over:
+        return None
+    parts = [f"{near:,} near-duplicates"] if near else []
+    if over:
+        by = [
+            f"{_AXES.get(axis, axis)} {n:,}" for axis, n in report["curation"][unit]["over_by"].items() if n
+        ]
+        parts.append(f"{over:,} for balance ({', '.join(by)})")
+    said = f"left out: {' and '.join(parts)}"
+    name = "dpo, kto and reward" if unit == "pairs" else unit
+    return (
+        f"{name}: of {report['made'][unit]:,} {'pairs' if unit == 'pairs' else 'rows'} {said}"
+        if whole
+        else said
+    )
+
+
+def _halves(halves: Mapping[str, int]) -> str:
+    parts = []
+    if halves["shared"]:
+        parts.append(f"{halves['shared']:,} stand once for two pairs")
+    if halves["torn"]:
+        parts.append(f"{halves['torn']:,} that one pair wants and another does not are not here")
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _named(counts: Mapping[str, int]) -> str:
+    most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    shown: Iterator[str] = (f"{name.replace('_', ' ')} {n:,}" for name, n in most[:_MOST])
+    more = f" and {len(most) - _MOST} more" if len(most) > _MOST else ""
+    return f" ({', '.join(shown)}{more})" if counts else ""

@@ -1,0 +1,210 @@
+"""Assembling: the same pairs in every form, what is left out is told, and topics of one's own are balanced over."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multiplex.content.scenarios import Scenario
+from multiplex.dataset.assembling import Assembly, assemble
+from multiplex.dataset.material import Material
+from multiplex.dataset.prompts import Prompt
+from multiplex.dataset.store import Store
+from multiplex.dataset.summary import covered, left_out
+from multiplex.embedding import Vectors
+from tests.dataset.made import NAMES, material, text
+from tests.table import Words
+
+WORDS = (
+    "amber",
+    "birch",
+    "cedar",
+    "dune",
+    "ember",
+    "fjord",
+    "grove",
+    "heath",
+    "islet",
+    "jetty",
+    "knoll",
+    "lagoon",
+)
+"""A word for every prompt, so that texts of different prompts are far apart."""
+
+Found = dict[str, list[dict[str, Any]]]
+
+
+def of(number: int, *, label: str | None = None, **changes: Any) -> Material:
+    """Return what a deliberation on one prompt left: the rules make six pairs of it."""
+    word = WORDS[number]
+
+    def said(kind: str) -> str:
+        return " ".join(f"{word}{kind}{n}" for n in range(40)) + "."
+
+    given = {"community": "community"}.get(str(label))
+    scenario = Scenario(name=f"q{number}", question=f"What of the {word}?", domain=given)
+    texts = [
+        text("overton", votes=(6, 6, 6), carried=(1.0, 1.0, 1.0), said=said("all")),
+        text("alone", votes=(2, 3, 3), carried=(0.0, 0.0, 0.5), objects=("miller",), said=said("alone")),
+        text("consensus", votes=(6, 5, 6), carried=(0.5, 0.5, 0.5), said=said("agreed")),
+        text("draft", votes=(3, 5, 5), carried=(0.5, 0.5, 0.5), said=said("draft")),
+    ]
+    for place, name in enumerate(NAMES):
+        own = [1.0 if other == place else 0.0 for other in range(len(NAMES))]
+        texts.append(text("steered", persona=name, carried=own, said=said(name)))
+    made = material(*texts, scenario=scenario, prompt=f"p{number}", **changes)
+    prompt = Prompt(
+        id=f"p{number}",
+        scenario=scenario,
+        group=f"p{number}",
+        origin=f"here:{number}",
+        label=None if given else label,
+    )
+    return made.model_copy(update={"prompt": prompt})
+
+
+class Made:
+    """Assembles materials: the rows by config, and the report."""
+
+    def __init__(self, folder: Path, materials: list[Material], **options: Any) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        assembly = Assembly(**{"shares": {"train": 1.0, "validation": 0.0, "test": 0.0}, **options})
+        with Store(folder) as store:
+            for place, each in enumerate(materials, start=1):
+                store.add_prompt(each.prompt)
+                store.done(place, each.model_dump_json(), {})
+            _, self.report = assemble(store, folder, assembly, embedder=Words(), masks=None)
+            self.rows: Found = {
+                config: [columns for _, columns in store.columns(config)] for config in assembly.configs
+            }
+            self.counts = store.counts()
+
+
+def pairs_in(rows: list[dict[str, Any]]) -> set[tuple[str, str, str | None]]:
+    return {(row["prompt_id"], row["rule"], row["persona"]) for row in rows}
+
+
+TIGHT = {"perspective": 1.0, "topics": 1.0, "schwartz": 1.0}
+
+
+@pytest.fixture(scope="module")
+def balanced(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Ten prompts on one topic and two on another, with room for half of what there is."""
+    materials = [of(n, label="community" if n < 10 else "housing law") for n in range(12)]
+    return Made(tmp_path_factory.mktemp("balanced"), materials, balance=TIGHT)
+
+
+def test_dpo_reward_and_kto_hold_the_same_pairs_when_balance_left_some_out(balanced: Made) -> None:
+    dpo, kto = balanced.rows["dpo"], balanced.rows["kto"]
+    curated = balanced.report["curation"]["pairs"]
+    assert curated["over"] > 10
+    assert len(dpo) == curated["kept"] == balanced.report["made"]["pairs"] - curated["over"]
+    assert pairs_in(balanced.rows["reward"]) == pairs_in([row for row in dpo if row["margin"] is not None])
+    wanted = {(str(row["prompt"]), row["chosen"][0]["content"], True) for row in dpo}
+    wanted |= {(str(row["prompt"]), row["rejected"][0]["content"], False) for row in dpo}
+    assert {(str(row["prompt"]), row["completion"][0]["content"], row["label"]) for row in kto} == wanted
+    assert len(kto) == len(wanted)
+
+
+def test_an_answer_that_two_pairs_reject_stands_once_as_long_as_either_is_kept(balanced: Made) -> None:
+    # Without a system turn the answer without the panel is rejected by coverage and by ratified alike.
+    halves = balanced.report["halves"]
+    assert halves["shared"] > 0
+    assert len(balanced.rows["kto"]) == 2 * len(balanced.rows["dpo"]) - halves["shared"] - halves["torn"]
+    one = {p for p, rule, _ in pairs_in(balanced.rows["dpo"]) if rule in {"coverage", "ratified"}}
+    alone = [row["prompt_id"] for row in balanced.rows["kto"] if row["kind"] == "alone"]
+    assert sorted(alone) == sorted(one)
+
+
+def test_the_pairs_are_the_same_whichever_forms_are_asked_for(balanced: Made, tmp_path: Path) -> None:
+    materials = [of(n, label="community" if n < 10 else "housing law") for n in range(12)]
+    alone = Made(tmp_path, materials, balance=TIGHT, configs=("kto",))
+    assert alone.rows["kto"] == balanced.rows["kto"]
+    assert set(alone.rows) == {"kto"}
+    assert set(left_out(alone.report)) == {"kto"}
+
+
+class Alike(Words):
+    """Takes every text for the same, but for what each persona itself says."""
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return an array of shape (len(texts), 256), one unit vector a text."""
+        return super().embed([each if "miller" in each else "the same for all" for each in texts])
+
+
+def test_a_pair_that_is_a_near_duplicate_goes_from_every_form(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        for place in (1, 2):
+            made = of(place)
+            store.add_prompt(made.prompt)
+            store.done(place, made.model_dump_json(), {})
+        _, report = assemble(store, tmp_path, Assembly(), embedder=Alike(), masks=None)
+        rows = {config: [c for _, c in store.columns(config)] for config in ("dpo", "reward", "kto")}
+    assert report["near_duplicates"]["pairs"] == report["made"]["pairs"] // 2 - 1
+    kept = pairs_in(rows["dpo"])
+    assert kept == {(p, r, who) for p, r, who in kept if p == "p1" or who == "miller"}
+    assert pairs_in(rows["kto"]) == kept
+    assert pairs_in(rows["reward"]) == {
+        (row["prompt_id"], row["rule"], row["persona"]) for row in rows["dpo"] if row["margin"] is not None
+    }
+
+
+def test_what_was_left_out_is_a_sentence_a_config_that_names_the_axis(balanced: Made) -> None:
+    lines = left_out(balanced.report)
+    assert set(lines) == set(balanced.rows)
+    curated = balanced.report["curation"]["pairs"]
+    assert lines["dpo"].startswith(
+        f"{curated['kept']} of {balanced.report['made']['pairs']} pairs; left out: "
+    )
+    assert f"{curated['over']} for balance (" in lines["dpo"]
+    assert f"topics {curated['over_by']['topics']}" in lines["dpo"]
+    assert lines["kto"].startswith(f"{len(balanced.rows['kto'])} answers of {curated['kept']} pairs (")
+    assert lines["reward"].startswith(
+        f"{len(balanced.rows['reward'])} of {curated['kept']} pairs; a pair that"
+    )
+
+
+def test_what_nobody_lost_is_said_too(tmp_path: Path) -> None:
+    made = Made(tmp_path, [of(0), of(1)])
+    assert left_out(made.report)["sft"] == "10 of 10 rows; nothing was left out"
+
+
+def test_a_topic_of_ones_own_is_kept_and_balanced_over(balanced: Made) -> None:
+    cells = balanced.report["curation"]["sft"]["axes"]["topics"]["cells"]
+    assert set(cells) == {"community", "housing law"}
+    assert cells["community"]["after"] < cells["community"]["before"]
+    assert {row["domain"] for row in balanced.rows["sft"]} == {"community", "housing law"}
+
+
+def test_what_prompts_cover_stands_in_the_report_and_in_a_sentence(balanced: Made) -> None:
+    found = balanced.report["coverage"]
+    assert (found["prompts"], found["clustered"]) == (12, 12)
+    assert {name: n for name, n in found["topics"].items() if n} == {"community": 10, "housing law": 2}
+    assert sum(each["prompts"] for each in found["clusters"]) == 12
+    assert covered(balanced.report).startswith(
+        "12 on 1 of 16 topics and 1 of their own (community 10, housing law 2); "
+    )
+    assert "without a topic" not in covered(balanced.report)
+
+
+def test_prompts_without_a_topic_are_counted(tmp_path: Path) -> None:
+    made = Made(tmp_path, [of(0), of(1, label="community")])
+    assert "; 1 without a topic, over which they are not balanced" in covered(made.report)
+
+
+def _of_nobody(made: Material) -> Iterator[Mapping[str, Any]]:
+    for voice in made.voices:
+        yield voice.model_dump() | {"system": " "} if voice.name == "miller" else voice.model_dump()
+
+
+def test_rows_whose_turns_no_trainer_takes_are_left_out_and_counted(tmp_path: Path) -> None:
+    made = of(0)
+    blank = Material.model_validate(made.model_dump() | {"voices": list(_of_nobody(made))})
+    found = Made(tmp_path, [blank])
+    schema = found.counts["rows"]["schema"]
+    assert schema["number"] == 4  # its own answer in sft, the pair in dpo, and both halves in kto
+    assert all("message 1 has no content" in each for each in schema["examples"])
+    for config in ("sft", "dpo", "kto", "reward"):
+        assert "miller" not in {row["persona"] for row in found.rows[config]}
+    assert "schema" not in found.report["gate"]["checks"]
