@@ -1,5 +1,5 @@
 # make run     set up once, then run a shipped scenario with the default model
-# make test    set up what tests need, and run them (SLOW=1 adds the slow ones)
+# make test    set up what tests need, and run all but the slow ones (make slow runs those)
 # make test-engine   set up vLLM for the CPU in .venv-engine, and run it on a model that the tests make
 # make check   ruff and mypy --strict
 PYTHON ?= python3

@@ -19,7 +19,8 @@ from multiplex.content.personas import Persona
 from multiplex.content.protocols import Protocol, load_protocol
 from multiplex.content.roles import load_roles
 from multiplex.content.scenarios import Scenario
-from multiplex.deliberation.events import ActFinished, Event
+from multiplex.deliberation.checkpoints import checkpointer
+from multiplex.deliberation.events import Event
 from multiplex.deliberation.run import check_panel, conduct
 from multiplex.deliberation.scores import read_moral_graph
 from multiplex.embedding import Embedder, SentenceEmbedder
@@ -37,6 +38,9 @@ __all__ = ["Options", "Session", "adeliberate", "deliberate", "resume"]
 
 Personas = Panel | str | Path | Sequence[str | Path | Persona]
 Watch = Callable[[Event], None]
+
+_USELESS = frozenset({"invalid_reply", "empty", "nothing_left", "nothing_new"})
+"""The kinds of failure that are replies: under the same seed they come again."""
 
 
 class Options(TypedDict, total=False):
@@ -108,6 +112,14 @@ class Session:
         self._model = model
         self._base_url = {"": base_url} if isinstance(base_url, str) else dict(base_url or {})
         self._engine = dict(engine or {})
+        self._kept = {
+            "base_url": self._base_url,
+            "engine": {name: value for name, value in self._engine.items() if name != "hf_token"},
+            "timeout": timeout,
+            "retries": retries,
+            "concurrency": concurrency,
+            "cache": cache.absolute() if isinstance(cache, Path) else cache,
+        }
         self._embedder = embedder or SentenceEmbedder()
         # A file that was named may be shared with other processes, which are then waited for.
         kept = ResponseStore(cache, patience=30.0) if isinstance(cache, Path) else ResponseStore()
@@ -202,8 +214,9 @@ class Session:
 
         Raises:
             ContentError: something that was given is wrong.
-            NoQuorumError: too few of the panel answered; with `out` and any answer at all, the run can be
-                resumed, and asks again for what failed.
+            NoQuorumError: too few of the panel answered. With `out` and any answer at all, the run can be
+                resumed where calls did not get through, and asks again for what failed; where it was the
+                replies that did not fit, nothing is left to resume.
             RunError: `out` cannot be written.
             ModelError: the embedding model cannot be loaded, or an engine does not start.
         """
@@ -249,9 +262,8 @@ class Session:
                 f"{folder}: began with the embeddings {request.embedding!r}, not {self._embedder.name!r}; give those"
             )
         with unfinished.held():
-            now = {"base_url": self._base_url, "engine": self._kept_options()}
-            if now != {"base_url": request.base_url, "engine": request.engine}:
-                unfinished.write(request.model_copy(update=now))
+            if self._kept != {name: getattr(request, name) for name in self._kept}:
+                unfinished.write(request.model_copy(update=self._kept))
             if (folder / "run.json").is_file():  # cut off between its end and the clearing away
                 unfinished.discard()
                 return load_run(folder)
@@ -298,9 +310,6 @@ class Session:
         names = self._cast.model_names(plan.scenario, plan.panel).values()
         await self._pool.start(name for name in names if name)
 
-    def _kept_options(self) -> dict[str, Any]:
-        return {name: value for name, value in self._engine.items() if name != "hf_token"}
-
     def _request(self, plan: _Plan) -> Request:
         return Request.of(
             scenario=plan.scenario,
@@ -310,36 +319,48 @@ class Session:
             run=plan.run,
             created=plan.created,
             model=self.model,
-            base_url=self._base_url,
-            engine=self._kept_options(),
             embedding=self._embedder.name,
             seed=plan.seed,
             scores=plan.scores,
             version=_version(),
+            **self._kept,
         )
 
     async def _finish(self, unfinished: Unfinished, plan: _Plan, on_event: Watch | None) -> Run:
-        answered = unfinished.starts > 1
-
-        def watch(event: Event) -> None:
-            nonlocal answered
-            answered = answered or (isinstance(event, ActFinished) and event.failure is None)
-            if on_event is not None:
-                on_event(event)
-
         try:
-            run = await self._conduct(plan, watch, checkpoints=unfinished.checkpoints)
-        except NoQuorumError:
-            # Failures on record would fail again: what is resumed begins anew, and the cache has what was answered.
-            if answered:
-                unfinished.rewind()
-            else:
+            run = await self._conduct(plan, on_event, checkpoints=unfinished.checkpoints)
+        except NoQuorumError as error:
+            results = await _recorded(unfinished)
+            kinds = _failures(results, len(plan.panel.personas))
+            if kinds and kinds <= _USELESS:
                 unfinished.discard()
-            raise
+                kept = (
+                    "its answers stay in the response cache"
+                    if self._caches
+                    else "nothing of this run is kept"
+                )
+                raise NoQuorumError(
+                    f"{error}; the model does not manage this act under this seed: start again with another --seed "
+                    f"or another model ({kept})"
+                ) from error
+            if unfinished.starts == 1 and all(result["reply"] is None for result in results):
+                unfinished.discard()
+                raise
+            # Failures on record would fail again: what is resumed begins anew, and the cache has what was answered.
+            unfinished.rewind()
+            if self._caches:
+                raise
+            raise NoQuorumError(
+                f"{error}; without the response cache nothing that was answered is kept: resuming asks for it all again"
+            ) from error
         run = run.model_copy(update={"manifest": {**run.manifest, "resumed": unfinished.starts - 1}})
         saved = _save(run, unfinished.target.parent)
         unfinished.discard()
         return saved
+
+    @property
+    def _caches(self) -> bool:
+        return self._store is not None and self.cache_problem is None and isinstance(self._model, str)
 
     async def _conduct(self, plan: _Plan, on_event: Watch | None, checkpoints: Path | None = None) -> Run:
         silent = all(isinstance(responder, ExtractiveResponder) for responder in plan.responders.values())
@@ -413,7 +434,7 @@ def deliberate(
 
 
 def resume(folder: str | Path, *, on_event: Watch | None = None, **options: Unpack[Options]) -> Run:
-    """Go on with a run that was cut off, with its own model and endpoint unless `options` name others.
+    """Go on with a run that was cut off, with the options that it began with unless `options` name others.
 
     Raises:
         RunError, ContentError, NoQuorumError, ModelError: as `Session.resume`.
@@ -421,7 +442,15 @@ def resume(folder: str | Path, *, on_event: Watch | None = None, **options: Unpa
     _check_no_loop("resume", "Session.resume")
     folder = Path(folder)
     request = Unfinished(folder.parent, folder.name).request()
-    kept: Options = {"model": request.model, "base_url": request.base_url, "engine": request.engine}
+    kept: Options = {
+        "model": request.model,
+        "base_url": request.base_url,
+        "engine": request.engine,
+        "timeout": request.timeout,
+        "retries": request.retries,
+        "concurrency": request.concurrency,
+        "cache": request.cache,
+    }
     given: Options = {**kept, **options}
 
     async def go_on() -> Run:
@@ -437,6 +466,21 @@ def _check_no_loop(name: str, instead: str) -> None:
     except RuntimeError:
         return
     raise ContentError(f"{name}() cannot be called while an event loop runs; use 'await {instead}(...)'")
+
+
+async def _recorded(unfinished: Unfinished) -> list[dict[str, Any]]:
+    """Return the results of all acts so far, as the checkpoints have them."""
+    async with checkpointer(unfinished.checkpoints) as saver:
+        found = await saver.aget_tuple({"configurable": {"thread_id": unfinished.run}})
+    results: list[dict[str, Any]] = found.checkpoint["channel_values"].get("results", []) if found else []
+    return results
+
+
+def _failures(results: Sequence[Mapping[str, Any]], panel: int) -> set[str]:
+    """Return the kinds of failure that left too few: the last step's if all could be asked in it, else any before."""
+    last = [r for r in results if (r["step"], r["round"]) == (results[-1]["step"], results[-1]["round"])]
+    everyone = len({result["speaker"] for result in last}) >= panel
+    return {result["failure"]["kind"] for result in (last if everyone else results) if result["failure"]}
 
 
 def _save(run: Run, out: Path) -> Run:

@@ -31,7 +31,7 @@ _PLACE = ".unfinished"
 class Request(BaseModel):
     """Everything a run starts from. Neither the endpoint's key nor the hub's token is in it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
 
     format: Literal[1] = 1
     run: str
@@ -48,6 +48,10 @@ class Request(BaseModel):
     model: str
     base_url: dict[str, str] = {}
     engine: dict[str, Any] = {}
+    timeout: float = 120.0
+    retries: int = 2
+    concurrency: int | None = None
+    cache: bool | Path = True
     embedding: str
     seed: int
     scores: bool

@@ -17,12 +17,13 @@ import pytest
 from multiplex.acts import Act, Failure, Ratify
 from multiplex.api import Session, adeliberate, deliberate
 from multiplex.content.scenarios import Scenario
-from multiplex.errors import ContentError
+from multiplex.errors import ContentError, NoQuorumError
 from multiplex.models.base import Completion, Message, Sampling
 from multiplex.models.scripted import Scripted
 from multiplex.responders.language_model import MOST_COMMITMENTS
 from multiplex.responders.scripted import ScriptedResponder
 from multiplex.runs import Run
+from multiplex.unfinished import unfinished_runs
 from tests.endpoint import Endpoint, endpoint
 from tests.table import MILLER, NURSE, PERSONAS, SAILOR, SCENARIO, Words, answer, protocol
 
@@ -459,6 +460,41 @@ def test_a_failed_act_of_one_deliberation_does_not_touch_another() -> None:
 
     good, bad = asyncio.run(ask())
     assert (good.usage["failures"], bad.usage["failures"]) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("act", "failures", "said", "left"),
+    [
+        ("reply", ["invalid_reply"] * 3, "another --seed or another model (nothing of this run is kept)", 0),
+        ("reply", ["invalid_reply", "empty", "invalid_reply"], "another --seed or another model", 0),
+        ("reply", ["invalid_reply", "refused", "invalid_reply"], "resuming asks for it all again", 1),
+        ("reply", ["status"] * 3, "resuming asks for it all again", 1),
+        # Two were never heard at the opening, so that nobody else was left to articulate.
+        ("take_position", ["timeout", "refused", ""], "resuming asks for it all again", 1),
+    ],
+)
+def test_a_run_is_left_to_resume_where_a_call_did_not_get_through(
+    act: str, failures: list[str], said: str, left: int, tmp_path: Path
+) -> None:
+    kinds = dict(zip((persona.name for persona in PERSONAS), failures, strict=True))
+
+    def script(asked: Act[Any], seed: int) -> Any:
+        if asked.name == act and kinds[asked.speaker]:
+            return Failure(kinds[asked.speaker], "no")
+        return Failure("invalid_reply", "no") if asked.name == "articulate_value" else answer(asked, seed)
+
+    with pytest.raises(NoQuorumError) as caught:
+        deliberate(
+            SCENARIO,
+            personas=PERSONAS,
+            protocol=protocol("open", "exchange", "articulate", "synthesise"),
+            model=ScriptedResponder(script),
+            embedder=Words(),
+            scores=False,
+            out=tmp_path,
+        )
+    assert said in str(caught.value)
+    assert len(unfinished_runs(tmp_path)) == left
 
 
 def test_a_run_that_is_not_scored_is_written_all_the_same(tmp_path: Path) -> None:

@@ -121,15 +121,29 @@ def resume(
         list[str] | None,
         typer.Option(help="Where its endpoint, or NAME=URL where one of them, is now.", show_default=False),
     ] = None,
-    timeout: Timeout = 120.0,
-    retries: Retries = 2,
-    concurrency: Concurrency = None,
-    no_cache: NoCache = False,
+    timeout: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="Seconds that one call to a served model may take.", show_default=False),
+    ] = None,
+    retries: Annotated[
+        int | None,
+        typer.Option(min=0, max=10, help="How often a failed call is tried again.", show_default=False),
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="The most calls in flight at once.", show_default=False)
+    ] = None,
+    cache: Annotated[
+        bool | None,
+        typer.Option("--cache/--no-cache", help="Recall answers of models and keep them, or neither."),
+    ] = None,
     engine_arg: EngineArg = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Go on with a run that was cut off; 'multiplex runs' lists them."""
+    """Go on with a run that was cut off, with the options that it began with unless others are given.
+
+    'multiplex runs' lists them.
+    """
     with plain_errors():
         from multiplex.cli.run import Options, endpoints, resume_run
         from multiplex.content.files import is_path
@@ -142,10 +156,10 @@ def resume(
             base_url={**request.base_url, **endpoints(base_url or ())},
             api_key=os.environ.get("OPENAI_API_KEY"),
             out=folder.parent,
-            timeout=timeout,
-            retries=retries,
-            concurrency=concurrency,
-            cache=not no_cache,
+            timeout=request.timeout if timeout is None else timeout,
+            retries=request.retries if retries is None else retries,
+            concurrency=request.concurrency if concurrency is None else concurrency,
+            cache=request.cache if cache is None else cache,
             engine={**request.engine, **engine_options(engine_arg)},
         )
         resume_run(folder, request, options, as_json=as_json, quiet=quiet)

@@ -25,8 +25,10 @@ from multiplex.responders.choose import model_names
 from multiplex.runs import Run, check_writable
 from multiplex.unfinished import Request, Unfinished
 
-__all__ = ["Options", "Outcome", "endpoints", "prepared", "resume_run", "run_all"]
+__all__ = ["Options", "Outcome", "Table", "endpoints", "prepared", "resume_run", "run_all"]
 
+Table = tuple[Scenario, Panel, Protocol]
+"""What is deliberated on, by whom, and how."""
 
 _MOST_AT_ONCE = 64
 """The most scenarios in progress at once."""
@@ -46,7 +48,7 @@ class Options:
     timeout: float
     retries: int
     concurrency: int | None
-    cache: bool
+    cache: bool | Path
     engine: Mapping[str, Any]
     scores: bool = True
 
@@ -68,7 +70,8 @@ class Options:
 class Outcome:
     """How one scenario of several ended: its run, or the error that it failed with."""
 
-    scenario: Scenario
+    name: str
+    """The scenario's; of one that could not be read, what it was called on the command line."""
     run: Run | None = None
     error: str | None = None
 
@@ -95,32 +98,75 @@ def endpoints(given: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def prepared(
-    references: Sequence[str], options: Options, *, dry: bool = False
-) -> list[tuple[Scenario, Panel, Protocol]]:
-    """Read every file and seat every panel before anything runs, so that a mistake in the last costs nothing.
-
-    A dry run asks no model: vLLM need not be there.
+def prepared(references: Sequence[str], options: Options, *, dry: bool = False) -> list[Table]:
+    """Read every file and seat every panel. A dry run asks no model: vLLM need not be there.
 
     Raises:
         ContentError: a file, a name or an option is wrong.
     """
-    found = []
-    for scenario in [load_scenario(reference) for reference in references]:
-        protocol = load_protocol(options.protocol or scenario.protocol)
-        panel = seat(options.personas or scenario.personas)
+    tables = []
+    for each in _prepared(references, options, dry=dry):
+        if isinstance(each, ContentError):
+            raise each
+        tables.append(each)
+    return tables
+
+
+def _prepared(
+    references: Sequence[str], options: Options, *, dry: bool = False
+) -> list[Table | ContentError]:
+    """Read every file and seat every panel before anything runs; a scenario's own mistake stands in its place.
+
+    Raises:
+        ContentError: an option is wrong.
+    """
+    protocol = load_protocol(options.protocol) if options.protocol else None
+    panel = seat(options.personas) if options.personas else None
+    if protocol and panel:
         check_panel(protocol, panel)
-        found.append((scenario, panel, protocol))
-    if not (dry and any(name.startswith("vllm:") for name in _models(found, options))):
-        session = options.session()
-        for scenario, panel, _ in found:
-            session.check(scenario, panel)
-    _check_meant(options.base_url, options.engine, _models(found, options))
+    found: list[Table | ContentError] = []
+    for reference in references:
+        try:
+            found.append(_read(reference, panel, protocol, options))
+        except ContentError as error:
+            found.append(error)
+    models = _models(_sound(found), options)
+    unasked = dry and any(name.startswith("vllm:") for name in {options.model, *models})
+    session = None if unasked else options.session()
+    try:
+        if models:
+            _check_meant(options.base_url, options.engine, models)
+    except ContentError as error:  # whom it is meant for may be in a file that is wrong
+        wrong = [each for each in found if isinstance(each, ContentError)]
+        raise ContentError("; ".join(map(str, [error, *wrong]))) from error
+    for place, table in enumerate(found):
+        try:
+            if session and not isinstance(table, ContentError):
+                session.check(table[0], table[1])
+        except ContentError as error:  # the options are right: it is what the scenario or a persona names
+            found[place] = ContentError(f"{Path(references[place])}: {error}")
     return found
 
 
+def _read(reference: str, panel: Panel | None, protocol: Protocol | None, options: Options) -> Table:
+    """Read one scenario and what it names, unless a panel and a protocol are given; mistakes name its file."""
+    scenario = load_scenario(reference)
+    try:
+        panel = panel or seat(scenario.personas)
+        protocol = protocol or load_protocol(scenario.protocol)
+        check_panel(protocol, panel)
+        model_names(scenario, panel, options.model)
+    except ContentError as error:
+        raise ContentError(f"{Path(reference)}: {error}") from error
+    return scenario, panel, protocol
+
+
+def _sound(found: Iterable[Table | ContentError]) -> list[Table]:
+    return [table for table in found if not isinstance(table, ContentError)]
+
+
 def _check_meant(base_url: Mapping[str, str], engine: Mapping[str, Any], models: set[str]) -> None:
-    """Raise ContentError for what was given to a model that nobody speaks through."""
+    """Raise ContentError for what was given to a model that nobody speaks through, and for what is no address."""
     used = {name.removeprefix("openai:") for name in models}
     for name, url in base_url.items():
         if name and name not in used:
@@ -128,40 +174,58 @@ def _check_meant(base_url: Mapping[str, str], engine: Mapping[str, Any], models:
             raise ContentError(
                 f"--base-url {given!r}: nobody speaks through that model; {near_miss(name, used)}"
             )
+    if any(name.startswith("openai:") for name in models):
+        from multiplex.models.served import Served
+
+        for url in base_url.values():
+            Served("any", base_url=url)  # raises for what is no address
     if engine and not any(name.startswith("vllm:") for name in used):
         raise ContentError(
             "--engine-arg: nobody speaks through vLLM in this process; name a model as vllm:NAME"
         )
 
 
-def _models(tables: Sequence[tuple[Scenario, Panel, Protocol]], options: Options) -> set[str]:
+def _models(tables: Sequence[Table], options: Options) -> set[str]:
     """Return the names of all models that speak."""
     return {name for s, panel, _ in tables for name in model_names(s, panel, options.model).values()}
 
 
 def run_all(references: Sequence[str], options: Options, *, as_json: bool, quiet: bool) -> int:
     """Run every scenario, at the same time where that helps; print what was asked for; return how many failed."""
-    tables = prepared(references, options)
-    check_writable(options.out)
+    found = _prepared(references, options)
+    if len(found) == 1 and isinstance(found[0], ContentError):
+        raise found[0]
+    tables = _sound(found)
+    if tables:
+        check_writable(options.out)
+    for error in found:
+        if isinstance(error, ContentError):
+            print(safe(f"error: {error}").plain, file=sys.stderr)
     watched = not (as_json or quiet)
     begun: set[str] = set()  # the runs that have begun and have not ended
     gc.freeze()  # what is loaded by now stays to the end: the collector need not look through it again and again
     try:
-        if len(tables) == 1:
+        if len(found) == 1:
             run = asyncio.run(_run_one(*tables[0], options, begun, watched=watched))
             _print(run, as_json=as_json, quiet=quiet)
             return 0
-        outcomes = asyncio.run(_run_many(tables, options, begun, watched=watched, quiet=quiet))
+        ended = iter(
+            asyncio.run(_run_many(tables, options, begun, watched=watched, quiet=quiet)) if tables else ()
+        )
     except BaseException:
         _say_how_to_go_on(options.out / name for name in sorted(begun))
         raise
+    outcomes = [
+        Outcome(reference, error=str(each)) if isinstance(each, ContentError) else next(ended)
+        for reference, each in zip(references, found, strict=True)
+    ]
     failures = sum(outcome.run is None for outcome in outcomes)
     if as_json:
         runs = [outcome.run.summary() for outcome in outcomes if outcome.run]
-        failed = [{"scenario": o.scenario.name, "error": o.error} for o in outcomes if o.error]
+        failed = [{"scenario": o.name, "error": o.error} for o in outcomes if o.error]
         print(json.dumps({"runs": runs, "failures": failed}, ensure_ascii=False, indent=2, allow_nan=False))
     elif not quiet:
-        print_table([(outcome.scenario.name, outcome.run, outcome.error) for outcome in outcomes])
+        print_table([(outcome.name, outcome.run, outcome.error) for outcome in outcomes])
     return failures
 
 
@@ -204,7 +268,7 @@ async def _run_one(
 
 
 async def _run_many(
-    tables: Sequence[tuple[Scenario, Panel, Protocol]],
+    tables: Sequence[Table],
     options: Options,
     begun: set[str],
     *,
@@ -239,12 +303,12 @@ async def _run_many(
                         what = "" if isinstance(error, MultiplexError) else f"{type(error).__name__}: "
                         print(safe(f"error: {scenario.name}: {what}{error}").plain, file=sys.stderr)
                         _say_how_to_go_on(options.out / run for run in name)
-                        outcome = Outcome(scenario, error=f"{what}{error}")
+                        outcome = Outcome(scenario.name, error=f"{what}{error}")
                     else:
                         begun.difference_update(name)
                         # The table needs no transcript, and there may be very many runs.
                         brief: dict[str, Any] = {"transcript": (), "manifest": {}}
-                        outcome = Outcome(scenario, run.model_copy(update=brief))
+                        outcome = Outcome(scenario.name, run.model_copy(update=brief))
                     if progress:
                         progress.ended(scenario.name, failed=outcome.run is None)
                     elif quiet and outcome.run:

@@ -141,24 +141,86 @@ def test_when_all_fail_json_is_still_one_object() -> None:
     assert [failed["scenario"] for failed in found["failures"]] == ["ferry", "bells"]
 
 
-def test_a_bad_file_among_many_costs_nothing() -> None:
-    Path("oak.yaml").write_text("name: oak\nquestion: Why?\nquetsion: again\n", encoding="utf-8")
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"quetsion": "again"}, "quetsion: unknown key; did you mean 'question'?"),
+        ({"personas": ["confucian", "nobody"]}, "no persona or pack named 'nobody'; known: "),
+        ({"protocol": "debatt"}, "no protocol named 'debatt'; "),
+        (
+            {"models": {"millr": "openai:x"}},
+            "the scenario 'oak': models: nobody named 'millr' takes part; did you mean 'miller'?",
+        ),
+    ],
+)
+def test_a_mistake_in_one_file_names_it_and_the_others_run(changes: dict[str, Any], said: str) -> None:
+    write_scenario(Path(), "oak", **changes)
     with endpoint() as server:
-        result = multiplex(*on(server, *FILES))
-        assert server.count == 0
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "error: oak.yaml: quetsion: unknown key; did you mean 'question'?\n"
+        result = multiplex(*on(server, "./oak.yaml", "ferry.yaml", "bells.yaml"))
+    assert result.exit_code == 1
+    assert set(runs()) == {"ferry", "bells"}
+    [told] = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert told.startswith(f"error: oak.yaml: {said}")
+    rows = result.stdout.splitlines()
+    assert rows[1].startswith("./oak.yaml ")
+    assert said in rows[1]
+    assert [row.split()[0] for row in rows[-3:-1]] == ["ferry", "bells"]
+    assert rows[-1].startswith("2 done, 1 failed. ")
+
+
+def test_json_and_quiet_tell_of_files_that_are_wrong_too() -> None:
+    Path("oak.yaml").write_text("name: oak\nquestion: [\n", encoding="utf-8")
+    with endpoint() as server:
+        result = multiplex(*on(server, "missing.yaml", "ferry.yaml", "oak.yaml"), "--json")
+        quiet = multiplex(*on(server, "ferry.yaml", "oak.yaml"), "--quiet")
+    assert (result.exit_code, quiet.exit_code) == (1, 1)
+    found = json.loads(result.stdout)
+    assert [run["scenario"] for run in found["runs"]] == ["ferry"]
+    assert [failed["scenario"] for failed in found["failures"]] == ["missing.yaml", "oak.yaml"]
+    assert found["failures"][0]["error"].startswith("missing.yaml: no such file")
+    assert len(quiet.stdout.splitlines()) == 1
+    assert quiet.stderr.startswith("error: oak.yaml: line 3, column 1: broken YAML")
+
+
+def test_when_no_file_can_be_used_nothing_is_written() -> None:
+    for name in NAMES[:2]:
+        write_scenario(Path(), name, personas="./tabel")
+    result = multiplex(*FILES[:2])
+    assert result.exit_code == 1
+    assert [line.split(":")[1].strip() for line in result.stderr.splitlines()] == ["ferry.yaml", "bells.yaml"]
+    assert result.stdout.splitlines()[-1].startswith("0 done, 2 failed. ")
     assert not Path("runs").exists()
 
 
-def test_a_model_for_somebody_absent_costs_nothing_and_names_the_file() -> None:
-    write_scenario(Path(), "oak", models={"millr": "openai:x"})
-    with endpoint() as server:
-        result = multiplex(*on(server, *FILES))
-        assert server.count == 0
+def test_a_dry_run_of_a_file_that_is_wrong_names_it() -> None:
+    write_scenario(Path(), "oak", personas=["nobody"])
+    result = multiplex("ferry.yaml", "oak.yaml", "--dry-run")
     assert (result.exit_code, result.stdout) == (1, "")
-    said = "the scenario 'oak': models: nobody named 'millr' takes part; did you mean 'miller'?"
-    assert result.stderr == f"error: {said}\n"
+    assert result.stderr.startswith("error: oak.yaml: no persona or pack named 'nobody'; ")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--protocol", "debatt"], "no protocol named 'debatt'; "),
+        (["--personas", "nobody"], "no persona or pack named 'nobody'; "),
+        (["--model", "llama:tiny"], "no model named 'llama:tiny'; "),
+        (["--base-url", "localhost"], "base URL 'localhost': needs to be an address"),
+        (
+            ["--base-url", "smal=http://127.0.0.1:9/v1"],
+            "--base-url 'smal=http://127.0.0.1:9/v1': nobody speaks through that model; did you mean 'small'?; "
+            "oak.yaml: quetsion: unknown key",
+        ),
+    ],
+)
+def test_an_option_that_is_wrong_stops_all_at_once(words: list[str], said: str) -> None:
+    write_scenario(Path(), "oak", quetsion="again")
+    write_scenario(Path(), "well", models={"moderator": "openai:small"})
+    result = multiplex("ferry.yaml", "well.yaml", "oak.yaml", *words)
+    assert (result.exit_code, result.stdout) == (1, "")
+    [line] = result.stderr.splitlines()
+    assert line.startswith(f"error: {said}")
+    assert not Path("runs").exists()
 
 
 def test_a_reader_who_has_gone_is_no_crash() -> None:

@@ -19,7 +19,7 @@ from multiplex.content.protocols import load_protocol
 from multiplex.content.scenarios import load_scenario
 from multiplex.deliberation.events import ActFinished, Event
 from multiplex.runs import list_runs, load_run
-from multiplex.unfinished import unfinished_runs
+from multiplex.unfinished import Unfinished, unfinished_runs
 from tests.endpoint import Endpoint, endpoint
 from tests.files import write_scenario, write_table
 from tests.processes import started
@@ -65,7 +65,7 @@ class Stop(BaseException):
     """What ends a process, as far as one process can tell."""
 
 
-def cut_off(server: Endpoint, *, after: int, base_url: dict[str, str] | None = None) -> str:
+def cut_off(server: Endpoint, *, after: int, base_url: dict[str, str] | None = None, **options: Any) -> str:
     """Begin a run, end it at its nth finished act, and return its name."""
     finished = iter(range(after))
 
@@ -75,7 +75,11 @@ def cut_off(server: Endpoint, *, after: int, base_url: dict[str, str] | None = N
 
     async def begin() -> None:
         scenario = load_scenario("ferry.yaml")
-        given: dict[str, Any] = {"model": "openai:test", "base_url": base_url or {"": server.base_url}}
+        given: dict[str, Any] = {
+            "model": "openai:test",
+            "base_url": base_url or {"": server.base_url},
+            **options,
+        }
         async with Session(**given, embedder=Words()) as session:
             await session.deliberate(
                 scenario,
@@ -204,6 +208,67 @@ def test_a_runs_own_endpoint_goes_before_that_of_the_environment(monkeypatch: py
         assert other.count == 0
 
 
+def kept(name: str) -> dict[str, Any]:
+    path = Path("runs/.unfinished") / name / "request.json"
+    request: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return request
+
+
+def test_a_run_is_resumed_with_the_options_that_it_began_with() -> None:
+    with endpoint(latency=0.02) as server:
+        multiplex(*on(server, "ferry.yaml"), "--quiet")  # the cache now has it all
+        name = cut_off(server, after=2, concurrency=1, cache=False)
+        server.most_at_once, asked = 0, server.count
+        assert multiplex("resume", name, "--quiet").exit_code == 0
+        assert server.most_at_once == 1
+        assert server.count > asked
+    assert load_run(Path("runs") / name).usage["recalled"] == 0
+
+
+def test_resume_takes_other_options_where_they_are_given() -> None:
+    with endpoint(latency=0.02) as server:
+        multiplex(*on(server, "ferry.yaml"), "--quiet")
+        name = cut_off(server, after=2, concurrency=1, cache=False)
+        asked = server.count
+        assert multiplex("resume", name, "--cache", "--concurrency", "2", "--quiet").exit_code == 0
+        assert server.count == asked
+        name = cut_off(server, after=0, concurrency=1, cache=False)
+        server.most_at_once = 0
+        assert multiplex("resume", name, "--concurrency", "2", "--quiet").exit_code == 0
+        assert server.most_at_once == 2
+
+
+def test_how_long_and_how_often_is_kept_too() -> None:
+    with endpoint() as server:
+        name = cut_off(server, after=WAVE + 1, timeout=0.2, retries=0)
+    with endpoint("timeout") as silent:
+        result = multiplex("resume", name, "--base-url", silent.base_url, "--quiet")
+        assert "no answer within 0.2 s" in result.stderr
+        result = multiplex("resume", name, "--timeout", "0.3", "--quiet")
+        assert "no answer within 0.3 s" in result.stderr
+        assert len(set(keys(silent.requests))) == silent.count > 0  # no call was tried again
+    assert {key: kept(name)[key] for key in ("timeout", "retries")} == {"timeout": 0.3, "retries": 0}
+
+
+def test_a_run_that_an_older_version_kept_without_them_is_resumed_with_the_usual_options() -> None:
+    with endpoint() as server:
+        name = cut_off(server, after=WAVE + 1, concurrency=1, timeout=60)
+        older = {
+            k: v for k, v in kept(name).items() if k not in {"timeout", "retries", "concurrency", "cache"}
+        }
+        path = Path("runs/.unfinished") / name / "request.json"
+        path.write_text(json.dumps(older), encoding="utf-8")
+        assert multiplex("resume", name, "--quiet").exit_code == 0
+
+
+def test_a_timeout_without_end_can_be_read_again() -> None:
+    with endpoint() as server:
+        name = cut_off(server, after=WAVE + 1)
+    left = Unfinished(Path("runs"), name)
+    left.write(left.request().model_copy(update={"timeout": float("inf")}))
+    assert left.request().timeout == float("inf")
+
+
 def test_where_the_endpoint_is_gone_that_is_told() -> None:
     with endpoint() as server:
         name = cut_off(server, after=WAVE + 1)
@@ -213,6 +278,54 @@ def test_where_the_endpoint_is_gone_that_is_told() -> None:
     assert "cannot be reached" in result.stderr
     assert "Traceback" not in result.stderr
     assert list(list_runs(Path("runs"))) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (("--no-cache",), "nothing of this run is kept"),
+        ((), "its answers stay in the response cache"),
+    ],
+)
+def test_where_the_replies_do_not_fit_no_resume_is_promised(words: tuple[str, ...], kept: str) -> None:
+    with endpoint() as server:
+        name = cut_off(server, after=WAVE + 1)
+    with endpoint("schema_breaking") as worse:
+        result = multiplex("resume", name, "--base-url", worse.base_url, "--quiet", *words)
+    assert (result.exit_code, result.stdout) == (1, "")
+    [line] = result.stderr.splitlines()
+    assert line.startswith("error: articulate: only 0 of 3 personas answered")
+    assert line.endswith(
+        "; the model does not manage this act under this seed: start again with another --seed or another "
+        f"model ({kept})"
+    )
+    assert not Path("runs/.unfinished").exists()
+
+
+def test_where_calls_do_not_get_through_resuming_is_offered_and_helps() -> None:
+    with endpoint() as server:
+        name = cut_off(server, after=WAVE + 1)
+        with endpoint("status_500") as broken:
+            result = multiplex("resume", name, "--base-url", broken.base_url, "--retries", "0", "--quiet")
+        hint, error = result.stderr.splitlines()
+        assert hint == f"go on with: multiplex resume runs/{name}"
+        assert error.startswith("error: articulate: only 0 of 3 personas answered")
+        assert "seed" not in error
+        assert "response cache" not in error
+        assert multiplex("resume", name, "--base-url", server.base_url, "--quiet").exit_code == 0
+
+
+def test_without_the_cache_it_is_told_that_resuming_asks_for_everything_again() -> None:
+    with endpoint() as server:
+        name = cut_off(server, after=WAVE + 1, cache=False)
+        with endpoint("status_500") as broken:
+            result = multiplex("resume", name, "--base-url", broken.base_url, "--retries", "0", "--quiet")
+        hint, error = result.stderr.splitlines()
+        assert hint == f"go on with: multiplex resume runs/{name}"
+        assert error.endswith(
+            "; without the response cache nothing that was answered is kept: resuming asks for it all again"
+        )
+        assert multiplex("resume", name, "--base-url", server.base_url, "--quiet").exit_code == 0
 
 
 def test_a_run_that_is_not_there_names_the_near_miss() -> None:
