@@ -10,15 +10,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
 
-from pydantic import ValidationError
-
 from multiplex.acts import Responder
-from multiplex.content.files import explain
 from multiplex.content.panels import Panel, seat
 from multiplex.content.personas import Persona
 from multiplex.content.protocols import Protocol, load_protocol
 from multiplex.content.roles import load_roles
-from multiplex.content.scenarios import Scenario
+from multiplex.content.scenarios import Scenario, scenario_of
 from multiplex.deliberation.checkpoints import checkpointer
 from multiplex.deliberation.events import Event
 from multiplex.deliberation.run import check_panel, conduct
@@ -289,7 +286,7 @@ class Session:
         seed: int | None,
         scores: bool,
     ) -> _Plan:
-        scenario = _asked(question) if isinstance(question, str) else question
+        scenario = scenario_of(question) if isinstance(question, str) else question
         chosen = scenario.protocol if protocol is None else protocol
         compiled = chosen if isinstance(chosen, Protocol) else load_protocol(chosen)
         chosen_panel = scenario.personas if personas is None else personas
@@ -502,13 +499,6 @@ def _version() -> str:
         return version("multiplex-deliberation")
     except PackageNotFoundError:
         return "not installed"
-
-
-def _asked(question: str) -> Scenario:
-    try:
-        return Scenario.model_validate({"name": "question", "question": question})
-    except ValidationError as error:
-        raise ContentError(explain(error, Scenario)) from error
 
 
 def _seed(seed: int | None, scenario: Scenario) -> int:

@@ -166,6 +166,24 @@ def test_schemas_are_narrowed_to_the_values_that_there_are() -> None:
     }
 
 
+def test_an_order_of_few_statements_can_be_nothing_else() -> None:
+    order = EVERY[Rank.name].schema()["properties"]["order"]
+    assert order["enum"] == [[1, 2], [2, 1]]
+    four = Rank(scenario=SCENARIO, persona=MILLER, statements=tuple("abcd")).schema()["properties"]["order"]
+    assert len(four["enum"]) == 24
+    assert all(sorted(each) == [1, 2, 3, 4] for each in four["enum"])
+    assert (four["minItems"], four["maxItems"], four["items"]["maximum"]) == (4, 4, 4)
+
+
+def test_an_order_of_many_statements_takes_as_many_numbers_and_none_beyond_them() -> None:
+    order = Rank(scenario=SCENARIO, persona=MILLER, statements=tuple("abcdefg")).schema()["properties"][
+        "order"
+    ]
+    assert "enum" not in order, "5,040 of them"
+    assert (order["minItems"], order["maxItems"]) == (7, 7)
+    assert (order["items"]["minimum"], order["items"]["maximum"]) == (1, 7)
+
+
 def test_where_there_is_nothing_to_choose_from_the_list_has_to_be_empty() -> None:
     act = Respond(scenario=OPEN_QUESTION, persona=MILLER, transcript=(turn(MILLER),), round=1)
     assert act.others() == []

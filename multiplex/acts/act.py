@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import permutations
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel
@@ -15,6 +16,9 @@ __all__ = ["Act", "Agent", "among"]
 Agent = Literal["persona", "moderator", "observer"]
 
 R = TypeVar("R", bound=BaseModel)
+
+_MOST_SPELT_OUT = 4
+"""Up to how many numbers all their orders stand in a schema: 24 of 4, and 120 of 5 would be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +42,10 @@ class Act(Generic[R]):
         return self.name
 
     def choices(self) -> Mapping[str, Sequence[str]]:
-        """Return, for fields of the reply as `Model.field`, the only values that they may take."""
+        """Return, for fields of the reply as `Model.field`, the only values that they may take.
+
+        A list of numbers is an order: it takes all of them, each once.
+        """
         return {}
 
     def check(self, reply: BaseModel) -> None:
@@ -97,8 +104,21 @@ def _narrow(field_schema: dict[str, Any], values: list[str]) -> None:
         for branch in branches:
             _narrow(branch, values)
         field_schema["anyOf"] = branches
+    elif field_schema.get("items", {}).get("type") == "integer":
+        _order(field_schema, [int(value) for value in values])
     elif "items" in field_schema:
         _narrow(field_schema["items"], values)
+
+
+def _order(field_schema: dict[str, Any], numbers: list[int]) -> None:
+    """Let a list of numbers be an order of these, where they are few; else as many of them as they are.
+
+    That each comes once cannot be said of more: grammars do without `uniqueItems`, and xgrammar refuses it.
+    """
+    field_schema |= {"minItems": len(numbers), "maxItems": len(numbers)}
+    field_schema["items"] |= {"minimum": min(numbers), "maximum": max(numbers)}
+    if len(numbers) <= _MOST_SPELT_OUT:
+        field_schema["enum"] = [list(order) for order in permutations(numbers)]
 
 
 def among(value: str | None, known: Sequence[str], what: str) -> None:

@@ -177,6 +177,10 @@ class Rank(Act[Ranking]):
     statements: tuple[str, ...]
     own: tuple[Turn, ...] = ()
 
+    def choices(self) -> Mapping[str, Sequence[str]]:
+        """Narrow the order to the numbers of the statements."""
+        return {"Ranking.order": [str(number) for number in range(1, len(self.statements) + 1)]}
+
     def check(self, reply: BaseModel) -> None:
         """Check that the order names every statement once."""
         assert isinstance(reply, Ranking)  # noqa: S101

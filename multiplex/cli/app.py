@@ -61,7 +61,10 @@ def _root(
 @app.command()
 def run(
     scenarios: Annotated[
-        list[str], typer.Argument(help="Shipped scenarios by name, or files by path.", show_default=False)
+        list[str],
+        typer.Argument(
+            help="Shipped scenarios by name, files by path, or questions in quotes.", show_default=False
+        ),
     ],
     model: Model = "extractive",
     base_url: BaseUrl = None,

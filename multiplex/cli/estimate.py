@@ -17,7 +17,8 @@ from multiplex.responders.choose import model_names
 __all__ = ["print_estimates", "ranged"]
 
 _COLUMNS = ("acts", "prompt_tokens", "completion_tokens")
-_TOTALS = (*_COLUMNS, "distinct_prompt_tokens")
+_TOTALS = (*_COLUMNS, "calls", "distinct_prompt_tokens")
+_REPAIRED = ("calls", "prompt_tokens", "completion_tokens")
 
 
 def print_estimates(tables: Sequence[tuple[Scenario, Panel, Protocol]], *, model: str, as_json: bool) -> None:
@@ -46,7 +47,14 @@ def print_estimates(tables: Sequence[tuple[Scenario, Panel, Protocol]], *, model
     console.print(table)
     if total["prompt_tokens"][1]:
         left = ranged(total["distinct_prompt_tokens"])
-        console.print(f"A prefix cache leaves about {left} prompt tokens to compute.")
+        console.print(f"A prefix cache leaves about {left} prompt tokens to compute.", soft_wrap=True)
+        once = {key: total[key][1] - sum(each["repairs"][key] for each in found) for key in _REPAIRED}
+        calls, prompt, completion = (f"{once[key]:,}" for key in _REPAIRED)
+        console.print(
+            f"The acts take {ranged(total['calls'])} calls; where no reply has to be repaired, the most is "
+            f"{calls} of them, {prompt} prompt and {completion} completion tokens.",
+            soft_wrap=True,
+        )
     console.print("Assumed:")
     for line in ASSUMPTIONS:
         console.print(safe(f"- {line}"))

@@ -18,7 +18,7 @@ from multiplex.cli.show import print_run, print_table
 from multiplex.cli.text import safe
 from multiplex.content.panels import Panel, seat
 from multiplex.content.protocols import Protocol, load_protocol
-from multiplex.content.scenarios import Scenario, load_scenario
+from multiplex.content.scenarios import Scenario, load_scenario, scenario_of
 from multiplex.deliberation.run import check_panel
 from multiplex.errors import ContentError, MultiplexError, near_miss
 from multiplex.responders.choose import model_names
@@ -150,7 +150,7 @@ def _prepared(
 
 def _read(reference: str, panel: Panel | None, protocol: Protocol | None, options: Options) -> Table:
     """Read one scenario and what it names, unless a panel and a protocol are given; mistakes name its file."""
-    scenario = load_scenario(reference)
+    scenario = scenario_of(reference) if _in_words(reference) else load_scenario(reference)
     try:
         panel = panel or seat(scenario.personas)
         protocol = protocol or load_protocol(scenario.protocol)
@@ -159,6 +159,12 @@ def _read(reference: str, panel: Panel | None, protocol: Protocol | None, option
     except ContentError as error:
         raise ContentError(f"{Path(reference)}: {error}") from error
     return scenario, panel, protocol
+
+
+def _in_words(reference: str) -> bool:
+    """Tell a question from the name or the path of a scenario."""
+    is_file = reference.endswith((".yaml", ".yml")) or Path(reference).is_file()
+    return len(reference.split()) > 1 and not is_file
 
 
 def _sound(found: Iterable[Table | ContentError]) -> list[Table]:

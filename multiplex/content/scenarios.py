@@ -10,11 +10,13 @@ from pydantic import (
     Field,
     StrictInt,
     StringConstraints,
+    ValidationError,
     model_validator,
 )
 
 from multiplex.content.files import (
     check_name,
+    explain,
     is_path,
     model_from_yaml,
     named_files,
@@ -26,7 +28,7 @@ from multiplex.content.personas import ModelName, Persona
 from multiplex.content.topics import Topic
 from multiplex.errors import ContentError, near_miss
 
-__all__ = ["Option", "Scenario", "load_scenario", "scenario_names"]
+__all__ = ["Option", "Scenario", "load_scenario", "scenario_names", "scenario_of"]
 
 Name = Annotated[str, AfterValidator(check_name)]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=600)]
@@ -112,6 +114,18 @@ def load_scenario(reference: str | Path) -> Scenario:
     if isinstance(reference, Path) or is_path(reference):
         return _anchored(scenario, Path(reference).parent)
     return scenario
+
+
+def scenario_of(question: str) -> Scenario:
+    """Return the scenario that a question in words makes, with everything else as it is by default.
+
+    Raises:
+        ContentError: it is empty or too long.
+    """
+    try:
+        return Scenario(name="question", question=question)
+    except ValidationError as error:
+        raise ContentError(explain(error, Scenario)) from error
 
 
 def _anchored(scenario: Scenario, folder: Path) -> Scenario:

@@ -17,7 +17,7 @@ from multiplex.cli.doctor import Finding, examine
 from multiplex.cli.doctor.engine import examine_engine
 from multiplex.cli.doctor.examine import examine_model
 from multiplex.cli.doctor.served import examine_served
-from multiplex.models.engine.options import known_options
+from multiplex.models.engine.options import known_options, known_quantizations
 from tests.endpoint import endpoint
 
 pytestmark = pytest.mark.heavy
@@ -378,7 +378,7 @@ def test_a_server_that_never_answers_is_waited_for_only_so_long(monkeypatch: pyt
 
 
 @pytest.fixture
-def vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A package that is called vllm and says that it is a CPU build of 0.32.0, and nothing else."""
     site = tmp_path / "site"
     (site / "vllm").mkdir(parents=True)
@@ -387,9 +387,11 @@ def vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     metadata = "Metadata-Version: 2.4\nName: vllm\nVersion: 0.32.0+cpu\n"
     (site / "vllm-0.32.0+cpu.dist-info" / "METADATA").write_text(metadata)
     monkeypatch.syspath_prepend(str(site))
-    known_options.cache_clear()
-    yield
-    known_options.cache_clear()
+    for kept in (known_options, known_quantizations):
+        kept.cache_clear()
+    yield site / "vllm"
+    for kept in (known_options, known_quantizations):
+        kept.cache_clear()
 
 
 def model_folder(folder: Path, *, context: int = 32768, template: str | None = "{{ messages }}") -> Path:
@@ -450,6 +452,11 @@ def test_what_is_missing_from_a_model_folder_is_told(tmp_path: Path) -> None:
         (131072, ("max_model_len=32k",), "ok ", "32,000 tokens by max_model_len"),
         (131072, ("--max-model-len=4096",), "BAD", "4,096 tokens by max_model_len"),
         (131072, ("max_model_len=auto",), "?? ", "vLLM chooses"),
+        (131072, ("max_model_len=abc",), "BAD", "max_model_len=abc: needs to be a whole number"),
+        (16384, ("max_model_len=99999",), "BAD", "and config.json allows 16,384: vLLM refuses that; give"),
+        (16384, ("max_model_len=16384",), "ok ", "16,384 tokens by max_model_len"),
+        (16384, ("max_model_len=99999", "hf_overrides={}"), "BAD", "VLLM_ALLOW_LONG_MAX_MODEL_LEN=1"),
+        (16384, ("max_model_len=99999", 'hf_overrides={"rope_scaling": {}}'), "ok ", "99,999 tokens"),
         (0, (), "?? ", "unknown"),
     ],
 )
@@ -459,6 +466,64 @@ def test_the_context_of_an_engine_is_the_configs_or_the_one_asked_for(
     finding = inspected(model_folder(tmp_path / "oak", context=context), *args)["context length"]
     assert finding.line().startswith(f"{mark}  ")
     assert told in finding.detail
+
+
+@pytest.mark.usefixtures("vllm")
+def test_a_context_beyond_the_configs_is_good_where_vllm_is_told_to_allow_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = model_folder(tmp_path / "oak", context=16384)
+    monkeypatch.setenv("VLLM_ALLOW_LONG_MAX_MODEL_LEN", "0")
+    assert not inspected(folder, "max_model_len=32768")["context length"].good
+    monkeypatch.setenv("VLLM_ALLOW_LONG_MAX_MODEL_LEN", "1")
+    assert inspected(folder, "max_model_len=32768")["context length"].line().startswith("ok ")
+
+
+@pytest.mark.usefixtures("vllm")
+@pytest.mark.parametrize(
+    ("config", "longest"),
+    [
+        ({"max_position_embeddings": 16384, "rope_scaling": {"type": "linear", "factor": 4.0}}, 65536),
+        ({"max_position_embeddings": 16384, "rope_scaling": {"rope_type": "yarn", "factor": 4.0}}, 16384),
+        (
+            {
+                "max_position_embeddings": 16384,
+                "rope_parameters": {"full": {"rope_type": "dynamic", "factor": 2}},
+            },
+            32768,
+        ),
+        ({"max_position_embeddings": 8192, "model_max_length": 131072}, 131072),
+        ({"max_position_embeddings": 131072, "seq_length": 32768}, 32768),
+        ({"max_position_embeddings": 16384, "rope_scaling": {"type": "linear", "factor": 1e999}}, 16384),
+    ],
+)
+def test_the_longest_context_of_a_configuration_is_the_one_that_vllm_derives(
+    tmp_path: Path, config: dict[str, Any], longest: int
+) -> None:
+    folder = model_folder(tmp_path / "oak")
+    (folder / "config.json").write_text(json.dumps(config))
+    assert inspected(folder)["context length"].detail == f"{longest:,} tokens"
+    assert inspected(folder, f"max_model_len={longest}")["context length"].good
+    assert not inspected(folder, f"max_model_len={longest + 1}")["context length"].good
+
+
+def test_engine_arguments_that_vllm_would_refuse_are_bad_and_the_others_are_looked_at(
+    tmp_path: Path, vllm: Path
+) -> None:
+    methods = vllm / "model_executor" / "layers" / "quantization" / "__init__.py"
+    methods.parent.mkdir(parents=True)
+    methods.write_text('QuantizationMethods = Literal["awq", "fp8"]')
+    (vllm / "engine").mkdir()
+    arguments = "class EngineArgs:\n    max_model_len: int\n    quantization: str\n    seed: int\n"
+    (vllm / "engine" / "arg_utils.py").write_text(arguments)
+    folder = model_folder(tmp_path / "oak", context=16384)
+    findings = inspected(folder, "quantization=awqq", "seed=abc", "max_model_len=99999")
+    told = findings["engine arguments"]
+    assert not told.good
+    assert "vLLM has no quantization 'awqq'; did you mean 'awq'?" in told.detail
+    assert "engine argument 'seed': needs to be a whole number, not 'abc'" in told.detail
+    assert not findings["context length"].good
+    assert "engine arguments" not in inspected(folder, "quantization=awq", "seed=3")
 
 
 @pytest.mark.usefixtures("vllm")

@@ -54,6 +54,8 @@ def test_people_see_every_stage_the_total_and_what_is_assumed() -> None:
     for stage in (*STAGES, "ferry"):
         assert f"\n{stage} " in said
     assert "A prefix cache leaves about " in said
+    assert "The acts take " in said
+    assert " calls; where no reply has to be repaired, the most is " in said
     assert "\n- 4 characters a token" in said
     assert " to " in said
 
@@ -62,7 +64,7 @@ def test_json_is_one_object_of_ranges() -> None:
     found = figures("ferry.yaml", "--model", "openai:test")
     assert list(found) == ["estimates", "assumptions"]
     [one] = found["estimates"]
-    assert set(one) == {"scenario", *RANGES, "by_stage"}
+    assert set(one) == {"scenario", *RANGES, "repairs", "by_stage"}
     assert one["scenario"] == "ferry"
     assert list(one["by_stage"]) == list(STAGES)
     for each in (one, *one["by_stage"].values()):
@@ -84,6 +86,7 @@ def test_the_default_model_takes_acts_and_no_tokens() -> None:
     [one] = figures("ferry.yaml")["estimates"]
     assert one["acts"][0] > 10
     assert [one[key] for key in RANGES[1:]] == [[0, 0]] * 4
+    assert "calls" not in dry("ferry.yaml").stdout.partition("Assumed")[0]
     assert "prefix cache leaves" not in dry("ferry.yaml").stdout
 
 
@@ -91,7 +94,7 @@ def test_the_default_model_takes_acts_and_no_tokens() -> None:
 def test_every_protocol_that_ships_can_be_estimated(protocol: str) -> None:
     [one] = figures("ferry.yaml", "--protocol", protocol, "--model", "openai:test")["estimates"]
     assert 0 < one["acts"][0] <= one["acts"][1]
-    assert one["calls"] == one["acts"]
+    assert one["calls"] == [one["acts"][0], one["acts"][1] + one["repairs"]["calls"]]
 
 
 @pytest.mark.parametrize(

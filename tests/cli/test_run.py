@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from multiplex.cli.app import app
+from multiplex.runs import load_run
 from tests.endpoint import Fault, endpoint
 
 pytestmark = pytest.mark.heavy
@@ -263,3 +264,20 @@ def test_an_endpoint_that_refuses_ends_the_run_with_its_reason() -> None:
         "run", "eldercare", "--model", "openai:test", "--base-url", "http://127.0.0.1:9/v1", "--retries", "0"
     )
     assert "cannot be reached" in told
+
+
+def test_a_question_in_words_is_deliberated_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    question = "May a baker sell bread that is a day old?"
+    result = multiplex("run", question, "--protocol", "uniplex", "--no-scores", "--json")
+    assert result.exit_code == 0, result.stderr
+    [path] = (tmp_path / "runs").iterdir()
+    run = load_run(path)
+    assert run.scenario == "question"
+    assert run.manifest["content"]["scenario"]["question"] == question
+
+
+def test_a_path_with_a_space_is_no_question() -> None:
+    result = multiplex("run", "no such.yaml")
+    assert result.exit_code == 1
+    assert "no such.yaml: no such file" in result.stderr

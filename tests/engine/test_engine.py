@@ -3,17 +3,18 @@
 import asyncio
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from multiplex.acts import Act
+from multiplex.acts import Act, Rank, Ranking
 from multiplex.api import adeliberate
 from multiplex.content.scenarios import Scenario
 from multiplex.errors import ContentError, ModelError
 from multiplex.models.base import Completion, Message, Sampling
-from multiplex.models.engine import Engine
+from multiplex.models.engine import Engine, parse_options
 from tests.engine.conftest import OPTIONS, check_run
 from tests.table import OPEN_QUESTION, PERSONAS, SCENARIO, Words, every_act
 
@@ -54,6 +55,28 @@ def test_random_weights_answer_every_act_with_a_reply_that_fits_its_schema(
     for completion in completions:
         assert completion.finish_reason == "stop"
         act.reply.model_validate_json(completion.text)
+
+
+@pytest.mark.parametrize("number", [2, 4, 6])
+def test_random_weights_order_as_many_statements_as_there_are_few_of_them_for_certain(
+    number: int, engine: Engine, runner: asyncio.Runner
+) -> None:
+    statements = tuple(f"Statement {n}." for n in range(number))
+    act = Rank(scenario=SCENARIO, persona=PERSONAS[0], statements=statements)
+
+    async def ask() -> list[Completion]:
+        samplings = (Sampling(seed=seed, temperature=1.5, max_tokens=200) for seed in range(24))
+        return await asyncio.gather(
+            *(engine.complete(CHAT, sampling=s, schema=act.schema()) for s in samplings)
+        )
+
+    orders = [Ranking.model_validate_json(completion.text) for completion in runner.run(ask())]
+    assert {len(ranking.order) for ranking in orders} == {number}
+    assert {place for ranking in orders for place in ranking.order} <= set(range(1, number + 1))
+    if number <= 4:
+        for ranking in orders:
+            act.check(ranking)
+        assert len({ranking.order for ranking in orders}) > 1
 
 
 def test_lengths_enumerations_and_nulls_of_a_schema_are_kept(engine: Engine, runner: asyncio.Runner) -> None:
@@ -201,6 +224,21 @@ def test_a_panel_deliberates_from_end_to_end(
         assert run.answers.distribution["logprobs"] is not None
 
 
+def test_memory_for_no_deliberation_says_how_much_one_takes(tiny: Path) -> None:
+    async def start(**options: object) -> None:
+        engine = Engine(str(tiny), options={**OPTIONS, **options})
+        try:
+            await engine.start()
+        finally:
+            await engine.aclose()
+
+    with pytest.raises(ModelError, match="too little for any deliberation") as caught:
+        asyncio.run(start(kv_cache_memory_bytes=1_000_000))
+    given = re.search(r"for (\d+) it takes --engine-arg (kv_cache_memory_bytes=\d+M)", str(caught.value))
+    assert given is not None
+    asyncio.run(start(**parse_options([given[2]]), max_model_len=int(given[1])))
+
+
 LONG = {
     "type": "object",
     "properties": {"text": {"type": "string", "minLength": 12_000, "maxLength": 14_000}},
@@ -246,7 +284,7 @@ def test_closing_fails_the_calls_in_flight_and_the_next_call_starts_again(tiny: 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"dtype": "float31"}, "Input should be 'auto', 'half', 'float16'"),
+        ({"dtype": "float31"}, "dtype: Input should be 'auto', 'half', 'float16'"),
         ({"reasoning_parser": "deepsea_r1"}, "did you mean 'deepseek_r1'?"),
         ({"max_model_len": 10**9}, "max_model_len (1000000000) is greater than"),
     ],

@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from pydantic import BaseModel
 
 from multiplex.errors import ContentError, ModelError
 from multiplex.models.base import Message
@@ -81,6 +84,114 @@ def test_an_option_that_vllm_does_not_know_names_the_near_miss() -> None:
     with pytest.raises(ContentError, match=r"'max_model_length'; did you mean 'max_model_len'\?"):
         parse_options(["max_model_length=8192"])
     assert parse_options(["revision=1234567"]) == {"revision": "1234567"}
+
+
+ARGUMENTS = """
+class EngineArgs:
+    model: str = "x"
+    max_model_len: int = 0
+    max_num_seqs: int | None = None
+    gpu_memory_utilization: float = 0.9
+    enforce_eager: bool = False
+    quantization: QuantizationMethods | str | None = None
+    load_format: str | LoadFormats = "auto"
+"""
+METHODS = 'QuantizationMethods = Literal["awq", "fp8", "fp8_per_tensor"]'
+
+
+@pytest.fixture
+def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Some lines of vLLM's sources, which is all that is read of it before it starts."""
+    site = tmp_path / "site"
+    for path, text in (
+        ("__init__.py", ""),
+        ("engine/arg_utils.py", ARGUMENTS),
+        ("model_executor/layers/quantization/__init__.py", METHODS),
+    ):
+        (site / "vllm" / path).parent.mkdir(parents=True, exist_ok=True)
+        (site / "vllm" / path).write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(site))
+    _forget()
+    yield site
+    _forget()
+
+
+def _forget() -> None:
+    engine_options.known_options.cache_clear()
+    engine_options.known_quantizations.cache_clear()
+
+
+@pytest.mark.usefixtures("sources")
+def test_whole_numbers_are_read_as_vllms_command_line_reads_them() -> None:
+    def read(pair: str) -> object:
+        return parse_options([pair])["max_model_len"]
+
+    assert [read(f"max_model_len={text}") for text in ("8192", "32k", "32K", "1.5k", "auto", "-1")] == [
+        8192,
+        32_000,
+        32_768,
+        1_500,
+        -1,
+        -1,
+    ]
+
+
+@pytest.mark.usefixtures("sources")
+@pytest.mark.parametrize(
+    ("pair", "wanted"),
+    [
+        ("max_model_len=abc", "'max_model_len': needs to be a whole number, not 'abc'"),
+        ("max_model_len=3.5", "'max_model_len': needs to be a whole number, not 3.5"),
+        ("max_num_seqs=true", "'max_num_seqs': needs to be a whole number, not True"),
+        ("gpu_memory_utilization=most", "'gpu_memory_utilization': needs to be a number, not 'most'"),
+        ("enforce_eager=maybe", "'enforce_eager': needs to be true or false, not 'maybe'"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_its_argument_before_anything_starts(
+    pair: str, wanted: str
+) -> None:
+    with pytest.raises(ContentError) as caught:
+        parse_options([pair])
+    assert str(caught.value) == f"engine argument {wanted}"
+
+
+@pytest.mark.usefixtures("sources")
+def test_values_that_vllm_takes_are_left_to_it() -> None:
+    engine_options.check_options({"max_model_len": "8192", "enforce_eager": 1, "max_num_seqs": None})
+    assert parse_options(["load_format=dummy", "gpu_memory_utilization=1", "max_num_seqs=none"]) == {
+        "load_format": "dummy",
+        "gpu_memory_utilization": 1,
+        "max_num_seqs": None,
+    }
+
+
+def plugin(site: Path, value: str) -> None:
+    """Install a package that adds to vLLM."""
+    info = site / f"{value.partition(':')[0].replace('.', '_')}-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {info.name[:-12]}\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(f"[vllm.general_plugins]\nown = {value}\n")
+
+
+def test_a_quantization_that_vllm_does_not_know_names_the_near_miss(sources: Path) -> None:
+    with pytest.raises(ContentError, match=r"^vLLM has no quantization 'awqq'; did you mean 'awq'\?$"):
+        parse_options(["quantization=awqq"])
+    for known in ("AWQ", "fp8_per_tensor", "none"):
+        parse_options([f"quantization={known}"])
+    plugin(sources, "vllm.plugins.lora:add")
+    with pytest.raises(ContentError, match="no quantization 'own'"):
+        parse_options(["quantization=own"])
+    plugin(sources, "own:add")
+    assert parse_options(["quantization=own"]) == {"quantization": "own"}, "a plugin may bring it"
+
+
+@with_vllm
+def test_what_is_read_of_vllm_is_there() -> None:
+    assert {"awq", "fp8", "fp8_per_tensor"} < set(engine_options.known_quantizations())
+    with pytest.raises(ContentError, match=r"did you mean 'awq'\?"):
+        parse_options(["quantization=awqq"])
+    with pytest.raises(ContentError, match="'max_model_len': needs to be a whole number, not 'abc'"):
+        parse_options(["max_model_len=abc"])
 
 
 @without_vllm
@@ -245,6 +356,45 @@ def test_why_vllm_did_not_start_is_said_in_one_sentence(
     assert getattr(told, "kind", None) == kind
     assert said in str(told)
     assert "\n" not in str(told)
+
+
+def too_small(fits: str) -> str:
+    log = (
+        "ValueError: To serve at least one request with the model's max seq len (16384), (0.09 GiB KV cache is "
+        f"needed, which is larger than the available KV cache memory (0.0 GiB). {fits}Try increasing"
+    )
+    return str(explain_failure("m", FAILED, log))
+
+
+@pytest.mark.parametrize("fits", ["", "Based on the memory, the estimated maximum model length is 128. "])
+def test_memory_that_holds_no_deliberation_is_not_to_be_made_do_with_a_shorter_context(fits: str) -> None:
+    said = too_small(fits)
+    assert "max_model_len" not in said
+    assert "too little for any deliberation, whose prompts begin at about 3,000 tokens" in said
+    assert "for 8192 it takes --engine-arg kv_cache_memory_bytes=49M or as much by other means" in said
+    assert "(gpu_memory_utilization, " in said
+
+
+def test_memory_that_holds_a_small_deliberation_is_told_its_context() -> None:
+    said = too_small("Based on the memory, the estimated maximum model length is 4500. ")
+    assert "max_model_len=4500 or less, or more memory" in said
+    assert "too little" not in said
+
+
+def test_what_vllm_says_of_a_value_is_said_with_its_argument() -> None:
+    class Config(BaseModel):
+        max_model_len: int
+        dtype: Literal["half", "float32"] | dict[str, int] = "half"
+
+    with pytest.raises(ValueError, match=r".") as caught:
+        Config.model_validate({"max_model_len": "abc"})
+    said = str(explain_failure("m", caught.value, ""))
+    assert "vLLM does not take it: max_model_len: Input should be a valid integer" in said
+    with pytest.raises(ValueError, match=r".") as caught:
+        Config.model_validate({"max_model_len": 1, "dtype": "float31"})
+    assert "vLLM does not take it: dtype: Input should be 'half' or" in str(
+        explain_failure("m", caught.value, "")
+    )
 
 
 def test_the_first_error_of_a_log_is_the_root() -> None:

