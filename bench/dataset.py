@@ -159,6 +159,7 @@ def extractive(count: int, given: Path | None) -> dict[str, Any]:
         .get("near_duplicate", {})
         .get("number", 0),
         "near_duplicate_completions": report["near_duplicates"],
+        "left_out_for_balance": {unit: each["over"] for unit, each in report["curation"].items()},
         "gate": {name: report["gate"][name] for name in ("judged", "passed", "dropped_for")},
         "rules": report["rules"],
         "rows": manifest["counts"],
@@ -223,6 +224,7 @@ async def _pairs(count: int, size: str, repeats: int, path: Path, folder: Path) 
     from multiplex.dataset.deliberating import deliberate_all
     from multiplex.dataset.producing import Producer, Recipe
     from multiplex.dataset.prompts import Prompt, read_prompts
+    from multiplex.dataset.spending import RESPONSES, Spending
     from multiplex.dataset.store import Store
     from multiplex.embedding import SentenceEmbedder
     from multiplex.models.cached import Cached, ResponseStore
@@ -248,7 +250,7 @@ async def _pairs(count: int, size: str, repeats: int, path: Path, folder: Path) 
                     seed=number,
                     perspectives=False,
                 )
-                kept = ResponseStore(work / "responses.sqlite")
+                kept = ResponseStore(work / RESPONSES)
                 with bench.recording() as calls:
                     short = Short(Cached(vllm, kept), 120)
                     async with Session(
@@ -259,7 +261,7 @@ async def _pairs(count: int, size: str, repeats: int, path: Path, folder: Path) 
                         await deliberate_all(store, producer.produce, at_once=64)
                         seconds, cpu, engine_cpu = watch.read()
                 kept.close()
-                written = store.tokens()["completion"]
+                written = Spending(work).total()["completion"]
                 states = store.states()
             raw = await _fed(bench, calls)
             if number:
@@ -343,6 +345,7 @@ def show(found: dict[str, Any], console: Console) -> None:
             f"{found['near_duplicate_prompts']}, {found['prompts']['planted']}",
         ),
         ("near-duplicate completions", json.dumps(found["near_duplicate_completions"])),
+        ("left out for balance", json.dumps(found["left_out_for_balance"])),
         ("texts judged, passed", f"{found['gate']['judged']:,}, {found['gate']['passed']:,}"),
         ("rows", json.dumps({config: sum(each.values()) for config, each in found["rows"].items()})),
         ("sentences preferred in test that stand in train", str(found["test_sentences_in_train"])),

@@ -257,8 +257,9 @@ def _interval(score: Scores) -> str:
 def _why(score: Scores) -> str:
     if score.get("value") is None:
         return str(score.get("reason") or "")
-    floor = score.get("noise_floor") or {}
-    return "" if floor.get("raw") is None else f"floor {floor['raw']:.2f}"
+    floor, around = score.get("noise_floor") or {}, score.get("interval") or {}
+    told = [] if floor.get("raw") is None else [f"floor {floor['raw']:.2f}"]
+    return "; ".join([*told, *([around["reason"]] if around.get("reason") else [])])
 
 
 def _told(counts: Mapping[str, int]) -> str:

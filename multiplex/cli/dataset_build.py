@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+import json
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from multiplex.cli.text import safe
 from multiplex.content.panels import Panel, seat
 from multiplex.content.scenarios import Scenario
 from multiplex.dataset.assembling import Assembly
-from multiplex.dataset.building import BUILD, Plan, Publication, build, sources_of
+from multiplex.dataset.building import BUILD, SOURCES, Plan, Publication, build, sources_of
 from multiplex.dataset.curation import balance_of
 from multiplex.dataset.deliberating import deliberate_all
 from multiplex.dataset.hub_labels import check_language, check_licence
@@ -32,7 +35,7 @@ from multiplex.dataset.producing import (
     named_hashes,
     protocol_of,
 )
-from multiplex.dataset.prompts import Prompt, Skipped, prompt_files, read_prompts
+from multiplex.dataset.prompts import Prompt, Skipped, read_prompts
 from multiplex.dataset.prospects import Table, lacking
 from multiplex.dataset.schemas import CONFIGS, SPLITS
 from multiplex.dataset.spending import RESPONSES, Spending
@@ -43,6 +46,9 @@ from multiplex.embedding import SentenceEmbedder
 from multiplex.errors import ContentError, near_miss
 
 __all__ = ["Asked", "build_dataset"]
+
+_FILES = 10
+"""How many prompt files are told of at the end of a build."""
 
 _CAUTIOUS = 0.45
 """How sure the masker needs to be: what is published is masked rather too often than too seldom."""
@@ -141,7 +147,13 @@ def build_dataset(asked: Asked, *, dry: bool, as_json: bool, quiet: bool) -> Non
     if dry:
         from multiplex.cli.dataset_dry import print_dry_run
 
-        print_dry_run(asked, assembly.configs, prices=publication.prices, as_json=as_json)
+        print_dry_run(
+            asked,
+            assembly.configs,
+            promise=partial(_promised, asked),
+            prices=publication.prices,
+            as_json=as_json,
+        )
         return
     masks = _masks(asked, panel)
     embedder = SentenceEmbedder()
@@ -160,7 +172,7 @@ def build_dataset(asked: Asked, *, dry: bool, as_json: bool, quiet: bool) -> Non
         engine={name: value for name, value in asked.engine_options.items() if name != "hf_token"},
     )
     shown = not (as_json or quiet)
-    spending = Spending(asked.out / BUILD / RESPONSES)
+    spending = Spending(asked.out / BUILD)
     with BuildProgress(shown=shown, prices=publication.prices, spending=spending) as progress:
         manifest = asyncio.run(_built(asked, plan, assembly, publication, panel, masks, embedder, progress))
     _print(asked.out, manifest, as_json=as_json, quiet=quiet)
@@ -187,16 +199,15 @@ async def _built(
             return await _proposed(asked, asked.generate, session, panel, embedder)
 
         def extend(further: Sequence[Mapping[str, Any]]) -> Iterable[Prompt | Skipped]:
-            files = zip(prompt_files(asked.prompts), plan.sources, strict=True)
-            only = {file for file, source in files if source in further}
+            only = {source["path"]: source["file"] for source in further}
             return read_prompts(asked.prompts, longest=asked.longest_prompt, only=only)
 
         def contents(store: Store) -> Mapping[str, str]:
-            tables = store.tables()
-            hashes = named_hashes(plan.recipe, tables)
-            if note := _promised(asked, [producer.table(prompt) for prompt in tables]):
+            return named_hashes(plan.recipe, store.tables())
+
+        def promise(store: Store) -> None:
+            if note := _promised(asked, [producer.table(prompt) for prompt in store.tables()]):
                 progress.note(note)
-            return hashes
 
         async def deliberate(store: Store) -> None:
             for task in store.todo(most=1):  # what cannot speak at all is told before anything is asked
@@ -227,6 +238,7 @@ async def _built(
                 prompts=prompts,
                 extend=extend if asked.extend else None,
                 contents=contents,
+                promise=promise,
                 deliberate=deliberate,
                 embedder=embedder,
                 masks=masks,
@@ -368,6 +380,20 @@ def _print(out: Path, manifest: Manifest, *, as_json: bool, quiet: bool) -> None
             table.add_row(config, *(f"{counts.get(split, 0):,}" for split in SPLITS))
         console.print(table)
         print("", *(safe(line).plain for line in told(out)), sep="\n")
+        paths = _paths(out)
+        lines = [f"{name}: {path}" for name, path in islice(paths.items(), _FILES)]
+        if len(paths) > _FILES:
+            lines.append(f"and {len(paths) - _FILES} more in {out / BUILD / SOURCES}")
+        print("", *(safe(line).plain for line in lines), sep="\n")
         console.print(
             safe(f"\n{out}: read {out / 'README.md'} first; what was left out stands in report.json")
         )
+
+
+def _paths(out: Path) -> dict[str, str]:
+    """Return the paths of prompt files by what they are called in what is published; the owner alone has them."""
+    try:
+        paths: dict[str, str] = json.loads((out / BUILD / SOURCES).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return paths

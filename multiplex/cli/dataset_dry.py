@@ -3,7 +3,7 @@
 import asyncio
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -58,9 +58,17 @@ class _Kind:
 
 
 def print_dry_run(
-    asked: "Asked", configs: Sequence[str], *, prices: tuple[float, float] | None, as_json: bool
+    asked: "Asked",
+    configs: Sequence[str],
+    *,
+    promise: Callable[[Sequence[Table]], object],
+    prices: tuple[float, float] | None,
+    as_json: bool,
 ) -> None:
-    """Reckon what a build of these prompts in a new folder would take, and print it; nobody is asked."""
+    """Reckon what a build of these prompts in a new folder would take, and print it; nobody is asked.
+
+    `promise` refuses the tables that a build would refuse.
+    """
     left_out: Counter[str] = Counter()
     kinds: dict[Any, _Kind] = {}
     for place, scenario in _prompts(asked, left_out):
@@ -74,6 +82,7 @@ def print_dry_run(
     total = asked.generate or sum(len(kind.places) for kind in kinds.values())
     samples = dict(_picked(asked, kinds))
     tables = [_table(asked, samples[kind.sample()[0]]) for kind in kinds.values()]
+    promise(tables)
     needs = {config: need for config, need in lacking(tables).items() if config in configs}
     found: dict[str, Any] = {
         "prompts": total,

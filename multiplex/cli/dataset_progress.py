@@ -4,6 +4,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +16,7 @@ from multiplex.cli.text import safe
 from multiplex.dataset.producing import Made
 from multiplex.dataset.prompts import Prompt
 from multiplex.dataset.spending import Spending, cost_of
+from multiplex.errors import RunError
 
 __all__ = ["BuildProgress"]
 
@@ -32,8 +34,8 @@ _SELDOM = 10.0
 class BuildProgress:
     """Told on stderr: a bar on a terminal; elsewhere a line a phase, and every ten seconds how far it is.
 
-    Tokens and cost are those of the whole build so far, on this machine: of all its parts, of prompts that were
-    written, and of what failed.
+    Tokens and cost are those of the whole build so far, as its report will tell them: of all its parts, on whatever
+    machines, of prompts that were written, and of what failed.
     """
 
     def __init__(self, *, shown: bool, prices: tuple[float, float] | None, spending: Spending) -> None:
@@ -43,6 +45,7 @@ class BuildProgress:
         self._began = self._told = time.monotonic()
         self._total = self._ended = self._failed = 0
         self._spending = spending
+        self._spent: Mapping[str, int] = {"calls": 0, "prompt": 0, "completion": 0}
         self._bar: RichProgress | None = None
 
     def __enter__(self) -> Self:
@@ -66,7 +69,7 @@ class BuildProgress:
         """Stop drawing, and say what it came to; after Ctrl-C, how to go on."""
         if self._bar is not None:
             self._bar.stop()
-        if self._shown and (self._ended or self._spending.total()["calls"]):
+        if self._shown and (self._ended or self._total_spent()["calls"]):
             self._console.print(f"{self._ended:,} deliberations, {self._line()}")
         if kind is not None and issubclass(kind, KeyboardInterrupt | asyncio.CancelledError):
             self._console.print("go on with: the same command again")
@@ -110,13 +113,19 @@ class BuildProgress:
                 f"  {self._ended:,} of {self._total:,}, {self._line()}, about {left / 60:.0f} min left"
             )
 
+    def _total_spent(self) -> Mapping[str, int]:
+        """Return what has been spent, and as far as it was known last where that cannot be read now."""
+        with suppress(RunError):  # the end of the build tells it
+            self._spent = self._spending.total()
+        return self._spent
+
     def _line(self) -> str:
         """Return rate, failures, tokens and cost so far."""
         seconds = max(time.monotonic() - self._began, 1e-6)
         parts = [f"{self._ended / seconds * 60:,.0f} a minute"]
         if self._failed:
             parts.append(f"{self._failed:,} failed")
-        spent = self._spending.total()
+        spent = self._total_spent()
         if total := spent["prompt"] + spent["completion"]:
             parts.append(f"{total:,} tokens")
         if self._prices is not None:

@@ -49,12 +49,15 @@ _Context = Annotated[
 ]
 
 
+_NO_SCHWARTZ = "Schwartz's basic values, for which the format of mgg has no place"
+
+
 @graph_app.command("check")
 def check_command(file: GraphFile, as_json: Json = False) -> None:
     """Hold every card against the criteria of a good one; exit with 1 if there are complaints.
 
     Cycles among kept edges, and judges who said both ways, are told as well; they are no faults of the file. So
-    are edges in it that its judgements do not make.
+    are edges in it that its judgements do not make. A file of mgg holds no basic values; that is told once.
     """
     with plain_errors():
         from multiplex.cli.graph_files import load_graph
@@ -63,10 +66,14 @@ def check_command(file: GraphFile, as_json: Json = False) -> None:
         from multiplex.moral_graph.criteria import complaints
 
         data = load_graph(file)
+        bare = data.shape == "mgg" and not any(card.schwartz for card in data.graph.values)
+        held = [_NO_SCHWARTZ] if bare and data.graph.values else []
         found = [
             (card, each)
             for card in data.graph.values
             for each in complaints(card, basic_values=SCHWARTZ_VALUES)
+            # Of what a format has no place for, no card of it is at fault.
+            if not (bare and each.criterion == "schwartz")
         ]
         around, both = cycles(data.graph), self_contradictions(data.judgements or ())
         if as_json:
@@ -83,6 +90,7 @@ def check_command(file: GraphFile, as_json: Json = False) -> None:
                         }
                         for card, each in found
                     ],
+                    "not_checked": held,
                     "disagreements": list(data.disagreements),
                     "cycles": [each._asdict() for each in around],
                     "self_contradictions": [each._asdict() for each in both],
@@ -96,6 +104,8 @@ def check_command(file: GraphFile, as_json: Json = False) -> None:
                 f"{counted(len(data.graph.values), 'card')}, {counted(len(found), 'complaint')}; "
                 f"{counted(len(around), 'cycle')} of kept edges, {counted(len(both), 'self-contradiction')}"
             )
+            for what in held:
+                say(f"not checked: {what}")
             for cycle in around[:MOST_ROWS]:
                 say(f"  cycle: {' -> '.join((*cycle.example, cycle.example[0]))}")
             for each in both[:MOST_ROWS]:

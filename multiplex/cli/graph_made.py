@@ -119,7 +119,8 @@ def merge_command(
 ) -> None:
     """Make one graph of many runs: the same value in several becomes one node, and contexts are kept.
 
-    A run that is given twice, or is part of a graph that was merged before, counts once.
+    A run that is given twice, or is part of a graph that was merged before, counts once; and so do two runs in which
+    the same judges gave the same verdicts on the same values for the same reasons.
     """
     with plain_errors():
         from multiplex.cli.graph_files import explained, load_graph_if_any, run_names
@@ -130,6 +131,7 @@ def merge_command(
         from multiplex.moral_graph.formats.reading import to_json
 
         given: list[GivenGraph] = []
+        without: list[set[str]] = []
         rules, levels, warnings = [], [], []
         for path in runs:
             data = load_graph_if_any(path)
@@ -144,13 +146,25 @@ def merge_command(
             if same := next((each.path for each in given if each.is_of_one_run_with(found)), None):
                 warnings.append(f"{path}: is the same run as {same}, and counts once")
                 continue
+            left_out: set[str] = set()
+            for each in given:
+                if again := found.repeats(each):
+                    left_out |= again
+                    whose = "" if again == found.runs else f" in {', '.join(sorted(again))}"
+                    warnings.append(
+                        f"{path}: the same judges say{whose} the same of the same values, for the same reasons, as in"
+                        f" {each.path}: that is one evidence, and counts once"
+                    )
+            if left_out and left_out == found.runs:
+                continue
             given.append(found)
+            without.append(left_out)
             rules.append(data.graph.thresholds)
             levels.append(data.level)
         if not given:
             raise ContentError("none of the runs compared values; there is nothing to merge")
         names = run_names([each.path for each in given])
-        parts = [each.part(name) for each, name in zip(given, names, strict=True)]
+        parts = [each.part(name, but) for each, name, but in zip(given, names, without, strict=True)]
         thresholds, level = rules[0], min(levels)
         if any(each != rules[0] for each in rules):
             thresholds = PROFILES["multiplex"]

@@ -28,6 +28,9 @@ __all__ = [
     "warn",
 ]
 
+_UNFOLDED = 100_000
+"""Columns of what is no terminal."""
+
 MOST_ROWS = 50
 """How many rows are printed for people; --json prints all."""
 
@@ -67,7 +70,8 @@ def arrow(edge: "Edge") -> str:
 
 def state(edge: "Edge") -> str:
     """Return whether an edge is kept, and how likely it is."""
-    return f"{'kept' if edge.kept else 'not kept'} at {number(edge.likelihood)}"
+    likely = ", its likelihood not told" if edge.likelihood is None else f" at {number(edge.likelihood)}"
+    return f"{'kept' if edge.kept else 'not kept'}{likely}"
 
 
 def number(value: object) -> str:
@@ -102,7 +106,7 @@ def warn(warnings: Sequence[str]) -> None:
 
 
 def print_rows(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table, or nothing where it has no rows."""
+    """Print a table, or nothing where it has no rows; where no terminal shows it, no line of it is folded."""
     if not rows:
         return
     from rich.console import Console
@@ -113,6 +117,9 @@ def print_rows(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         table.add_column(name, overflow="fold")
     for row in rows[:MOST_ROWS]:
         table.add_row(*(flat(cell) for cell in row))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    if not console.is_terminal:  # whoever pipes it looks for whole names in it
+        console.width = _UNFOLDED
+    console.print(table)
     if len(rows) > MOST_ROWS:
         say(f"... and {len(rows) - MOST_ROWS:,} more; --json prints all")

@@ -31,7 +31,9 @@ BaseUrl = Annotated[
         show_default=False,
     ),
 ]
-Timeout = Annotated[float, typer.Option(min=0.1, max=86_400, help="Seconds that one call to a served model may take.")]
+Timeout = Annotated[
+    float, typer.Option(min=0.1, max=86_400, help="Seconds that one call to a served model may take.")
+]
 Retries = Annotated[int, typer.Option(min=0, max=10, help="How often a failed call is tried again.")]
 Concurrency = Annotated[
     int | None,

@@ -123,8 +123,7 @@ def assemble(
         numbers = [each.number for each in store.staged(config)]
         with store.together():
             store.drop(number for number, kept in zip(numbers, curated.kept, strict=True) if not kept)
-        # Ties have gone with their rules: no pair is made of one.
-        report["curation"][unit] = {k: v for k, v in curated.report.items() if k != "ties"}
+        report["curation"][unit] = curated.report
     with store.together():
         report["halves"] = _follow_pairs(store, assembly)
     splitter = Splitter(
@@ -324,7 +323,7 @@ def _item(row: Staged) -> Item:
         "topics": row.topics,
         "schwartz": row.schwartz,
     }
-    return Item(row.id, None, cells)
+    return Item(row.id, cells)
 
 
 def _places(store: Store, assembly: Assembly) -> Iterator[tuple[str, str]]:

@@ -28,6 +28,7 @@ from multiplex.responders.extractive.persona import coverage, opening_commitment
 from multiplex.responders.relevance import Relevance
 from multiplex.scoring.classifiers import Controlled, SentenceLabel
 from multiplex.scoring.corpus import corpus_entropy
+from multiplex.scoring.evenness import CORRECTED_DRAWS
 from multiplex.scoring.score import Score, plain
 from multiplex.sentences import sentences
 
@@ -38,6 +39,9 @@ SAMPLE = 2_000
 
 BAND = 0.02
 """The least difference of two nearnesses, as cosines, that counts as a side where sides are estimated."""
+
+_FEWEST = 12
+"""Sentences below which no entropy is corrected: on so many the interval of a corrected one was tried."""
 
 _AT_ONCE = 64
 """Texts whose sentences are embedded in one go."""
@@ -64,13 +68,15 @@ def audit(
       the share of consensus cases decided against the consensus, `against` the first of these; for each
       persona its side `with` and `against`, its `win_rate` (with / both), its `supremacy` (the same in
       conflicts alone) and its mean endorsement, 1 to 7, of what was chosen and of what was rejected.
-      `longer_preferred` is the share of all sides that are the longer text's.
+      `longer_preferred` is the share of all sides that are the longer text's, its interval that of as many
+      sides as there are pairs.
     - `inequity` over personas of the mean endorsement of what was chosen, and of the win rate.
     - `length`: characters and words by side, their difference, and `longer_wins`, the share of pairs of
       different length in which the longer is chosen.
     - `rules`: the same by rule; and `not_made`, what a dataset's own report says that its rules made no pair of,
       and why (`conflict`: some persona would have lost by it), else None.
     - `perspective_entropy` of the chosen, the rejected and all texts of a sample (`sample`), with its controls.
+      `corrected` is undefined below 12 sentences, pooled or at the mean of the texts.
 
     Of texts without a pair the sides are desirable and undesirable ones; `texts` counts them, and `personas`
     holds each persona's mean endorsement of either and the `difference`, whose inequity over personas stands
@@ -83,7 +89,8 @@ def audit(
     Intervals take pairs as independent, which those on one prompt are not.
 
     Source: AI Alignment at Your Discretion, arXiv 2502.10441; intervals of shares: Wilson, Probable Inference,
-    the Law of Succession, and Statistical Inference, Journal of the American Statistical Association 22 (1927).
+    the Law of Succession, and Statistical Inference, Journal of the American Statistical Association 22 (1927);
+    of means: Student, The Probable Error of a Mean, Biometrika 6 (1908).
 
     Raises:
         ContentError: what is at a path is no preference set, or no row of it is a pair or has a label.
@@ -270,13 +277,25 @@ def _entropies(
         if not texts:
             found[side] = {"micro": nothing, "macro": nothing}
             continue
-        pooled = corpus_entropy(texts, classifier, seed=seed)
+        pooled = corpus_entropy(texts, classifier, corrected_draws=CORRECTED_DRAWS, seed=seed)
+        number = pooled.micro.detail.get("sentences", 0)
+        enough = {"micro": number, "macro": number / len(texts)}
         left_out = {"control", "entropies"}  # the one is the same for all, the other as long as the sample
         found[side] = {
             how: {name: value for name, value in score.as_dict().items() if name not in left_out}
+            | _corrected(score, how, enough[how])
             for how, score in (("micro", pooled.micro), ("macro", pooled.macro))
         }
     return {**found, "control": classifier.control()}
+
+
+def _corrected(score: Score, how: str, number: float) -> dict[str, Any]:
+    """Return the corrected entropy of so many sentences, or that they are too few for one."""
+    if number >= _FEWEST or score.value is None:
+        return {}
+    what = f"{number:g} sentences" if how == "micro" else f"{number:.1f} sentences a text"
+    reason = f"{what}: below {_FEWEST} a correction for the classifier's errors says nothing"
+    return {"corrected": Score.undefined(reason, interval=None)}
 
 
 def _not_made(paths: Sequence[Path]) -> dict[str, dict[str, int]] | None:

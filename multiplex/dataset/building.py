@@ -35,11 +35,11 @@ from multiplex.dataset.manifest import (
 )
 from multiplex.dataset.masking import Masks
 from multiplex.dataset.pictures import draw
-from multiplex.dataset.plan import Plan, differing, sources_of
+from multiplex.dataset.plan import Plan, differing, numbered_sources, sources_of
 from multiplex.dataset.preferences import RULES
 from multiplex.dataset.prompts import Prompt, Skipped
 from multiplex.dataset.provenance import Provenance
-from multiplex.dataset.spending import RESPONSES, Spending, cost_of
+from multiplex.dataset.spending import Spending, cost_of
 from multiplex.dataset.splitting import Splitter
 from multiplex.dataset.statistics import STATISTICS, statistics
 from multiplex.dataset.store import Store
@@ -48,9 +48,12 @@ from multiplex.dataset.writing import SHARD_ROWS, write_split
 from multiplex.embedding import Embedder
 from multiplex.errors import ContentError, RunError
 
-__all__ = ["BUILD", "Plan", "Publication", "build", "sources_of"]
+__all__ = ["BUILD", "SOURCES", "Plan", "Publication", "build", "sources_of"]
 
 BUILD = ".build"
+
+SOURCES = "sources.json"
+"""Where the paths of prompt files stand by what they are called in what is published: in `.build`, for the owner."""
 
 _EXTRACTIVE = "Apache-2.0, as the personas that its texts are put together from"
 
@@ -81,6 +84,7 @@ async def build(
     prompts: Callable[[], Awaitable[Iterable[Prompt | Skipped]]],
     extend: Callable[[Sequence[Mapping[str, Any]]], Iterable[Prompt | Skipped]] | None = None,
     contents: Callable[[Store], Mapping[str, str]] = lambda store: {},
+    promise: Callable[[Store], None] = lambda store: None,
     deliberate: Callable[[Store], Awaitable[None]],
     embedder: Embedder,
     masks: Masks | None,
@@ -96,8 +100,8 @@ async def build(
         prompts: reads the prompts, or has them written; not called where they have been taken in.
         extend: where the folder was begun with other sources, reads the prompts of those sources of the plan that
             are new, which are added to what is there; None refuses them.
-        contents: returns the hashes of what the prompts name for themselves, panels and protocols; called before
-            anybody deliberates, it may refuse them.
+        contents: returns the hashes of what the prompts name for themselves, panels and protocols.
+        promise: told once of all prompts before anybody deliberates; it may refuse them.
         deliberate: makes all that is still to be made (see `deliberate_all`).
         embedder: the sentence embeddings that duplicates are told by.
         masks: masks personal data; None leaves it.
@@ -114,7 +118,14 @@ async def build(
     with _held(work), Store(work) as store:
         plan, further = _begun(store, folder, plan, extends=extend is not None)
         take = partial(
-            _take_in, store, folder=folder, plan=plan, contents=contents, embedder=embedder, masks=masks
+            _take_in,
+            store,
+            folder=folder,
+            plan=plan,
+            contents=contents,
+            promise=promise,
+            embedder=embedder,
+            masks=masks,
         )
         if store.fact("taken_in") is None:
             on_phase("prompts", store.states())
@@ -127,6 +138,9 @@ async def build(
         elif further and extend is not None:
             on_phase("prompts", store.states())
             take(extend(further), extends=True)
+        else:
+            promise(store)
+        _tell_sources(work, plan)
         store.retry_failed()
         on_phase("deliberations", store.states())
         if store.states()["todo"]:
@@ -136,7 +150,7 @@ async def build(
             "assembly": assembly.as_dict(),
             "publication": asdict(publication),
             "prompts": store.states(),
-            "sources": plan.sources,
+            "sources": plan.public_sources(),
             "spent": spent,
         }
         if (folder / MANIFEST).exists() and store.fact("written") == json.loads(json.dumps(made)):
@@ -144,12 +158,14 @@ async def build(
         await asyncio.sleep(0)  # what follows does not wait for anything: an earlier Ctrl-C is heard here
         with heard_at_once():
             on_phase("rows", store.states())
+            _keep_to(store, assembly)
             splitter, report = assemble(store, work, assembly, embedder=embedder, masks=masks)
             on_phase("files", store.states())
             store.keep_fact(
                 "written", None
             )  # a kill right after the manifest leaves nothing that says otherwise
             report = {"spent": _told(spent, publication.prices), **report}
+            store.keep_first_groups(assembly.configs)
             manifest = _written(store, folder, plan, assembly, publication, splitter, report)
             store.keep_fact("written", made)
         return manifest
@@ -201,18 +217,58 @@ def _begun(
         store.keep_fact("created", datetime.now(UTC).isoformat(timespec="seconds"))
         return plan, ()
     before = store.fact("plan")
-    further: tuple[Mapping[str, Any], ...] = ()
-    if extends:
-        known = {source["sha256"] for source in before["sources"]}
-        further = tuple(source for source in plan.sources if source["sha256"] not in known)
-        plan = replace(plan, sources=tuple(before["sources"]))
+    sources = tuple(before["sources"])
+    if any("path" not in each for each in sources):
+        raise ContentError(
+            f"{folder}: was begun by an earlier version, which published the names of prompt files; "
+            "build it anew in another folder with --out"
+        )
+    if extends and before["generated"]:
+        raise ContentError(
+            f"{folder}: its prompts were written (--generate), and to these none can be added; "
+            "build the files into another folder with --out"
+        )
+    known = {source["sha256"] for source in sources}
+    further = tuple(
+        source for source in numbered_sources(plan.sources, sources) if source["sha256"] not in known
+    )
+    given = plan.sources
+    plan = replace(plan, sources=sources)
     if (what := differing(before, plan.as_dict())) is not None:
-        adds = "add its prompts with --extend, " if what.startswith("file of prompts") else ""
         raise ContentError(
             f"{folder}: was begun with another {what}; "
-            f"give the same to go on with it, {adds}or name another folder with --out"
+            "give the same to go on with it, or name another folder with --out"
         )
-    return replace(plan, sources=(*plan.sources, *further)), further
+    if not extends and (what := _other_files(sources, given)) is not None:
+        raise ContentError(f"{folder}: {what}, or name another folder with --out")
+    return (replace(plan, sources=(*sources, *further)), further) if extends else (plan, ())
+
+
+def _other_files(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return what sets prompt files apart from those that a build was begun with, None if they are the same."""
+    known, given = [{each["sha256"]: each["path"] for each in sources} for sources in (before, now)]
+    if new := next((path for digest, path in given.items() if digest not in known), None):
+        changed = new in known.values()
+        told = f"{new} has changed since" if changed else f"was begun without {new}"
+        return f"{told}; give the same files to go on with it, add the prompts of this one with --extend"
+    if lost := next((path for digest, path in known.items() if digest not in given), None):
+        return f"was begun with {lost} too; name it as well to go on with it, or give --extend"
+    return None
+
+
+def _tell_sources(work: Path, plan: Plan) -> None:
+    """Write down which file is which, for the owner alone."""
+    paths = {each["file"]: each["path"] for each in plan.sources}
+    if paths:
+        write_whole(work / SOURCES, json.dumps(paths, ensure_ascii=False, indent=2) + "\n")
+
+
+def _keep_to(store: Store, assembly: Assembly) -> None:
+    """Forget which groups came first where rows are made otherwise than those that are written: it is another set."""
+    made = {name: option for name, option in assembly.as_dict().items() if name != "configs"}
+    if store.fact("first_groups_of") != json.loads(json.dumps(made)):
+        store.keep_fact("first_groups", {})
+        store.keep_fact("first_groups_of", made)
 
 
 def _take_in(
@@ -222,6 +278,7 @@ def _take_in(
     folder: Path,
     plan: Plan,
     contents: Callable[[Store], Mapping[str, str]],
+    promise: Callable[[Store], None],
     embedder: Embedder,
     masks: Masks | None,
     extends: bool = False,
@@ -238,25 +295,30 @@ def _take_in(
             extends=extends,
         )
         if not sum(store.states().values()):
-            raise ContentError(f"{folder}: there is no prompt to deliberate on: {_skipped(store)}")
+            raise ContentError(f"{folder}: there is no prompt to deliberate on: {_skipped(store, plan)}")
+        promise(store)
         store.keep_fact("plan", plan.as_dict())
         store.keep_fact("content", contents(store))
         store.keep_fact("taken_in", True)
 
 
-def _skipped(store: Store) -> str:
+def _skipped(store: Store, plan: Plan) -> str:
     counts = store.counts().get("prompts", {})
     told = ", ".join(f"{each['number']} {kind}" for kind, each in counts.items())
     first = next((each["examples"][0] for each in counts.values() if each["examples"]), "")
+    called = sorted(
+        plan.sources, key=lambda each: len(each["file"]), reverse=True
+    )  # "file 10" before "file 1"
+    for each in called:
+        if first.startswith(each["file"]):  # who builds is told the file itself
+            first = Path(each["path"]).name + first.removeprefix(each["file"])
+            break
     return f"every row was left out ({told}), as {first}" if told else "no row was found"
 
 
 def _spent(store: Store) -> dict[str, int]:
     """Return the calls that were answered for this dataset, and their tokens: here, and on other machines."""
-    total = Spending(store.path.parent / RESPONSES).total()
-    for elsewhere in (store.fact("spent_elsewhere") or {}).values():
-        total = {name: number + elsewhere[name] for name, number in total.items()}
-    return total
+    return Spending(store.path.parent).total()
 
 
 def _told(spent: Mapping[str, int], prices: tuple[float, float] | None) -> dict[str, Any]:
@@ -307,8 +369,8 @@ def _written(
     manifest = Manifest(
         multiplex=plan.multiplex,
         created=store.fact("created"),
-        options={"plan": plan.as_dict(), "assembly": assembly.as_dict(), "publication": asdict(publication)},
-        sources=tuple(dict(each) for each in plan.sources),
+        options={"plan": plan.public(), "assembly": assembly.as_dict(), "publication": asdict(publication)},
+        sources=plan.public_sources(),
         files=tuple(files),
         rules=dict(RULES),
         models={

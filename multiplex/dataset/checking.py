@@ -26,7 +26,7 @@ from multiplex.errors import ContentError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["MOST", "PAPERS", "Checked", "Problem", "check", "examine"]
+__all__ = ["MOST", "PAPERS", "Checked", "Problem", "examine"]
 
 MOST = 20
 """How many problems of one kind in one file are told one by one; the others are counted."""
@@ -54,11 +54,6 @@ class Checked:
 
     problems: list[Problem] = field(default_factory=list)
     notes: list[Problem] = field(default_factory=list)
-
-
-def check(folder: Path) -> list[Problem]:
-    """Return everything that is wrong with a dataset, as `examine` does without its notes."""
-    return examine(folder).problems
 
 
 def examine(folder: Path) -> Checked:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from multiplex.content.topics import TOPICS
 from multiplex.dataset.prompts import Prompt
 from multiplex.embedding import Vectors
 
-__all__ = ["Cluster", "Coverage", "Covered", "clusters_of", "coverage"]
+__all__ = ["Cluster", "Coverage", "Covered", "clusters_of"]
 
 _MOST_NAMES = 100
 """How many labels of a user's own, and choice contexts, are told with their counts: the most frequent."""
@@ -70,12 +70,12 @@ class Covered:
         if place < self._share * 2**64 and len(self._questions) < _MOST_EMBEDDED:
             self._questions.append(prompt.scenario.question)
 
-    def coverage(self, embed: Callable[[Sequence[str]], Vectors], *, clusters: int | None = None) -> Coverage:
+    def coverage(self, embed: Callable[[Sequence[str]], Vectors]) -> Coverage:
         """Return the counts, the fullest first; `embed` makes unit vectors of shape (n, d) of n texts.
 
-        Clusters are at most `clusters`, by spherical k-means; unless told, one for every five prompts, up to twelve.
+        Clusters are by spherical k-means, at most one for every five prompts, and twelve.
         """
-        clusters = clusters or min(12, max(1, len(self._questions) // 5))
+        clusters = min(12, max(1, len(self._questions) // 5))
         own = Counter({name: n for name, n in self._topics.items() if name not in {"none", *TOPICS}})
         topics: dict[str, int] = {topic: self._topics[topic] for topic in TOPICS}
         topics |= dict(own.most_common(_MOST_NAMES))
@@ -91,24 +91,6 @@ class Covered:
             clusters=tuple(sorted(found, key=lambda c: (-c.prompts, c.question))),
             clustered=len(self._questions),
         )
-
-
-def coverage(
-    prompts: Iterable[Prompt], *, embed: Callable[[Sequence[str]], Vectors], clusters: int = 12, seed: int = 0
-) -> Coverage:
-    """Count prompts by topic, choice context and embedding cluster, the fullest first.
-
-    Args:
-        prompts: their questions are held, and up to 2,000 of them embedded.
-        embed: texts in, unit vectors of shape (n, d) out.
-        clusters: how many clusters there are at the most.
-        seed: where the clusters begin.
-    """
-    held = list(prompts)
-    covered = Covered(len(held), seed=seed)
-    for prompt in held:
-        covered.add(prompt)
-    return covered.coverage(embed, clusters=clusters)
 
 
 def clusters_of(vectors: Vectors, count: int, seed: int) -> list[tuple[NDArray[np.intp], int]]:

@@ -62,7 +62,7 @@ class Crew:
         patience: seconds without any worker and without any that is starting, after which there are none.
         needs: what a worker needs, in words.
         on_notice: told, in a sentence, of workers that begin, are lost or do not start.
-        on_spent: told, after each prompt, of a machine that keeps its own answers, and what they took so far.
+        on_spent: told, after each prompt, the name of a cache that is not the driver's, and what all in it took.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Crew:
         patience: float,
         needs: str,
         on_notice: Callable[[str], None],
-        on_spent: Callable[[str, Mapping[str, int]], None] = lambda machine, spent: None,
+        on_spent: Callable[[str, Mapping[str, int]], None] = lambda cache, spent: None,
     ) -> None:
         self._places = places
         self._hire = hire
@@ -96,6 +96,7 @@ class Crew:
         self._seeking: dict[int, asyncio.Task[None]] = {}
         self._starting: set[int] = set()
         self._deaths = dict.fromkeys(range(places), 0)
+        self._untold: set[str] = set()
         self._suspects = 0
         self._blamed = 0
         self._reason: MultiplexError | None = None
@@ -159,9 +160,14 @@ class Crew:
                 raise outcome.error
 
     async def _count(self, hand: _Hand) -> None:
-        """Pass on what a worker's machine has spent, where it keeps that itself; who has died since told it before."""
+        """Pass on what a worker's cache took, where it has its own; who has died since told it before."""
         with suppress(self._gone):
-            if (spent := await hand.actor.spent.remote()) is not None:
+            spent = await hand.actor.spent.remote()
+            if isinstance(spent, Failed):
+                if hand.host not in self._untold:
+                    self._untold.add(hand.host)
+                    self._on_notice(f"what is spent on {hand.host} is not counted: {spent.message}")
+            elif spent is not None:
                 self._on_spent(*spent)
 
     async def close(self, *, forget: bool) -> None:

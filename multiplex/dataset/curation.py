@@ -1,8 +1,8 @@
-"""Curation: ties go, and no perspective, topic or value takes more than its room.
+"""Curation: no perspective, topic or value takes more than its room.
 
 The rule. A cell is one value of one axis: a perspective, a topic, a Schwartz value. On each axis,
-every cell has room for so many times the mean of the axis' cells that hold any row, as they stand
-once the ties are gone; how many times is the axis' own bound. Rows are then taken one by one, and a row
+every cell has room for so many times the mean of the axis' cells that hold any row, as they are
+given; how many times is the axis' own bound. Rows are then taken one by one, and a row
 is left out if one of its cells has no room left. The rows of the scarcest cells come first; among rows
 alike, a stable hash of the seed and the id decides. So the result depends on the set and the seed,
 never on the order given.
@@ -15,7 +15,7 @@ every round, and a few cells of one row each would pull down all the others.
 Its limits. A row in several cells counts in each, so that a full perspective can cost a row whose
 topic had room; `over_by` tells which axes it was that had none. What is scarce is kept, not made: a cell
 can hold little. And the ratio that is measured afterwards can be somewhat above the bound, for the mean
-has sunk.
+has sunk. Ties are not looked for: no rule makes a pair of one (see `preferences`).
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -46,19 +46,18 @@ would take rows from a set that mirrors them; the bound of values is wider.
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What curation needs to know of a row: its id, its margin (None where it has none), its cells by axis."""
+    """What curation needs to know of a row: its id, and its cells by axis."""
 
     id: str
-    margin: float | None = None
-    cells: Mapping[str, Sequence[str]] | None = None
+    cells: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Curation:
     """Which rows are kept, and why the others are not.
 
-    `kept` has shape (n,), in the order given. `report` holds counts: `given`, `ties`, `over` (left out
-    for balance), `over_by` (the same by axis; a row that found no room on two counts for both) and `kept`;
+    `kept` has shape (n,), in the order given. `report` holds counts: `given`, `over` (left out for
+    balance), `over_by` (the same by axis; a row that found no room on two counts for both) and `kept`;
     and for each axis its `bound` (null for none), its `room` in rows, the highest cell over the mean before
     and after (`ratio`, null where the axis has no cells), and every cell's count before and after.
     """
@@ -99,15 +98,14 @@ def _bound(text: str) -> float:
 
 
 def curate(items: Iterable[Item], *, balance: Mapping[str, float] = BALANCE, seed: int) -> Curation:
-    """Drop ties, and balance what remains over the axes; see the module for the rule.
+    """Balance rows over the axes; see the module for the rule.
 
-    Items are read once, and about 200 bytes of each are held in memory at the most. A margin of 0 is a tie: nobody
-    can learn from it which is better. `balance` are the bounds by axis, 1 or more: an axis of infinity leaves out
-    nothing, and is counted all the same.
+    Items are read once, and about 200 bytes of each are held in memory at the most. `balance` are the bounds by
+    axis, 1 or more: an axis of infinity leaves out nothing, and is counted all the same.
 
     Raises:
         ContentError: a bound is below 1.
-        ValueError: an id comes twice, or a margin is negative or not a number.
+        ValueError: an id comes twice.
     """
     for axis, bound in balance.items():
         if not bound >= 1:
@@ -115,14 +113,11 @@ def curate(items: Iterable[Item], *, balance: Mapping[str, float] = BALANCE, see
     axes = tuple(balance)
     names: list[dict[str, int]] = [{} for _ in axes]
     axis_of: list[int] = []
-    order, starts, codes, ties = array("Q"), array("q", [0]), array("i"), array("b")
+    order, starts, codes = array("Q"), array("q", [0]), array("i")
     for item in items:
-        if item.margin is not None and not item.margin >= 0:
-            raise ValueError(f"the margin of {item.id!r} is {item.margin!r}; it needs to be 0 or more")
         order.append(_hash(seed, item.id))
-        ties.append(item.margin == 0)
         for number, (name, known) in enumerate(zip(axes, names, strict=True)):
-            for each in dict.fromkeys((item.cells or {}).get(name, ())):
+            for each in dict.fromkeys(item.cells.get(name, ())):
                 if each not in known:
                     known[each] = len(axis_of)
                     axis_of.append(number)
@@ -132,20 +127,17 @@ def curate(items: Iterable[Item], *, balance: Mapping[str, float] = BALANCE, see
     if len(np.unique(hashes)) != len(hashes):
         raise ValueError("an id comes twice among what is to be curated")
     first, cell = np.frombuffer(starts, np.int64), np.frombuffer(codes, np.int32)
-    tied = np.frombuffer(ties, np.bool_)
     axis_by_cell = np.array(axis_of, dtype=np.int64)
-    given = np.bincount(cell, minlength=len(axis_of))
-    before = np.bincount(cell[np.repeat(~tied, np.diff(first))], minlength=len(axis_of))
+    before = np.bincount(cell, minlength=len(axis_of))
     rooms = [_room(before[axis_by_cell == number], balance[name]) for number, name in enumerate(axes)]
     room = np.array(rooms)[axis_by_cell] if axis_of else np.zeros(0)
-    kept, over_by = _balanced(first, cell, ~tied, before, room, hashes, axis_of)
+    kept, over_by = _balanced(first, cell, before, room, hashes, axis_of)
     after = np.bincount(cell[np.repeat(kept, np.diff(first))], minlength=len(axis_of))
     return Curation(
         kept=kept,
         report={
             "given": len(kept),
-            "ties": int(tied.sum()),
-            "over": int((~tied & ~kept).sum()),
+            "over": int((~kept).sum()),
             "over_by": {name: over_by[number] for number, name in enumerate(axes)},
             "kept": int(kept.sum()),
             "seed": seed,
@@ -158,11 +150,7 @@ def curate(items: Iterable[Item], *, balance: Mapping[str, float] = BALANCE, see
                         "after": _highest(after[axis_by_cell == number]),
                     },
                     "cells": {
-                        each: {
-                            "given": int(given[code]),
-                            "before": int(before[code]),
-                            "after": int(after[code]),
-                        }
+                        each: {"before": int(before[code]), "after": int(after[code])}
                         for each, code in sorted(names[number].items())
                     },
                 }
@@ -175,35 +163,33 @@ def curate(items: Iterable[Item], *, balance: Mapping[str, float] = BALANCE, see
 def _balanced(
     first: NDArray[np.int64],
     cell: NDArray[np.int32],
-    standing: NDArray[np.bool_],
     counts: NDArray[np.int64],
     room: NDArray[np.float64],
     hashes: NDArray[np.uint64],
     axis_of: Sequence[int],
 ) -> tuple[NDArray[np.bool_], Counter[int]]:
-    """Return which of the standing rows are taken, the scarcest first, while each of their cells has room.
+    """Return which rows are taken, the scarcest first, while each of their cells has room.
 
     With them comes how many of the others found no room, by the number of the axis.
     """
     over_by: Counter[int] = Counter()
     if not np.any(counts > room):
-        return standing.copy(), over_by
+        return np.ones(len(hashes), np.bool_), over_by
     fullness = counts / room
-    rows = np.repeat(np.arange(len(standing)), np.diff(first))
-    scarcest = np.full(len(standing), np.inf)
+    rows = np.repeat(np.arange(len(hashes)), np.diff(first))
+    scarcest = np.full(len(hashes), np.inf)
     np.minimum.at(scarcest, rows, fullness[cell])
-    kept = np.zeros(len(standing), np.bool_)
+    kept = np.zeros(len(hashes), np.bool_)
     taken = [0] * len(counts)
     rooms = room.tolist()
     for row in np.lexsort((hashes, scarcest)):
-        if standing[row]:
-            mine = cell[first[row] : first[row + 1]].tolist()
-            full = {axis_of[code] for code in mine if taken[code] >= rooms[code]}
-            over_by.update(full)
-            if not full:
-                kept[row] = True
-                for code in mine:
-                    taken[code] += 1
+        mine = cell[first[row] : first[row + 1]].tolist()
+        full = {axis_of[code] for code in mine if taken[code] >= rooms[code]}
+        over_by.update(full)
+        if not full:
+            kept[row] = True
+            for code in mine:
+                taken[code] += 1
     return kept, over_by
 
 

@@ -58,7 +58,7 @@ async def deliberate_all(
                 raise
         else:
             succeeded = True
-            store.done(task.place, made.material, made.tokens)
+            store.done(task.place, made.material)
             on_done(task.prompt, made, None)
 
     def ended(task: asyncio.Task[None]) -> None:

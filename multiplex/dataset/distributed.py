@@ -25,7 +25,7 @@ from multiplex.dataset.crew import Crew, Deserted
 from multiplex.dataset.deliberating import deliberate_all
 from multiplex.dataset.producing import Made, Recipe, content_hashes
 from multiplex.dataset.prompts import Prompt
-from multiplex.dataset.spending import RESPONSES
+from multiplex.dataset.spending import RESPONSES, keep_spent
 from multiplex.dataset.store import Store
 from multiplex.dataset.worker import Errand, Worker, machine
 from multiplex.errors import ContentError, MultiplexError, RunError
@@ -109,7 +109,7 @@ async def deliberate_on_ray(
             patience=patience,
             needs=f"{cpus:g} CPU" + (f" and {gpus:g} GPU" if gpus else ""),
             on_notice=on_notice,
-            on_spent=lambda machine, spent: _keep_spent(store, machine, spent),
+            on_spent=lambda cache, spent: keep_spent(store, cache, spent),
         )
         done = False
         try:
@@ -288,13 +288,6 @@ def _build_number(store: Store, folder: Path) -> str:
     except OSError as error:
         raise RunError(f"{folder}: cannot be written: {error.strerror or error}") from error
     return number
-
-
-def _keep_spent(store: Store, machine: str, spent: Mapping[str, int]) -> None:
-    """Keep what a machine has spent so far; of two that tell it at the same time the later may come first."""
-    kept = store.fact("spent_elsewhere") or {}
-    if spent["calls"] > kept.get(machine, {}).get("calls", 0):
-        store.keep_fact("spent_elsewhere", {**kept, machine: dict(spent)})
 
 
 # --- what Ray says -----------------------------------------------------------------------------

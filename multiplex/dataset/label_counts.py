@@ -1,5 +1,6 @@
 """Running counts over texts that are marked as desirable or not, without a pair, and a sample of them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -40,7 +41,10 @@ class _Part:
             "texts": {mark: mean.n for mark, mean in self.characters.items()},
             "length": {
                 **{
-                    name: {mark: mean.score("texts", missing) for mark, mean in sizes.items()}
+                    name: {
+                        mark: mean.score("texts", missing, within=(0, math.inf))
+                        for mark, mean in sizes.items()
+                    }
                     for name, sizes in (("characters", self.characters), ("words", self.words))
                 },
                 "difference": difference(

@@ -10,6 +10,7 @@ from multiplex.content.scenarios import Scenario
 from multiplex.dataset.material import Material
 from multiplex.dataset.privacy import Found, Masker, Session, public_names
 from multiplex.dataset.privacy.names import name_parts
+from multiplex.dataset.privacy.public import PublicWords
 from multiplex.dataset.privacy.spans import Span
 from multiplex.errors import ContentError
 
@@ -64,23 +65,23 @@ _PIECE = re.compile(r"(?<=[^\W\d_]{4}[.!?)])\s+(?=[^\W\d_a-z“\"‘'])|\n+")
 """Where a text is cut into pieces: at line breaks, and after sentences that do not end with a short word, as titles
 and initials do."""
 
-_WORD = re.compile(r"\w+")
-
 
 class Masks:
     """One masker for a whole build: `session` for what people ask, `text` for what models answer.
 
     A prompt's placeholders are numbered, so that two people in it stay two. What models say is looked at piece
     by piece and remembered, because deliberations say the same thing in many places; there placeholders have
-    no number. A name whose words stand so, one after another, in the content of the panel that deliberates is
-    public, and stays: of the panel given here, and of the one that a prompt names for itself.
+    no number. What stands so, word for word, in the content of the panel that deliberates is public, and stays,
+    works and places in them included: of the panel given here, and of the one that a prompt names for itself.
+    (In prompts a name has to be one of `public_names`.)
     """
 
     def __init__(self, masker: Masker, panel: Panel) -> None:
-        self._masker = masker
+        content = [*_content(panel)]
+        self._masker = masker.allowing((), content)
         self._known: OrderedDict[tuple[str, str], tuple[Found, ...]] = OrderedDict()
-        self._public = "\n".join(_run(text) for text in _content(panel))
-        self._seated: dict[str, tuple[Masker, str]] = {}
+        self._public = PublicWords(content)
+        self._seated: dict[str, tuple[Masker, PublicWords]] = {}
 
     def describe(self) -> dict[str, Any]:
         """Return what masks, and what it does not find, for the manifest."""
@@ -130,7 +131,7 @@ class Masks:
         masker, public = self._of(scenario)
         for again in masker.again(piece, parts) if parts else ():
             apart = all(again.end <= each.start or each.end <= again.start for each in found)
-            if apart and _run(piece[again.start : again.end]) not in public:
+            if apart and not public.hold(piece[again.start : again.end]):
                 found.append(again)
         return sorted(found, key=lambda each: each.start)
 
@@ -142,16 +143,14 @@ class Masks:
             return self._known[key]
         masker, public = self._of(scenario)
         found = tuple(
-            each
-            for each in masker.mask(piece).found
-            if each.kind != "NAME" or _run(piece[each.start : each.end]) not in public
+            each for each in masker.mask(piece).found if not public.hold(piece[each.start : each.end])
         )
         self._known[key] = found
         while len(self._known) > _MOST:
             self._known.popitem(last=False)
         return found
 
-    def _of(self, scenario: Scenario | None) -> tuple[Masker, str]:
+    def _of(self, scenario: Scenario | None) -> tuple[Masker, PublicWords]:
         """Return the masker for a scenario's own panel, and the words of that panel's content."""
         named = _named(scenario)
         if scenario is None or not named:
@@ -161,8 +160,9 @@ class Masks:
                 panel = seat(scenario.personas)
             except ContentError:  # whoever deliberates on it says so
                 return self._masker, self._public
-            words = "\n".join((self._public, *map(_run, _content(panel))))
-            self._seated[named] = self._masker.allowing(public_names(panel)), words
+            content = [*_content(panel)]
+            allowing = self._masker.allowing(public_names(panel), content)
+            self._seated[named] = allowing, self._public.more(content)
         return self._seated[named]
 
 
@@ -213,15 +213,11 @@ def _over(value: Any, change: Callable[[str], str], key: str = "") -> Any:
     return value
 
 
-def _run(text: str) -> str:
-    """Return a text's words, parted so that one run of words is found within another only as whole words."""
-    return "\x1f".join(("", *_WORD.findall(text), ""))
-
-
 def _content(panel: Panel) -> Iterator[str]:
     """Return every text of a panel and its pack."""
     for persona in (*panel.personas, *panel.pack.personas):
         yield from _strings(persona.model_dump(mode="json"))
+        yield from (f"{each.source.work} {each.source.locus}" for each in persona.commitments)
     yield from _strings({name: list(terms) for name, terms in panel.pack.lexicon.items()})
 
 

@@ -1,27 +1,32 @@
-"""What the files that prompts come from are called in what is published: by name, and by no path of this machine."""
+"""What the files that prompts come from are called in what is published: `file 1`, `file 2` and so on.
+
+Whether a file's own name tells of somebody nobody can know, so that no part of it is published, and of no path.
+"""
 
 import os.path
-from collections import Counter
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-__all__ = ["origins_of"]
+__all__ = ["file_of", "numbered", "place_of"]
 
 
-def origins_of(files: Iterable[Path]) -> dict[Path, str]:
-    """Return what each file is called: its name, and where others share it, as much of its path as tells it apart.
+def place_of(file: str | Path) -> str:
+    """Return where a file lies, the same from whatever folder it is named; links are not followed."""
+    return os.path.abspath(file)  # noqa: PTH100 (`resolve` follows links)
 
-    No more is told than lies below the folder that holds them all.
-    """
-    whole = {file: Path(os.path.abspath(file)) for file in files}  # noqa: PTH100 (without following links)
-    if not whole:
-        return {}
-    top = os.path.commonpath([path.parent for path in whole.values()])
-    parts = {file: path.relative_to(top).parts for file, path in whole.items()}
-    found: dict[Path, str] = {}
-    for length in range(1, max(map(len, parts.values())) + 1):
-        shared = Counter(each[-length:] for each in set(parts.values()))
-        for file, each in parts.items():
-            if file not in found and (shared[each[-length:]] == 1 or len(each) == length):
-                found[file] = "/".join(each[-length:])
-    return found
+
+def numbered(files: Iterable[str | Path], known: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return what each file is called, by its place: those `known` as before, others with the next free numbers."""
+    names = dict(known or {})
+    taken = max((int(name.removeprefix("file ")) for name in names.values()), default=0)
+    for place in map(place_of, files):
+        if place not in names:
+            taken += 1
+            names[place] = f"file {taken}"
+    return names
+
+
+def file_of(origin: str) -> str:
+    """Return what the file is called that an origin (`file 2:17`) names, without the line."""
+    return re.sub(r":\d+$", "", origin)

@@ -207,7 +207,7 @@ def _told(folder: Path, config: str, entry: Mapping[str, Any]) -> Sources:
         )
         for pattern in patterns if isinstance(patterns, list) else [patterns]:
             asked = PurePosixPath(inside, _inside(folder, str(pattern), config)).as_posix()
-            matched = [file for path in sorted(folder.glob(asked)) for file in _rows_under(path)]
+            matched = [file for path in _matching(folder, asked, config) for file in _rows_under(path)]
             if not matched:
                 lacking.append(asked)
             for path in matched:
@@ -233,6 +233,22 @@ def _inside(folder: Path, pattern: str, config: str) -> str:
             "name the data files themselves"
         )
     return PurePosixPath(*parts).as_posix()
+
+
+def _matching(folder: Path, pattern: str, config: str) -> list[Path]:
+    """Return the files and folders that a pattern names; a `.` is the folder itself."""
+    if pattern == ".":
+        return [folder]
+    why = "`**` stands for whole folders alone, as in data/**/*.jsonl"
+    try:
+        if not any("**" in part and part != "**" for part in PurePosixPath(pattern).parts):
+            return sorted(folder.glob(pattern))
+    except (ValueError, IndexError, NotImplementedError) as error:
+        why = str(error)
+    raise ContentError(
+        f"{folder}: the README.md names {pattern[:80]!r} for config {config!r}, which is no pattern of files ({why}); "
+        "mend it, or name the data files themselves"
+    )
 
 
 def _rows_under(path: Path) -> list[Path]:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from multiplex.dataset.intake import Likeness
-from multiplex.dataset.origins import origins_of
+from multiplex.dataset.origins import numbered, place_of
 from multiplex.dataset.producing import Recipe
 from multiplex.dataset.prompts import LONGEST, prompt_files
 from multiplex.errors import ContentError
 
-__all__ = ["Plan", "differing", "sources_of"]
+__all__ = ["Plan", "differing", "numbered_sources", "sources_of"]
 
 _SAID = {
     "recipe.seed": "seed (--seed)",
@@ -24,7 +24,6 @@ _SAID = {
     "multiplex": "version of Multiplex",
     "embedding": "embedding model",
     "masker": "way of masking (--no-mask, --names)",
-    "sources": "file of prompts",
     "generated": "order for prompts (--generate, --topic)",
     "content": "state of personas, protocols or roles",
     "longest": "length of prompts (--longest-prompt)",
@@ -37,7 +36,7 @@ _SAID = {
 class Plan:
     """What the deliberations of a dataset depend on: a build goes on only with the same.
 
-    `sources` are the prompt files with their hashes, `generated` what prompts were asked for instead;
+    `sources` are the prompt files (see `sources_of`), `generated` what prompts were asked for instead;
     `content` the hashes of personas, protocols and roles; `masker` what masks personal data, None for nothing.
     """
 
@@ -59,24 +58,49 @@ class Plan:
         plan: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return plan
 
+    def public(self) -> dict[str, Any]:
+        """Return the plan as it is published: prompt files by number, a panel or protocol by no path of its file."""
+        plan = self.as_dict()
+        recipe = plan["recipe"]
+        if recipe["personas"] is not None:
+            recipe["personas"] = [Path(name).name for name in recipe["personas"]]
+        if recipe["protocol"] is not None:
+            recipe["protocol"] = Path(recipe["protocol"]).name
+        return {**plan, "sources": list(self.public_sources())}
+
+    def public_sources(self) -> tuple[dict[str, Any], ...]:
+        """Return the prompt files as they are published."""
+        return tuple({name: told for name, told in each.items() if name != "path"} for each in self.sources)
+
 
 def sources_of(paths: Iterable[str | Path]) -> tuple[dict[str, Any], ...]:
-    """Return what is kept of prompt files: their names, and the hashes that tell whether they have changed.
+    """Return what is kept of prompt files: what they are called in what is published, as in `file 1`; their paths,
+    which stay in the work file; and the hashes that tell whether they have changed.
 
     Raises:
         ContentError: a file cannot be read.
     """
     found = []
     files = prompt_files(paths)
-    names = origins_of(files)
+    names = numbered(files)
     for file in files:
         try:
             with file.open("rb") as opened:
                 digest = file_digest(opened, "sha256").hexdigest()
         except OSError as error:
             raise ContentError(f"{file}: cannot be read: {error.strerror or error}") from error
-        found.append({"file": names[file], "sha256": digest, "bytes": file.stat().st_size})
+        place = place_of(file)
+        found.append({"file": names[place], "path": place, "sha256": digest, "bytes": file.stat().st_size})
     return tuple(found)
+
+
+def numbered_sources(
+    given: Iterable[Mapping[str, Any]], before: Iterable[Mapping[str, Any]]
+) -> tuple[dict[str, Any], ...]:
+    """Return given sources called as those `before` are, by their paths; others get the numbers that follow."""
+    sources = list(given)
+    names = numbered((each["path"] for each in sources), {each["path"]: each["file"] for each in before})
+    return tuple({**each, "file": names[each["path"]]} for each in sources)
 
 
 def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:

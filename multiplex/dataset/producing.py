@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -46,10 +46,9 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a deliberation left: a `Material` as JSON, and the tokens that it took."""
+    """What a deliberation left: a `Material` as JSON."""
 
     material: str
-    tokens: Mapping[str, int]
 
 
 @dataclass(slots=True)
@@ -80,7 +79,7 @@ class Producer:
             scores=False,
         )
         material = await in_background(self._measured, prompt, run, panel)
-        return Made(_json(material), _tokens(run))
+        return Made(_json(material))
 
     def check(self, prompt: Prompt) -> None:
         """Raise ContentError where a model that speaks for somebody cannot, or the protocol does not fit the panel."""
@@ -175,11 +174,6 @@ def _personas(recipe: Recipe) -> Any:
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _tokens(run: Run) -> dict[str, int]:
-    tokens: dict[str, Any] = run.usage["tokens"]
-    return {name: int(tokens.get(name, 0)) for name in ("prompt", "cached", "completion")}
 
 
 def _json(material: Material) -> str:

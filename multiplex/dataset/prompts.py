@@ -9,20 +9,29 @@ a line) and `.yaml` (a scenario), or a folder of such files.
 import hashlib
 import json
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from multiplex.content.files import explain
 from multiplex.content.scenarios import Option, Scenario, load_scenario
 from multiplex.content.topics import TOPICS
-from multiplex.dataset.origins import origins_of
+from multiplex.dataset.origins import numbered, place_of
 from multiplex.dataset.rows import FORMATS, BadRow, read_rows
 from multiplex.errors import ContentError, near_miss
 
-__all__ = ["LONGEST", "Prompt", "Skipped", "prompt_files", "prompt_id", "prompt_of", "read_prompts"]
+__all__ = [
+    "LONGEST",
+    "Prompt",
+    "Skipped",
+    "asked_of",
+    "prompt_files",
+    "prompt_id",
+    "prompt_of",
+    "read_prompts",
+]
 
 LONGEST = 4000
 """Characters that a question may have, unless another number is asked for."""
@@ -55,13 +64,15 @@ class Prompt(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: str
-    """The first 16 hexadecimal digits of the sha256 of question, context and options; or the file's own."""
+    """The first 16 hexadecimal digits of the sha256 of what is asked (see `prompt_id`); or the file's own."""
     scenario: Scenario
     group: str
     origin: str
-    """File and line, as in `questions.jsonl:12`; a scenario's file; or `generated`."""
+    """File and line, as in `file 1:12`; a scenario's file, as in `file 2`; or `generated`."""
     label: str | None = None
     """The file's own word for the topic, where it is none of the topics."""
+    keys: tuple[str, ...] = Field(default=(), exclude=True, repr=False)
+    """The options' keys as the file has them, which may tell of somebody; in memory alone, and never written."""
 
     @property
     def domain(self) -> str | None:
@@ -78,13 +89,26 @@ class Skipped(BaseModel):
     kind: str
     """`empty`, `not_utf8`, `too_long`, `malformed`, `passed_over`, `duplicate`, `near_duplicate`, ..."""
     reason: str
+    """Published beside the origin, and so without anything that stands in the row: nobody has masked it."""
 
 
-def prompt_id(question: str, context: str | None = None, options: Sequence[Option] = ()) -> str:
-    """Return the id of a prompt that has none of its own: 16 hexadecimal digits of what is asked."""
-    asked = [question, context or "", [[o.key, o.text] for o in options]]
+def prompt_id(
+    question: str,
+    context: str | None = None,
+    options: Sequence[Option] = (),
+    choice_context: str | None = None,
+) -> str:
+    """Return the id of a prompt that has none of its own: 16 hexadecimal digits of all that speakers are shown."""
+    asked: list[Any] = [question, context or "", [[o.key, o.text, *o.reasons] for o in options]]
+    if choice_context:
+        asked.append(choice_context)
     text = json.dumps(asked, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def asked_of(scenario: Scenario) -> str:
+    """Return the id of what a scenario asks: two that show the same to those who speak have the same one."""
+    return prompt_id(scenario.question, scenario.context, scenario.options, scenario.choice_context)
 
 
 def prompt_files(paths: Iterable[str | Path]) -> list[Path]:
@@ -97,7 +121,7 @@ def prompt_files(paths: Iterable[str | Path]) -> list[Path]:
 
 
 def read_prompts(
-    paths: Iterable[str | Path], *, longest: int = LONGEST, only: Container[Path] | None = None
+    paths: Iterable[str | Path], *, longest: int = LONGEST, only: Mapping[str, str] | None = None
 ) -> Iterator[Prompt | Skipped]:
     """Yield the prompts of files and folders in their order, and what was skipped where it stood.
 
@@ -115,7 +139,8 @@ def read_prompts(
     Args:
         paths: prompt files, scenario files and folders of these.
         longest: characters that a question may have, up to 20,000.
-        only: of the files that the paths stand for, those to read; None is all.
+        only: of the files that the paths stand for, those to read by their places (see `origins.place_of`), and
+            what each is called; None is all, called `file 1`, `file 2` and so on in their order.
 
     Raises:
         ContentError: at once, if a path leads nowhere or to a format that is not read; while reading, if a
@@ -126,13 +151,15 @@ def read_prompts(
     found = [(file, Path(path).is_dir()) for path in paths for file in _files(Path(path))]
     if not found:
         raise ContentError("prompts: no file is named; name a .jsonl, .csv, .parquet, .txt or .yaml file")
-    names = origins_of(file for file, _ in found if isinstance(file, Path))
+    names = numbered(file for file, _ in found if isinstance(file, Path)) if only is None else only
     return _told_apart(
         entry
         for file, in_folder in found
-        if only is None or (isinstance(file, Path) and file in only)
+        if only is None or (isinstance(file, Path) and place_of(file) in only)
         for entry in (
-            [file] if isinstance(file, Skipped) else _read(file, names[file], longest, in_folder=in_folder)
+            [file]
+            if isinstance(file, Skipped)
+            else _read(file, names[place_of(file)], longest, in_folder=in_folder)
         )
     )
 
@@ -159,6 +186,7 @@ def _files(path: Path) -> list[Path | Skipped]:
 
 def _in_folder(folder: Path) -> list[Path | Skipped]:
     found: list[Path | Skipped] = []
+    passed_over: list[str] = []
     for entry in sorted(folder.iterdir(), key=lambda each: each.name):
         if entry.name[0] in "._":
             continue
@@ -167,14 +195,17 @@ def _in_folder(folder: Path) -> list[Path | Skipped]:
             found.append(entry)
             continue
         if entry.is_dir():
-            why = "is a folder in a folder; name it by its own path"
+            what, why = "a folder", "name it by its own path"
         elif suffix == ".yml":
-            why = "is not read; rename it to .yaml"
+            what, why = "a file .yml", "rename it to .yaml"
         else:
-            why = f"is not read; prompts are read from {', '.join(_SUFFIXES)}"
-        found.append(Skipped(origin=_place(entry), kind="passed_over", reason=why))
-    if all(isinstance(each, Skipped) for each in found):
-        first = f"; {found[0].origin} {found[0].reason}" if found and isinstance(found[0], Skipped) else ""
+            what, why = "a file", f"prompts are read from {', '.join(_SUFFIXES)}"
+        passed_over.append(f"{entry.name} is not read: {why}")
+        found.append(
+            Skipped(origin="a folder", kind="passed_over", reason=f"holds {what} that is not read; {why}")
+        )
+    if len(found) == len(passed_over):
+        first = f"; {passed_over[0]}" if passed_over else ""
         raise ContentError(
             f"{folder}: holds no file that prompts are read from ({', '.join(_SUFFIXES)}){first}"
         )
@@ -187,7 +218,7 @@ def _told_apart(entries: Iterable[Prompt | Skipped]) -> Iterator[Prompt | Skippe
     for entry in entries:
         if isinstance(entry, Prompt):
             scenario = entry.scenario
-            asked = prompt_id(scenario.question, scenario.context, scenario.options)
+            asked = asked_of(scenario)
             marks = {int(asked, 16)}
             if entry.id != asked:
                 own = hashlib.sha256(f"id\x1f{entry.id}".encode()).digest()
@@ -195,7 +226,7 @@ def _told_apart(entries: Iterable[Prompt | Skipped]) -> Iterator[Prompt | Skippe
             if int(asked, 16) in seen:
                 entry = Skipped(origin=entry.origin, kind="duplicate", reason="the same prompt came before")
             elif marks & seen:
-                reason = f"the id {entry.id!r} came before, with another text"
+                reason = "the same id came before, with another text"
                 entry = Skipped(origin=entry.origin, kind="duplicate_id", reason=reason)
             else:
                 seen |= marks
@@ -211,15 +242,11 @@ def _read(path: Path, name: str, longest: int, *, in_folder: bool) -> Iterator[P
     reader = _from_scenario if path.suffix.lower() == ".yaml" else _from_rows
     try:
         yield from reader(path, name, longest)
-    except ContentError as error:
+    except ContentError:
         if not in_folder:
             raise
-        yield Skipped(origin=name, kind="malformed", reason=str(error).removeprefix(f"{path}:").lstrip())
-
-
-def _place(path: Path) -> str:
-    """Return how a file that makes one entry is called: with its folder's name, for many may have its own."""
-    return "/".join(path.parts[-2:]) if path.parent.name else path.name
+        reason = "the file cannot be read; name it by its own path to be told why"
+        yield Skipped(origin=name, kind="malformed", reason=reason)
 
 
 def _from_rows(path: Path, name: str, longest: int) -> Iterator[Prompt | Skipped]:
@@ -257,7 +284,7 @@ def _from_scenario(path: Path, origin: str, longest: int) -> Iterator[Prompt | S
         reason = f"the question: {len(scenario.question):,} characters are more than {longest:,}"
         yield Skipped(origin=origin, kind="too_long", reason=reason)
         return
-    asked = prompt_id(scenario.question, scenario.context, scenario.options)
+    asked = asked_of(scenario)
     yield Prompt(id=asked, scenario=scenario, group=asked, origin=origin)
 
 
@@ -294,20 +321,23 @@ def prompt_of(given: Mapping[str, Any], *, origin: str, longest: int = LONGEST) 
     label = None if domain in TOPICS else _label(row.get("domain"), "domain") or None
     own = _label(row.get("id"), "id")
     try:
-        options = _options(row.get("options"))
-        identity = own or prompt_id(question, context, options)
+        keys, options = _options(row.get("options"))
+        choice = _text(row.get("choice_context"), "choice_context", 600) or None
+        identity = own or prompt_id(question, context, options, choice)
         scenario = Scenario(
             name=_name(identity),
             question=question,
             context=context,
-            choice_context=_text(row.get("choice_context"), "choice_context", 600) or None,
+            choice_context=choice,
             domain=domain if domain in TOPICS else None,
             options=options,
         )
     except ValidationError as error:
-        raise BadRow("malformed", explain(error, Scenario)) from error
+        # What stands in quotes there stands in the row.
+        said = re.sub(r"""(['"]).*\1""", "what stands there", explain(error, Scenario))
+        raise BadRow("malformed", said) from error
     group = _label(row.get("group"), "group") or identity
-    return Prompt(id=identity, scenario=scenario, group=group, origin=origin, label=label)
+    return Prompt(id=identity, scenario=scenario, group=group, origin=origin, label=label, keys=keys)
 
 
 def _asked(row: Mapping[str, Any]) -> tuple[Any, str]:
@@ -317,7 +347,7 @@ def _asked(row: Mapping[str, Any]) -> tuple[Any, str]:
             value = row[name]
             is_chat = isinstance(value, list) or name in _CHATS
             return _last_user_turn(_parsed(value, name), name) if is_chat and value else (value, "")
-    raise _NoQuestionError("malformed", f"has no question; its columns are {', '.join(map(repr, row))[:300]}")
+    raise _NoQuestionError("malformed", "has no column that a question is in")
 
 
 def _last_user_turn(chat: Any, column: str) -> tuple[Any, str]:
@@ -353,24 +383,30 @@ def _parsed(value: Any, column: str) -> Any:
         raise BadRow("malformed", f"{column}: is no JSON") from error
 
 
-def _options(value: Any) -> tuple[Option, ...]:
-    """Return options from a list of texts or of mappings; a text of its own is read as JSON."""
+def _options(value: Any) -> tuple[tuple[str, ...], tuple[Option, ...]]:
+    """Return options from a list of texts or of mappings, and their keys as they were given.
+
+    A text of its own is read as JSON.
+    """
     if value is None or (isinstance(value, str) and not value.strip()):
-        return ()
+        return (), ()
     given = _parsed(value, "options")
     if not isinstance(given, list):
         raise BadRow("malformed", "options: needs to be a list of texts, or of mappings of key and text")
-    options = []
+    keys, options = [], []
     for number, each in enumerate(given, start=1):
+        own = f"option_{number}"
         if isinstance(each, Mapping) and set(each) <= {"key", "text"}:
-            key = re.sub(r"\W+", "_", str(each.get("key") or f"option_{number}").strip().lower())
+            own = str(each.get("key") or own).strip()
+            key = re.sub(r"\W+", "_", own.lower())
             text = _text(each.get("text"), "options", 600)
         elif isinstance(each, str):
-            key, text = f"option_{number}", _text(each, "options", 600)
+            key, text = own, _text(each, "options", 600)
         else:
             raise BadRow("malformed", f"options: {number}: needs to be text, or a key and a text")
+        keys.append(own)
         options.append(Option(key=key, text=text))
-    return tuple(options)
+    return tuple(keys), tuple(options)
 
 
 def _text(value: Any, column: str, longest: int) -> str:

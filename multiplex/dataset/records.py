@@ -93,27 +93,17 @@ def _dpo(material: Material, pairs: Sequence[Pair], conditions: bool) -> Iterato
 
 
 def _kto(material: Material, pairs: Sequence[Pair], conditions: bool) -> Iterator[Row]:
-    found: dict[tuple[str, str], tuple[Pair, Text, list[_Message], bool]] = {}
-    torn = set()
     for pair in pairs:
         for text, label in ((pair.chosen, True), (pair.rejected, False)):
-            # Under what was asked of the chosen text the other is bad; under its own scores it would be right.
-            prompt = _prompt(material, _pair_system(material, pair), pair.chosen, conditions)
-            key = (json.dumps(prompt), text.text)
-            if key in found and found[key][3] != label:
-                torn.add(key)  # good by one rule and bad by another: it teaches nothing
-            found.setdefault(key, (pair, text, prompt, label))
-    for key, (pair, text, prompt, label) in found.items():
-        if key in torn:
-            continue
-        columns = {
-            "prompt": prompt,
-            "completion": [_says("assistant", text.text)],
-            "label": label,
-            "kind": text.kind,
-            "reason": pair.reason if label else f"rejected; of the other: {pair.reason}",
-        }
-        yield _pair_row("kto", material, columns, pair, text=text, key=str(label))
+            columns = {
+                # Under what was asked of the chosen text the other is bad; under its own scores it would be right.
+                "prompt": _prompt(material, _pair_system(material, pair), pair.chosen, conditions),
+                "completion": [_says("assistant", text.text)],
+                "label": label,
+                "kind": text.kind,
+                "reason": pair.reason if label else f"rejected; of the other: {pair.reason}",
+            }
+            yield _pair_row("kto", material, columns, pair, text=text, key=str(label))
 
 
 def _reward(material: Material, pairs: Sequence[Pair], conditions: bool) -> Iterator[Row]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Generic, TypeVar
 
+from scipy.special import stdtrit
+
 from multiplex.scoring.intervals import Estimate
 from multiplex.scoring.score import Score
 
@@ -48,7 +50,7 @@ class Sample(Generic[T]):
 
 @dataclass(slots=True)
 class Mean:
-    """A mean of numbers that are not kept, with its normal interval."""
+    """A mean of numbers that are not kept, with its interval by Student's t."""
 
     n: int = 0
     total: float = 0.0
@@ -74,33 +76,53 @@ class Mean:
             return Score.undefined(missing, interval=None)
         low = high = reason = None
         if self.n > 1:
-            reach = _Z * math.sqrt(self.variance / self.n)
+            reach = _t(self.n - 1) * math.sqrt(self.variance / self.n)
             low, high = max(within[0], self.mean - reach), min(within[1], self.mean + reach)
         else:
             reason = f"an interval needs two {over}"
-        return _scored(self.mean, low, high, self.n, "normal", over, reason)
+        return _scored(self.mean, low, high, self.n, "t", over, reason)
 
 
 def difference(one: Mean, other: Mean, over: str, missing: str) -> Score:
-    """Return by how much a mean is above another of other numbers, with the normal interval of independent means."""
+    """Return by how much a mean is above another of other numbers, with Welch's interval of independent means.
+
+    Source: Welch, The Generalization of `Student's' Problem when Several Different Population Variances are
+    Involved, Biometrika 34 (1947).
+    """
     if not one.n or not other.n:
         return Score.undefined(missing, interval=None)
     value, n = one.mean - other.mean, one.n + other.n
     if min(one.n, other.n) < 2:
-        return _scored(value, None, None, n, "normal", over, f"an interval needs two {over} of either kind")
-    reach = _Z * math.sqrt(one.variance / one.n + other.variance / other.n)
-    return _scored(value, value - reach, value + reach, n, "normal", over, None)
+        return _scored(value, None, None, n, "t", over, f"an interval needs two {over} of either kind")
+    parts = [(mean.variance / mean.n, mean.n - 1) for mean in (one, other)]
+    error = math.fsum(part for part, _ in parts)
+    # Where neither varies, neither do the degrees of freedom matter.
+    degrees = error**2 / math.fsum(part**2 / freedom for part, freedom in parts) if error else 1.0
+    reach = _t(degrees) * math.sqrt(error)
+    return _scored(value, value - reach, value + reach, n, "t", over, None)
 
 
-def share(some: int, n: int, missing: str, *, over: str = "pairs", **detail: Any) -> Score:
-    """Return some / n with its Wilson interval."""
+def share(
+    some: int, n: int, missing: str, *, over: str = "pairs", units: int | None = None, **detail: Any
+) -> Score:
+    """Return some / n with its Wilson interval.
+
+    What is counted may come in fewer `units` that are independent, as sides come in pairs: what is of one unit
+    then counts as if it were one and the same, so that the interval is never too narrow, and `n` of it is theirs.
+    """
     if not n:
         return Score.undefined(missing, **detail, interval=None)
     share, z2 = some / n, _Z * _Z
+    n = n if units is None else units
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     reach = _Z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
     low, high = max(0.0, centre - reach), min(1.0, centre + reach)
     return _scored(share, min(low, share), max(high, share), n, "wilson", over, None, **detail)
+
+
+def _t(degrees: float) -> float:
+    """Return how many standard errors an interval reaches, by Student's t."""
+    return float(stdtrit(degrees, (1 + _LEVEL) / 2))
 
 
 def _scored(

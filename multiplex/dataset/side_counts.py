@@ -1,5 +1,6 @@
 """Running counts over preferences: whose side they take, how long they are, and a sample of them."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -56,7 +57,7 @@ class _Tally:
         self.kinds = {"consensus": 0, "conflict": 0, "indifference": 0}
         self.consensus = {"with": 0, "against": 0}
         self.conflict = {"majority": 0, "minority": 0, "even": 0}
-        self.complete = self.longer = self.unequal = 0
+        self.complete = self.longer = self.unequal = self.unequal_pairs = 0
         self.people: dict[str, _Person] = {}
         self.against: list[str] = []
 
@@ -80,7 +81,9 @@ class _Tally:
             self.conflict["majority" if ahead > 0 else "minority" if ahead < 0 else "even"] += 1
         more = len(pair.chosen) - len(pair.rejected)
         self.longer += votes["chosen" if more > 0 else "rejected"] if more else 0
-        self.unequal += votes["chosen"] + votes["rejected"] if more else 0
+        sides_taken = votes["chosen"] + votes["rejected"] if more else 0
+        self.unequal += sides_taken
+        self.unequal_pairs += sides_taken > 0
         for name, side in sides.items():
             person = self._person(name)
             person.won += side == "chosen"
@@ -130,7 +133,8 @@ class _Tally:
                     self.longer,
                     self.unequal,
                     "nobody takes a side on texts of different length",
-                    over="sides",
+                    units=self.unequal_pairs,  # the sides of one pair are of the same two texts
+                    sides=self.unequal,
                 ),
                 "personas": people,
             },
@@ -159,7 +163,9 @@ class _Length:
         missing = "no two texts differ"
         return {
             **{
-                measure: {side: mean.score("pairs", missing) for side, mean in sides.items()}
+                measure: {
+                    side: mean.score("pairs", missing, within=(0, math.inf)) for side, mean in sides.items()
+                }
                 for measure, sides in self.sizes.items()
             },
             "difference": self.difference.score("pairs", missing),

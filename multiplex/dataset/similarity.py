@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -236,6 +236,22 @@ class Seen:
         records = self._mapped()
         for place in self._partitions.get(_code(partition), _Partition()).places:
             yield _text(records["key"][place])
+
+    def forget(self, keys: Container[str], *, after: int) -> None:
+        """Keep what has one of these keys no longer, of all that came in after the first `after`.
+
+        Raises:
+            RunError: the disk does not take what stays.
+        """
+        tail = np.array(self._mapped()[after:])
+        self._records = np.zeros(0, self._dtype)
+        try:
+            self._file.truncate(_HEAD + after * self._dtype.itemsize)
+        except OSError as error:
+            raise RunError(f"{self._path}: cannot be written: {error.strerror}") from error
+        self._partitions, self._directions = {}, None
+        self._index(after)
+        self._keep(tail[[_text(key) not in keys for key in tail["key"]]])
 
     def _opened(self, committed: int) -> Any:
         head = f"{self._head:<{_HEAD - 1}}\n".encode()

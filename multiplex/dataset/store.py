@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from multiplex.dataset.material import Material
+from multiplex.dataset.origins import file_of
 from multiplex.dataset.prompts import Prompt, Skipped
 from multiplex.dataset.records import Row
 from multiplex.errors import RunError
@@ -27,11 +28,11 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS prompts (
     place INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, prompt TEXT NOT NULL,
-    state TEXT NOT NULL DEFAULT 'todo', material BLOB, failure TEXT, tokens TEXT);
+    state TEXT NOT NULL DEFAULT 'todo', material BLOB, failure TEXT);
 CREATE INDEX IF NOT EXISTS states ON prompts (state, place);
-CREATE TABLE IF NOT EXISTS counts (
-    stage TEXT NOT NULL, kind TEXT NOT NULL, number INTEGER NOT NULL, examples TEXT NOT NULL,
-    PRIMARY KEY (stage, kind)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS left_out (
+    stage TEXT NOT NULL, kind TEXT NOT NULL, source TEXT NOT NULL, number INTEGER NOT NULL, examples TEXT NOT NULL,
+    PRIMARY KEY (stage, kind, source)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS rows (
     number INTEGER PRIMARY KEY, config TEXT NOT NULL, id TEXT NOT NULL, bunch TEXT NOT NULL, kept INTEGER NOT NULL,
     partition TEXT NOT NULL, completion TEXT NOT NULL, facts TEXT NOT NULL, columns BLOB NOT NULL);
@@ -134,7 +135,16 @@ class Store:
         with self._told():
             self._db.executemany(
                 "UPDATE prompts SET prompt = json_set(prompt, '$.group', ?) WHERE id = ?",
-                [(group, prompt) for prompt, group in groups.items() if group != prompt],
+                [(group, prompt) for prompt, group in groups.items()],
+            )
+
+    def relabel(self, labels: Mapping[str, str]) -> None:
+        """Give prompts other labels, by the labels that they have."""
+        with self._told():
+            self._db.executemany(
+                "UPDATE prompts SET prompt = json_set(prompt, '$.label', ?) "
+                "WHERE json_extract(prompt, '$.label') = ?",
+                [(new, old) for old, new in labels.items()],
             )
 
     def prompt(self, name: str) -> Prompt | None:
@@ -169,37 +179,47 @@ class Store:
         """Forget all prompts and what was left out when they were read."""
         with self._told():
             self._db.execute("DELETE FROM prompts")
-            self._db.execute("DELETE FROM counts")
+            self._db.execute("DELETE FROM left_out")
 
-    def count(self, stage: str, kind: str, example: str | None = None, number: int = 1) -> None:
-        """Count something that was left out at a stage, with an example of where."""
+    def count(
+        self, stage: str, kind: str, example: str | None = None, number: int = 1, *, source: str = ""
+    ) -> None:
+        """Count something that was left out at a stage, with an example of where; by `source`, where it has one."""
+        place = (stage, kind, source)
         with self._told():
-            found = self._db.execute(
-                "SELECT number, examples FROM counts WHERE stage = ? AND kind = ?", (stage, kind)
-            ).fetchone()
+            query = "SELECT number, examples FROM left_out WHERE stage = ? AND kind = ? AND source = ?"
+            found = self._db.execute(query, place).fetchone()
             so_far, examples = (found[0], json.loads(found[1])) if found else (0, [])
             if example is not None and len(examples) < _EXAMPLES:
                 examples.append(example)
-            row = (stage, kind, so_far + number, _json(examples))
-            self._db.execute("INSERT OR REPLACE INTO counts VALUES (?, ?, ?, ?)", row)
+            row = (*place, so_far + number, _json(examples))
+            self._db.execute("INSERT OR REPLACE INTO left_out VALUES (?, ?, ?, ?, ?)", row)
 
     def skip(self, skipped: Skipped) -> None:
         """Count a row of a prompt file that gave no prompt."""
-        self.count("prompts", skipped.kind, f"{skipped.origin}: {skipped.reason}")
+        source = file_of(skipped.origin)
+        self.count("prompts", skipped.kind, f"{skipped.origin}: {skipped.reason}", source=source)
 
     def counts(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Return what was left out, by stage and kind: its number and some examples."""
         with self._told():
             found: dict[str, dict[str, dict[str, Any]]] = {}
-            query = "SELECT stage, kind, number, examples FROM counts ORDER BY stage, kind"
+            query = "SELECT stage, kind, number, examples FROM left_out ORDER BY stage, kind, length(source), source"
             for stage, kind, number, examples in self._db.execute(query):
-                found.setdefault(stage, {})[kind] = {"number": number, "examples": json.loads(examples)}
+                each = found.setdefault(stage, {}).setdefault(kind, {"number": 0, "examples": []})
+                each["number"] += number
+                each["examples"] = [*each["examples"], *json.loads(examples)][:_EXAMPLES]
             return found
+
+    def forget_skipped(self, source: str) -> None:
+        """Forget the rows of a prompt file that gave no prompt: it is read again, as it is now."""
+        with self._told():
+            self._db.execute("DELETE FROM left_out WHERE stage = 'prompts' AND source = ?", (source,))
 
     def clear_counts(self, stages: Iterable[str]) -> None:
         """Forget what was left out at these stages."""
         with self._told():
-            self._db.executemany("DELETE FROM counts WHERE stage = ?", [(stage,) for stage in stages])
+            self._db.executemany("DELETE FROM left_out WHERE stage = ?", [(stage,) for stage in stages])
 
     def states(self) -> dict[str, int]:
         """Return how many prompts are `todo`, `done` and `failed`."""
@@ -221,12 +241,12 @@ class Store:
             rows = self._db.execute(query, (after, most)).fetchall()
             return [Task(place, Prompt.model_validate_json(prompt)) for place, prompt in rows]
 
-    def done(self, place: int, material: str, tokens: Mapping[str, Any]) -> None:
-        """Keep what a deliberation left (a `Material` as JSON), and the tokens that it took."""
+    def done(self, place: int, material: str) -> None:
+        """Keep what a deliberation left (a `Material` as JSON)."""
         with self._told():
             self._db.execute(
-                "UPDATE prompts SET state = 'done', material = ?, tokens = ?, failure = NULL WHERE place = ?",
-                (zlib.compress(material.encode("utf-8", "backslashreplace"), 6), _json(tokens), place),
+                "UPDATE prompts SET state = 'done', material = ?, failure = NULL WHERE place = ?",
+                (zlib.compress(material.encode("utf-8", "backslashreplace"), 6), place),
             )
 
     def failed(self, place: int, failure: str) -> None:
@@ -242,15 +262,6 @@ class Store:
         with self._told():
             query = "SELECT id, failure FROM prompts WHERE state = 'failed' ORDER BY place LIMIT ?"
             return [(prompt, failure) for prompt, failure in self._db.execute(query, (most,))]
-
-    def tokens(self) -> dict[str, int]:
-        """Return the tokens that deliberations took which came to something: `prompt`, `cached`, `completion`."""
-        with self._told():
-            total = {"prompt": 0, "cached": 0, "completion": 0}
-            for (given,) in self._db.execute("SELECT tokens FROM prompts WHERE tokens IS NOT NULL"):
-                for name, number in json.loads(given).items():
-                    total[name] = total.get(name, 0) + number
-            return total
 
     def materials(self) -> Iterator[Material]:
         """Return what the deliberations left, in the prompts' order, one at a time."""
@@ -323,13 +334,22 @@ class Store:
     def first_groups(self, configs: Iterable[str]) -> Iterator[tuple[str, str]]:
         """Return (config, group) of the first row that each config was given, whether it is kept or not.
 
-        What is kept may change as a set grows; the first row that was made does not.
+        Where that was kept when rows were written (`keep_first_groups`), it is so for good: a prompt that failed
+        then, and gives rows now, may stand before it.
         """
+        known: dict[str, str] = self.fact("first_groups") or {}
         with self._told():
             query = "SELECT bunch FROM rows WHERE config = ? ORDER BY number LIMIT 1"
             for config in configs:
+                if config in known:
+                    yield config, known[config]
+                    continue
                 for (group,) in self._db.execute(query, (config,)):
                     yield config, group
+
+    def keep_first_groups(self, configs: Iterable[str]) -> None:
+        """Let the first groups of these configs be those that they are now."""
+        self.keep_fact("first_groups", (self.fact("first_groups") or {}) | dict(self.first_groups(configs)))
 
     def columns(self, config: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Return the kept rows of a config in their order: the group of each, and its columns."""

@@ -23,8 +23,10 @@ def told(folder: Path) -> list[str]:
     Nothing where there is no report, or one that this version cannot read.
     """
     lines: list[str] = []
-    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+    report: Any = None
+    with suppress(OSError, ValueError):
         report = json.loads((folder / "report.json").read_bytes())
+    if isinstance(report, dict) and "made" in report:
         lost = [line for unit in report["made"] if (line := _lost(report, unit))]
         if any(report["curation"][unit]["over"] for unit in report["made"]):
             lost.append(
@@ -97,7 +99,10 @@ def _lost(report: Mapping[str, Any], unit: str, *, whole: bool = True) -> str | 
         ]
         parts.append(f"{over:,} for balance ({', '.join(by)})")
     said = f"left out: {' and '.join(parts)}"
-    name = "dpo, kto and reward" if unit == "pairs" else unit
+    *others, last = (
+        [config for config in PAIRED if config in report["configs"]] if unit == "pairs" else [unit]
+    )
+    name = f"{', '.join(others)} and {last}" if others else last
     return (
         f"{name}: of {report['made'][unit]:,} {'pairs' if unit == 'pairs' else 'rows'} {said}"
         if whole

@@ -17,7 +17,7 @@ from typing import Any
 from multiplex.api import Session
 from multiplex.dataset.producing import Made, Producer, Recipe, content_hashes, installed_version
 from multiplex.dataset.prompts import Prompt
-from multiplex.dataset.spending import RESPONSES, Spending
+from multiplex.dataset.spending import RESPONSES, Spending, name_of
 from multiplex.embedding import SentenceEmbedder
 from multiplex.errors import ContentError, ModelError, MultiplexError, NoQuorumError, RunError
 
@@ -74,7 +74,7 @@ class Worker:
         self._session: Session | None = None
         self._producer: Producer | None = None
         self._folder: Path | None = None
-        self._spending: Spending | None = None
+        self._spending: tuple[str, Spending] | None = None
 
     async def hello(self) -> tuple[str, str]:
         """Return the version of Multiplex here, and the machine's name. It takes nothing that could not be read."""
@@ -93,12 +93,18 @@ class Worker:
         except MultiplexError as error:
             return Failed.of(error)
 
-    async def spent(self) -> tuple[str, dict[str, int]] | None:
-        """Return what the answers took that are kept here, with what tells this machine from others.
+    async def spent(self) -> tuple[str, dict[str, int]] | Failed | None:
+        """Return the name of the cache that answers are kept in here, and what all in it took.
 
         Workers of one machine keep them together. None where they are with the driver's, who counts them.
         """
-        return None if self._spending is None else (machine(), self._spending.total())
+        if self._spending is None:
+            return None
+        name, spending = self._spending
+        try:
+            return name, spending.total()
+        except MultiplexError as error:
+            return Failed.of(error)
 
     async def produce(self, prompt: Prompt) -> Made | Failed:
         """Deliberate on one prompt; several may be in progress at once."""
@@ -138,10 +144,10 @@ class Worker:
             folder.mkdir(mode=0o700, exist_ok=True)
             if hasattr(os, "getuid") and folder.lstat().st_uid != os.getuid():
                 raise RunError(f"{folder}: belongs to another user; remove it")
+            self._spending = name_of(folder), Spending(folder)
         except OSError as error:
             raise RunError(f"{folder}: cannot be written: {error.strerror or error}") from error
         self._folder = folder
-        self._spending = Spending(folder / RESPONSES)
         return folder / RESPONSES
 
 

@@ -210,7 +210,12 @@ def test_a_dry_run_tells_of_prompts_that_are_to_be_written() -> None:
 
 def test_a_dry_run_is_refused_what_a_build_would_be() -> None:
     Path("empty.jsonl").write_text('{"question": ""}\n')
+    Path("one.yaml").write_text("name: one\nquestion: Why?\nprotocol: uniplex\n")
     for words, said in (
+        (
+            ("one.yaml", "--config", "dpo"),
+            "--config dpo: no such record can come of the protocol 'uniplex' (answer)",
+        ),
         (("empty.jsonl",), "there is no prompt to deliberate on: every row was left out (1 empty)"),
         (("prompts.jsonl", "--model", "extractiv"), "did you mean 'extractive'?"),
         (

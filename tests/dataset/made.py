@@ -212,6 +212,9 @@ class Table:
                 async def taken() -> Iterable[Prompt | Skipped]:
                     return read() if read else read_prompts([prompts])
 
+                def added(further: Sequence[Mapping[str, Any]]) -> Iterable[Prompt | Skipped]:
+                    return read_prompts([prompts], only={each["path"]: each["file"] for each in further})
+
                 def deliberate(store: Store) -> Awaitable[None]:
                     return deliberate_all(store, producer.produce, at_once=at_once)
 
@@ -221,7 +224,7 @@ class Table:
                     assembly or Assembly(),
                     publication or Publication(),
                     prompts=taken,
-                    extend=(lambda further: read_prompts([prompts])) if extend else None,
+                    extend=added if extend else None,
                     deliberate=deliberate,
                     embedder=self.words,
                     masks=masks,

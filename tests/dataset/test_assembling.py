@@ -1,5 +1,6 @@
 """Assembling: the same pairs in every form, what is left out is told, and topics of one's own are balanced over."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from multiplex.dataset.assembling import Assembly, assemble
 from multiplex.dataset.material import Material
 from multiplex.dataset.prompts import Prompt
 from multiplex.dataset.store import Store
-from multiplex.dataset.summary import covered, left_out
+from multiplex.dataset.summary import covered, left_out, told
 from multiplex.embedding import Vectors
 from tests.dataset.made import NAMES, material, text
 from tests.table import Words
@@ -73,7 +74,7 @@ class Made:
         with Store(folder) as store:
             for place, each in enumerate(materials, start=1):
                 store.add_prompt(each.prompt)
-                store.done(place, each.model_dump_json(), {})
+                store.done(place, each.model_dump_json())
             _, self.report = assemble(store, folder, assembly, embedder=Words(), masks=None)
             self.rows: Found = {
                 config: [columns for _, columns in store.columns(config)] for config in assembly.configs
@@ -138,7 +139,7 @@ def test_a_pair_that_is_a_near_duplicate_goes_from_every_form(tmp_path: Path) ->
         for place in (1, 2):
             made = of(place)
             store.add_prompt(made.prompt)
-            store.done(place, made.model_dump_json(), {})
+            store.done(place, made.model_dump_json())
         _, report = assemble(store, tmp_path, Assembly(), embedder=Alike(), masks=None)
         rows = {config: [c for _, c in store.columns(config)] for config in ("dpo", "reward", "kto")}
     assert report["near_duplicates"]["pairs"] == report["made"]["pairs"] // 2 - 1
@@ -163,6 +164,56 @@ def test_what_was_left_out_is_a_sentence_a_config_that_names_the_axis(balanced: 
     assert lines["reward"].startswith(
         f"{len(balanced.rows['reward'])} of {curated['kept']} pairs; a pair that"
     )
+
+
+@pytest.mark.parametrize(
+    ("configs", "named"),
+    [
+        (("sft", "dpo", "kto", "reward"), "dpo, kto and reward: of "),
+        (("dpo", "kto"), "dpo and kto: of "),
+        (("dpo",), "dpo: of "),
+        (("kto", "sft"), "kto: of "),
+    ],
+)
+def test_the_console_names_the_configs_that_were_asked_for_alone(
+    configs: tuple[str, ...], named: str, tmp_path: Path
+) -> None:
+    made = Made(
+        tmp_path / "work", [of(n, label="community") for n in range(3)], balance=TIGHT, configs=configs
+    )
+    (tmp_path / "report.json").write_text(json.dumps(made.report))
+    lines = [line for line in told(tmp_path) if " pairs left out: " in line]
+    assert [line[: len(named)] for line in lines] == [named]
+
+
+@pytest.mark.parametrize("report", [None, b"{", b"\xff", b"[]", b"{}"])
+def test_of_a_report_that_is_not_there_or_not_of_this_version_nothing_is_told(
+    report: bytes | None, tmp_path: Path
+) -> None:
+    if report is not None:
+        (tmp_path / "report.json").write_bytes(report)
+    assert told(tmp_path) == []
+
+
+def test_a_report_of_this_version_that_lacks_something_is_an_error(balanced: Made, tmp_path: Path) -> None:
+    lacking = {name: each for name, each in balanced.report.items() if name != "coverage"}
+    (tmp_path / "report.json").write_text(json.dumps(lacking))
+    with pytest.raises(KeyError):
+        told(tmp_path)
+
+
+def test_ties_give_no_row_in_any_form_of_pairs(tmp_path: Path) -> None:
+    def tied(number: int) -> Material:
+        made = of(number)
+        votes = dict.fromkeys(NAMES, 5)
+        even = [each.model_copy(update={"endorsements": votes, "objections": {}}) for each in made.texts]
+        return made.model_copy(update={"texts": tuple(e for e in even if e.kind != "steered")})
+
+    made = Made(tmp_path, [tied(0), of(1)])
+    assert made.report["rules"]["coverage"] == {"tie": 1, "made": 1}
+    assert made.report["rules"]["after_critique"] == {"tie": 1, "made": 1}
+    for config in ("dpo", "kto", "reward"):
+        assert {row["prompt_id"] for row in made.rows[config]} == {"p1"}
 
 
 def test_what_nobody_lost_is_said_too(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import t as student
 
 from multiplex.dataset.audit import audit
 from multiplex.dataset.pair_files import Columns, Preference, read_preferences
@@ -519,6 +520,11 @@ def test_a_cards_configs_say_which_files_are_read(tmp_path: Path) -> None:
         ("- config_name: x\n  data_files: ../other/*.parquet", "which is not in the folder"),
         ("- config_name: x\n  data_files: /etc/*.json", "which is not in the folder"),
         ("- config_name: x\n  data_files: https://a.example/b.parquet", "which is not in the folder"),
+        ("- config_name: x\n  data_dir: /etc", "which is not in the folder"),
+        (
+            "- config_name: x\n  data_files: data/**.jsonl",
+            "'data/\\*\\*.jsonl' for config 'x', which is no pattern",
+        ),
         ("- config_name: x\n  data_files: gone/*", "config 'x' that its README.md names are not in it"),
         ("- config_name: [", "its YAML header cannot be read"),
     ],
@@ -529,6 +535,31 @@ def test_a_card_that_leads_nowhere_is_one_sentence(tmp_path: Path, configs: str,
     with pytest.raises(ContentError, match=message) as caught:
         chosen_in(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("raised", [ValueError, IndexError, NotImplementedError])
+def test_a_pattern_that_this_version_of_python_does_not_take_is_one_sentence(
+    raised: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    glob = Path.glob
+
+    def refused(folder: Path, pattern: str) -> Any:
+        if pattern.startswith("C:"):  # as on another system
+            raise raised("Non-relative patterns are unsupported")
+        return glob(folder, pattern)
+
+    (tmp_path / "README.md").write_text("---\nconfigs:\n- config_name: x\n  data_files: C:*.csv\n---\n")
+    table(tmp_path / "set.parquet", numbered(1))
+    monkeypatch.setattr(Path, "glob", refused)
+    with pytest.raises(ContentError, match=r"'C:\*\.csv' for config 'x', which is no pattern.*Non-relative"):
+        data_files([tmp_path])
+
+
+@pytest.mark.parametrize("given", [".", "''", "./", "['.']", "{train: .}"])
+def test_a_card_that_names_the_folder_itself_means_all_in_it(tmp_path: Path, given: str) -> None:
+    (tmp_path / "README.md").write_text(f"---\nconfigs:\n- config_name: x\n  data_files: {given}\n---\n")
+    table(tmp_path / "a" / "set.parquet", numbered(1))
+    assert chosen_in(tmp_path) == ["All of 1."]
 
 
 def test_a_folder_that_no_reader_reads_says_what_it_holds(tmp_path: Path) -> None:
@@ -620,11 +651,50 @@ def test_the_difference_of_two_means_has_the_interval_of_welch(tmp_path: Path) -
     rows = [{"completion": "x" * n, "label": mark} for mark, of in sizes.items() for n in of]
     told = audited(lines(tmp_path / "kto.jsonl", rows))["length"]["difference"]
     one, other = sizes.values()
-    reach = 1.959964 * (variance(one) / 3 + variance(other) / 4) ** 0.5
+    parts = (variance(one) / 3, variance(other) / 4)
+    degrees = sum(parts) ** 2 / (parts[0] ** 2 / 2 + parts[1] ** 2 / 3)
+    reach = float(student.ppf(0.975, degrees)) * sum(parts) ** 0.5
+    assert reach > 1.959964 * sum(parts) ** 0.5
     value = fmean(one) - fmean(other)
     assert told["value"] == pytest.approx(value, abs=1e-3)
     assert told["interval"]["low"] == pytest.approx(value - reach, abs=1e-3)
     assert told["interval"]["high"] == pytest.approx(value + reach, abs=1e-3)
+
+
+def test_the_difference_of_two_lengths_has_students_interval_and_of_one_pair_none(tmp_path: Path) -> None:
+    rows = [{"chosen": "x" * n, "rejected": "y"} for n in (8, 14)]
+    told = audited(lines(tmp_path / "two.jsonl", rows))["length"]["difference"]
+    assert (told["value"], told["interval"]["method"]) == (10, "t")
+    reach = 12.7062 * 3  # 3 is the standard error, and 12.7062 the quantile of one degree of freedom
+    assert told["interval"]["low"] == pytest.approx(10 - reach, abs=1e-3)
+    assert told["interval"]["high"] == pytest.approx(10 + reach, abs=1e-3)
+    alone = audited(lines(tmp_path / "one.jsonl", rows[:1]))["length"]["difference"]
+    assert alone["interval"]["low"] is None
+    assert alone["interval"]["reason"] == "an interval needs two pairs"
+
+
+def test_the_sides_of_one_pair_are_no_independent_ones(tmp_path: Path) -> None:
+    rows = [voted((7, 7, 7), (1, 1, 1)) for _ in range(2)]
+    found = audited(lines(tmp_path / "two.jsonl", rows))
+    sides, wins = found["discretion"]["longer_preferred"], found["length"]["longer_wins"]
+    assert (sides["value"], sides["sides"]) == (1, 6)
+    assert (sides["interval"]["n"], sides["interval"]["over"]) == (2, "pairs")
+    assert sides["interval"]["low"] == wins["interval"]["low"] == pytest.approx(0.342, abs=1e-3)
+
+
+def test_little_text_has_no_corrected_entropy_and_more_has_it_with_an_interval(tmp_path: Path) -> None:
+    row = {"prompt": ASKED, "chosen": MILLER.commitments[0].statement, "rejected": "Nobody."}
+    few = audited(lines(tmp_path / "few.jsonl", [row]), sample=10)
+    for how in ("micro", "macro"):
+        told = few["perspective_entropy"]["chosen"][how]["corrected"]
+        assert told["value"] is None
+        assert "below 12" in told["reason"]
+    row = {"prompt": ASKED, "chosen": f"{MILLERS} {SAILORS} {MILLERS}", "rejected": MILLERS}
+    many = audited(lines(tmp_path / "many.jsonl", [row, {**row, "prompt": "Who pays?"}]), sample=10)
+    micro = many["perspective_entropy"]["chosen"]["micro"]
+    assert micro["sentences"] >= 12
+    around = micro["corrected"]["interval"]
+    assert 0 <= around["low"] <= micro["corrected"]["value"] <= around["high"] <= 1
 
 
 def test_a_dataset_of_ours_has_more_configs_to_audit(tmp_path: Path) -> None:

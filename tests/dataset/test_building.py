@@ -9,12 +9,13 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import BaseModel
@@ -22,7 +23,7 @@ from pydantic import BaseModel
 from multiplex.acts import Act, AnswerAlone, Answered, Failure, Synthesise, TakePosition
 from multiplex.dataset.assembling import Assembly
 from multiplex.dataset.building import Publication
-from multiplex.dataset.checking import check
+from multiplex.dataset.checking import examine
 from multiplex.dataset.masking import Masks, masked
 from multiplex.dataset.privacy import Masker
 from multiplex.dataset.prompts import Prompt, Skipped, read_prompts
@@ -85,10 +86,10 @@ def half_written(out: Path) -> list[str]:
 
 @pytest.mark.slow
 def test_a_built_dataset_is_sound_and_holds_every_kind_of_records(built: Table) -> None:
-    assert check(built.out) == []
+    assert examine(built.out).problems == []
     manifest = json.loads((built.out / "manifest.json").read_text())
     assert set(manifest["counts"]) == set(CONFIGS)
-    assert manifest["sources"][0]["file"] == "prompts.jsonl"
+    assert manifest["sources"][0]["file"] == "file 1"
     assert report(built.out)["prompts"] == {"deliberated": len(QUESTIONS), "failed": 0}
     assert {rule: counts["made"] for rule, counts in report(built.out)["rules"].items()} == {
         "coverage": len(QUESTIONS),
@@ -133,7 +134,7 @@ def test_other_options_of_assembly_ask_nobody_and_give_what_a_new_build_would(
     manifest = table.build(prompts, assembly=both, publication=other)
     assert len(table.responder.acts) == asked
     assert manifest.counts.keys() == {"grpo", "transcripts"}
-    assert check(table.out) == []
+    assert examine(table.out).problems == []
     anew = Table(table.folder / "anew").build(prompts, assembly=both)
     assert anew.data_sha256 == manifest.data_sha256
 
@@ -150,7 +151,7 @@ def test_what_was_built_with_other_options_is_not_taken_for_it_after_a_kill(
     other = replace(WORDS, configs=("grpo",))
     with pytest.raises(KeyboardInterrupt):
         table.build(prompts, assembly=other, on_phase=stop)
-    assert check(table.out) == []  # the first dataset is still there
+    assert examine(table.out).problems == []  # the first dataset is still there
     assert table.build(prompts, assembly=other).counts.keys() == {"grpo"}
     assert table.build(prompts, assembly=WORDS).counts.keys() == {"transcripts"}
 
@@ -168,7 +169,7 @@ def test_near_duplicates_are_left_out_and_what_is_close_stays_in_one_split(table
     table.build(prompts, assembly=replace(WORDS, shares=halves))
     left_out = report(table.out)["left_out"]["prompts"]
     assert left_out["near_duplicate"]["number"] == 1
-    assert left_out["near_duplicate"]["examples"][0].startswith("prompts.jsonl:2: as ")
+    assert left_out["near_duplicate"]["examples"][0].startswith("file 1:2: as ")
     rows = [
         json.loads(line)
         for path in (table.out / "jsonl").rglob("*.jsonl")
@@ -223,7 +224,7 @@ def test_a_folder_begun_with_another_plan_is_refused(table: Table, prompts: Path
         ):
             table.build(prompts, assembly=WORDS, plan=changed)
     write_prompts(prompts, QUESTIONS[:3])
-    with pytest.raises(ContentError, match=r"was begun with another file of prompts"):
+    with pytest.raises(ContentError, match=r"prompts\.jsonl has changed since; give the same files"):
         table.build(prompts)
     assert files_of(table.out) == before
 
@@ -354,7 +355,7 @@ def test_a_model_that_cannot_be_used_ends_the_build_and_leaves_what_there_was(
     with pytest.raises(ModelError, match="the key is refused"):
         flaky.build(prompts, assembly=WORDS)
     assert files_of(flaky.out) == before
-    assert check(flaky.out) == []
+    assert examine(flaky.out).problems == []
 
 
 # --- a full disk, two at once, Ctrl-C ----------------------------------------------------------
@@ -378,7 +379,7 @@ def test_a_full_disk_is_told_and_the_build_goes_on_where_there_is_room(
     }
     assert ("prompts" in phases) == (phase == "prompts")
     assert len(table.responder.acts) <= 2 * 36
-    assert check(table.out) == []
+    assert examine(table.out).problems == []
 
 
 def test_a_full_disk_leaves_the_dataset_that_is_there(table: Table, prompts: Path) -> None:
@@ -388,7 +389,7 @@ def test_a_full_disk_leaves_the_dataset_that_is_there(table: Table, prompts: Pat
         with a_full_disk(phase) as begins, pytest.raises(RunError, match="the disk may be full: make room"):
             table.build(prompts, assembly=replace(WORDS, configs=("grpo",)), on_phase=begins)
         assert files_of(table.out) == before
-    assert check(table.out) == []
+    assert examine(table.out).problems == []
 
 
 def test_two_at_once_do_not_undo_each_other(table: Table, prompts: Path) -> None:
@@ -500,7 +501,8 @@ def test_a_set_that_grew_is_the_one_that_was_built_at_once(table: Table) -> None
     table.build(first, assembly=HALVES)
     asked, before = len(table.responder.acts), rows_of(table.out)
     with pytest.raises(
-        ContentError, match=r"another file of prompts \(.*add its prompts with --extend, or name"
+        ContentError,
+        match=r"was begun without .*b\.jsonl; .*add the prompts of this one with --extend, or name",
     ):
         table.build(more, assembly=HALVES)
     grown = table.build(more, assembly=HALVES, extend=True)
@@ -511,8 +513,8 @@ def test_a_set_that_grew_is_the_one_that_was_built_at_once(table: Table) -> None
     assert len(after) > len(before)
     left_out = report(table.out)["left_out"]["prompts"]
     assert {kind: each["number"] for kind, each in left_out.items()} == {"duplicate": 1, "near_duplicate": 1}
-    assert check(table.out) == []
-    assert [source["file"] for source in grown.sources] == ["a.jsonl", "b.jsonl"]
+    assert examine(table.out).problems == []
+    assert [source["file"] for source in grown.sources] == ["file 1", "file 2"]
 
     once = Table(table.folder / "once")
     both = lambda: read_prompts([first, more])  # noqa: E731
@@ -533,7 +535,7 @@ def test_a_new_prompt_that_would_move_what_is_there_is_left_out(table: Table) ->
     grown = table.build(more, assembly=WORDS, extend=True)
     left_out = report(table.out)["left_out"]["prompts"]
     assert left_out["between_groups"]["number"] == 1
-    assert left_out["between_groups"]["examples"][0].startswith("b.jsonl:1: would link the groups ")
+    assert left_out["between_groups"]["examples"][0].startswith("file 2:1: would link the groups ")
     after = rows_of(table.out)
     assert before.items() <= after.items()
     assert len(after) == 3
@@ -568,7 +570,7 @@ def test_who_is_interrupted_while_a_set_grows_goes_on_and_nothing_is_half_taken_
     with pytest.raises(KeyboardInterrupt):
         table.build(more, assembly=WORDS, extend=True)
     table.words.embed = embed  # type: ignore[method-assign]
-    assert check(table.out) == []
+    assert examine(table.out).problems == []
     assert table.build(prompts, assembly=WORDS).counts == {"transcripts": {"train": 2}}
 
     def stop(phase: str) -> None:
@@ -583,6 +585,127 @@ def test_who_is_interrupted_while_a_set_grows_goes_on_and_nothing_is_half_taken_
     assert grown.data_sha256 == whole.data_sha256
 
 
+def test_what_was_written_stays_in_its_split_when_a_prompt_that_failed_first_comes_to_something(
+    table: Table,
+) -> None:
+    ill = True
+
+    def script(act: Act[Any], seed: int) -> BaseModel | Failure:
+        if ill and isinstance(act, TakePosition) and act.scenario.question == QUESTIONS[0]:
+            return Failure("timeout", "no answer within 9 s")
+        return said(act, seed)
+
+    flaky = Table(table.folder / "flaky", script)
+    few = replace(WORDS, shares={"train": 0.01, "validation": 0.495, "test": 0.495})
+    first = write_prompts(table.folder / "a.jsonl", QUESTIONS[:4])
+    flaky.build(first, assembly=few)
+    before = rows_of(flaky.out)
+    assert sorted({split for split, _ in before.values()}) != ["train"]
+    assert "train" in {split for split, _ in before.values()}  # the first that came to something
+    ill = False
+    flaky.build(write_prompts(table.folder / "b.jsonl", QUESTIONS[4:5]), assembly=few, extend=True)
+    after = rows_of(flaky.out)
+    assert len(after) == len(before) + 2
+    assert before.items() <= after.items()
+    once = Table(table.folder / "once")
+    once.build(first, assembly=few)
+    assert not before.items() <= rows_of(once.out).items()  # there another prompt came first
+    anew = replace(few, seed=1)  # another set: as in a new folder
+    both = lambda: read_prompts([first, table.folder / "b.jsonl"])  # noqa: E731
+    other = Table(table.folder / "other").build(first, assembly=anew, read=both)
+    assert flaky.build(table.folder / "b.jsonl", assembly=anew, extend=True).data_sha256 == other.data_sha256
+
+
+def test_a_file_that_has_grown_is_counted_as_if_it_had_been_read_once(table: Table) -> None:
+    rows: list[Any] = [QUESTIONS[0], "", QUESTIONS[0], QUESTIONS[1], QUESTIONS[0].upper(), QUESTIONS[2]]
+    prompts = write_prompts(table.folder / "priya_sharma.jsonl", rows[:5])
+    masks = cast("Masks", _Hide("baker", "hail"))
+    table.build(prompts, assembly=WORDS, masks=masks)
+    assert report(table.out)["left_out"]["masked in prompts"]["NAME"]["number"] == 1
+    write_prompts(prompts, rows)
+    grown = table.build(prompts, assembly=WORDS, masks=masks, extend=True)
+    once = Table(table.folder / "once")
+    whole = once.build(prompts, assembly=WORDS, masks=masks)
+    assert grown.data_sha256 == whole.data_sha256
+    assert report(table.out)["left_out"] == report(once.out)["left_out"]
+    assert report(once.out)["left_out"]["masked in prompts"] == {
+        "NAME": {"number": 2, "examples": ["file 1:4", "file 1:6"]}
+    }
+    assert [source["file"] for source in grown.sources] == ["file 1", "file 1"]
+    assert examine(table.out).problems == []
+
+
+def test_no_name_of_a_file_is_published_and_its_number_stands(table: Table) -> None:
+    for folder in ("priya", "aisha"):
+        (table.folder / folder).mkdir()
+    first = write_prompts(table.folder / "priya" / "aisha.bello@example.org.jsonl", QUESTIONS[:1])
+    table.build(first, assembly=WORDS)
+    more = write_prompts(table.folder / "aisha" / "PriyaSharma.jsonl", ["", QUESTIONS[1], QUESTIONS[0]])
+    table.build(more, assembly=WORDS, extend=True)
+    published = "".join(
+        path.read_bytes().decode("latin-1").lower()
+        for path in table.out.rglob("*")
+        if path.is_file() and ".build" not in path.parts
+    )
+    assert "file 2:2" in published
+    for told in ("priya", "aisha", "bello", "sharma", str(table.folder)):
+        assert told not in published
+    paths = json.loads((table.out / ".build" / "sources.json").read_text())
+    assert paths == {"file 1": str(first), "file 2": str(more)}
+    left_out = report(table.out)["left_out"]["prompts"]
+    assert left_out["empty"]["examples"] == ["file 2:1: the question is empty"]
+    assert left_out["duplicate"]["examples"] == ["file 2:3: the same prompt is there already"]
+    first.rename(moved := table.folder / "moved.jsonl")
+    with pytest.raises(ContentError, match=r"was begun with .*PriyaSharma\.jsonl too; name it as well"):
+        table.build(moved, assembly=WORDS)
+    asked = len(table.responder.acts)
+    assert table.build(moved, assembly=WORDS, extend=True).counts == {"transcripts": {"train": 2}}
+    assert len(table.responder.acts) == asked
+
+
+def test_to_prompts_that_were_written_none_are_added(table: Table, prompts: Path) -> None:
+    written = {"sources": (), "generated": {"prompts": 2, "topics": "all"}}
+    table.build(prompts, assembly=WORDS, plan=written)
+    with pytest.raises(ContentError, match=r"its prompts were written \(--generate\), and to these none can"):
+        table.build(prompts, assembly=WORDS, extend=True)
+
+
+def test_a_folder_of_a_version_that_published_the_names_of_files_is_refused(
+    table: Table, prompts: Path
+) -> None:
+    table.build(prompts, assembly=WORDS)
+    with closing(sqlite3.connect(table.out / ".build" / "work.sqlite", isolation_level=None)) as work:
+        work.execute("UPDATE facts SET value = json_remove(value, '$.sources[0].path') WHERE name = 'plan'")
+    with pytest.raises(
+        ContentError, match="an earlier version, which published the names of prompt files; build"
+    ):
+        table.build(prompts, assembly=WORDS)
+
+
+class _Hide:
+    """Masks these words, as a masker would names."""
+
+    def __init__(self, *words: str) -> None:
+        self._words = re.compile(r"\b(" + "|".join(words) + r")\b")
+
+    def session(self, scenario: object = None) -> "_Hide":
+        return self
+
+    def mask(self, text: str) -> "_Hidden":
+        return _Hidden(*self._words.subn("[NAME_1]", text))
+
+    def parts(self, text: str, scenario: object = None) -> set[str]:
+        return set()
+
+    def text(self, text: str, scenario: object = None, parts: object = ()) -> tuple[str, Counter[str]]:
+        return text, Counter()
+
+
+class _Hidden:
+    def __init__(self, text: str, number: int) -> None:
+        self.text, self.counts = text, {"NAME": number} if number else {}
+
+
 def test_a_folder_that_kept_too_little_to_grow_is_refused(table: Table, prompts: Path) -> None:
     table.build(prompts, assembly=WORDS)
     with closing(sqlite3.connect(table.out / ".build" / "work.sqlite", isolation_level=None)) as work:
@@ -592,7 +715,7 @@ def test_a_folder_that_kept_too_little_to_grow_is_refused(table: Table, prompts:
         ContentError, match="was begun by an earlier version, which kept too little to extend it"
     ):
         table.build(more, assembly=WORDS, extend=True)
-    assert check(table.out) == []
+    assert examine(table.out).problems == []
 
 
 # --- personal data -----------------------------------------------------------------------------
@@ -659,7 +782,7 @@ def test_prompts_are_masked_before_anybody_is_asked_and_answers_before_they_are_
     assert "Write to [EMAIL], who" in written
     assert "@" not in written
     left_out = report(nosy.out)["left_out"]
-    assert left_out["masked in prompts"]["EMAIL"] == {"number": 1, "examples": ["prompts.jsonl:1"]}
+    assert left_out["masked in prompts"]["EMAIL"] == {"number": 1, "examples": ["file 1:1"]}
     assert left_out["masked in texts"]["EMAIL"]["number"] > 0
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from multiplex.dataset.checking import MOST, Problem, check, examine
+from multiplex.dataset.checking import MOST, Problem, examine
 from multiplex.dataset.manifest import FileEntry, read_manifest, write_manifest
 from multiplex.dataset.row_checks import faults_of
 from multiplex.errors import ContentError
@@ -32,25 +32,25 @@ def folder(whole: Path, tmp_path: Path) -> Path:
 
 
 def told(folder: Path) -> set[str]:
-    return {f"{each.check}: {each.where}: {each.said}" for each in check(folder)}
+    return {f"{each.check}: {each.where}: {each.said}" for each in examine(folder).problems}
 
 
 def test_a_sound_dataset_has_no_problems(tmp_path: Path) -> None:
-    assert check(sound(tmp_path)) == []
+    assert examine(sound(tmp_path)).problems == []
 
 
 def test_what_is_hidden_at_the_top_is_no_part_of_a_dataset(folder: Path) -> None:
     for name in (".build/rows.sqlite", ".cache/huggingface/download", ".gitattributes"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("not ours")
-    assert check(folder) == []
+    assert examine(folder).problems == []
 
 
 @pytest.mark.parametrize("name", ["nothing", "empty"])
 def test_a_folder_that_is_no_dataset_is_an_error(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ContentError, match=r"no such folder|no dataset"):
-        check(tmp_path / name)
+        examine(tmp_path / name)
 
 
 def test_a_build_that_was_cut_off_has_no_manifest(folder: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_build_that_was_cut_off_has_no_manifest(folder: Path) -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"format": 2}', '{"format": 1}', "[" * 5000, "\xff"])
 def test_a_manifest_that_cannot_be_read_is_a_problem_and_no_crash(folder: Path, text: str) -> None:
     (folder / "manifest.json").write_bytes(text.encode("latin-1"))
-    assert [each.check for each in check(folder)] == ["manifest"]
+    assert [each.check for each in examine(folder).problems] == ["manifest"]
 
 
 def test_a_changed_file_does_not_fit_its_hash(folder: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_changed_file_does_not_fit_its_hash(folder: Path) -> None:
 def test_a_manifest_that_was_edited_does_not_fit_its_own_hash(folder: Path) -> None:
     path = folder / "manifest.json"
     path.write_text(path.read_text().replace('"0.1.0"', '"0.2.0"'))
-    assert [each.said for each in check(folder)] == [
+    assert [each.said for each in examine(folder).problems] == [
         "was changed after it was written: its own hash does not fit it"
     ]
 
@@ -140,7 +140,7 @@ def test_a_card_may_be_completed_and_papers_may_stand_beside_it(folder: Path) ->
 )
 def test_what_is_no_paper_or_stands_among_the_data_is_a_problem(folder: Path, name: str) -> None:
     (folder / name).write_text("mine")
-    (found,) = check(folder)
+    (found,) = examine(folder).problems
     assert (found.check, found.where) == ("files", name)
     assert ("beside the card may stand LICENSE" in found.said) is ("/" not in name)
 
@@ -432,7 +432,7 @@ def test_a_personas_own_answer_is_found_however_it_is_labelled(tmp_path: Path) -
         return row | {"rejected": [*ASKED, *own]} if row["id"] == "reward-0-coverage" else row
 
     said = "rejects what a persona itself answered (rule 'coverage')"
-    assert check(write_rows(tmp_path, change, "sft", "dpo", "reward")) == [
+    assert examine(write_rows(tmp_path, change, "sft", "dpo", "reward")).problems == [
         Problem("minority", "data/dpo/train-00000-of-00002.parquet:1", said),
         Problem("minority", "data/reward/train-00000-of-00002.parquet:1", said),
     ]
@@ -441,7 +441,7 @@ def test_a_personas_own_answer_is_found_however_it_is_labelled(tmp_path: Path) -
 def test_in_its_own_character_no_persona_is_rejected(tmp_path: Path) -> None:
     own = [says("assistant", "Whoever owes the stream 0.")]
     change = first(OWN, rejected=own, chosen=[says("assistant", "Nobody.")], chosen_kind="alone")
-    assert [each.said for each in check(write_rows(tmp_path, change, "sft", "dpo"))] == [
+    assert [each.said for each in examine(write_rows(tmp_path, change, "sft", "dpo")).problems] == [
         "rejects what miller itself answered (rule 'in_character')"
     ]
 
@@ -451,7 +451,7 @@ def test_many_problems_of_a_kind_are_counted(tmp_path: Path) -> None:
         options = [{"persona": "miller", "endorsement": 9}] * 10
         return row | {"chosen_endorsements": options}
 
-    found = check(write_rows(tmp_path, change, "dpo"))
+    found = examine(write_rows(tmp_path, change, "dpo")).problems
     assert len([each for each in found if each.where.startswith(f"{SHARD}:")]) == MOST
     assert Problem("endorsements", SHARD, "and 40 more of the kind") in found
 

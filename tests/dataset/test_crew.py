@@ -15,6 +15,7 @@ from multiplex.dataset.crew import Crew, Deserted
 from multiplex.dataset.deliberating import deliberate_all
 from multiplex.dataset.producing import Made, Recipe, content_hashes, installed_version
 from multiplex.dataset.prompts import Prompt
+from multiplex.dataset.spending import name_of
 from multiplex.dataset.store import Store
 from multiplex.dataset.worker import Errand, Failed, Worker, machine
 from multiplex.errors import ContentError, ModelError, MultiplexError, NoQuorumError, RunError
@@ -63,7 +64,7 @@ def test_a_worker_on_another_machine_keeps_answers_on_its_own_disk_until_they_ar
     )  # a disk that both see does not make it one machine
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
-    kept, this_machine = tmp_path / "temporary" / "multiplex-0", machine()
+    kept = tmp_path / "temporary" / "multiplex-0"
 
     async def work(machine: str, forget: bool) -> bool:
         worker = Worker()
@@ -79,7 +80,8 @@ def test_a_worker_on_another_machine_keeps_answers_on_its_own_disk_until_they_ar
         there = kept.is_dir()
         # Where answers are kept on another machine, it counts what they took; else the driver does.
         nothing = {"calls": 0, "prompt": 0, "completion": 0}
-        assert await worker.spent() == ((this_machine, nothing) if there else None)
+        told = (name_of(kept), nothing) if there else None
+        assert await worker.spent() == told
         await worker.close(forget=forget)
         return there
 
@@ -112,7 +114,8 @@ class Scripted:
 def crew_with(
     places: int,
     hire: Callable[[], Any],
-    on_spent: Callable[[str, Mapping[str, int]], None] = lambda machine, spent: None,
+    on_spent: Callable[[str, Mapping[str, int]], None] = lambda cache, spent: None,
+    on_notice: Callable[[str], None] = lambda notice: None,
 ) -> Crew:
     """Return a crew of scripted workers."""
     return Crew(
@@ -125,7 +128,7 @@ def crew_with(
         options={},
         patience=5.0,
         needs="1 CPU",
-        on_notice=lambda notice: None,
+        on_notice=on_notice,
         on_spent=on_spent,
     )
 
@@ -158,7 +161,7 @@ def crew_of(
 
 
 def test_a_worker_that_never_made_anything_does_not_fail_what_others_can_make() -> None:
-    made = Made("{}", {})
+    made = Made("{}")
     found, asked = crew_of(Failed("NoQuorumError", "its endpoint is down"), made)
     assert found == [made, made, made]
     assert "Failed" in asked
@@ -170,7 +173,7 @@ def test_what_all_workers_fail_is_failed_for_their_reason() -> None:
 
 
 def test_a_prompt_that_is_the_death_of_three_workers_fails() -> None:
-    made = Made("{}", {})
+    made = Made("{}")
     dead = OSError("out of memory")
     found, asked = crew_of(dead, dead, dead, made)
     assert all(each == made or "3 workers died while" in str(each) for each in found)
@@ -178,8 +181,8 @@ def test_a_prompt_that_is_the_death_of_three_workers_fails() -> None:
     assert asked.count("OSError") == 3
 
 
-@pytest.mark.parametrize("made", [Made("{}", {}), Failed("RunError", "nobody answered")])
-def test_what_a_machine_spent_is_told_after_each_prompt_also_after_one_that_failed(
+@pytest.mark.parametrize("made", [Made("{}"), Failed("RunError", "nobody answered")])
+def test_what_a_cache_holds_is_told_after_each_prompt_also_after_one_that_failed(
     made: Made | Failed,
 ) -> None:
     told: list[tuple[str, Mapping[str, int]]] = []
@@ -204,6 +207,27 @@ def test_what_a_machine_spent_is_told_after_each_prompt_also_after_one_that_fail
     assert told == [("there", {"calls": 1}), ("there", {"calls": 2})]
 
 
+def test_a_worker_whose_answers_cannot_be_counted_is_told_once_and_works_on() -> None:
+    told: list[str] = []
+
+    class Uncounted(Scripted):
+        def __getattr__(self, name: str) -> Any:
+            async def answer(*_: Any, **__: Any) -> Any:
+                return Failed("RunError", "responses.sqlite: cannot be read")
+
+            return SimpleNamespace(remote=answer) if name == "spent" else super().__getattr__(name)
+
+    async def work() -> list[Made]:
+        crew = crew_with(1, lambda: Uncounted(Made("{}"), []), on_notice=told.append)
+        await crew.open()
+        made = [await crew.produce(a_prompt(name)) for name in "ab"]
+        await crew.close(forget=False)
+        return made
+
+    assert asyncio.run(work()) == [Made("{}")] * 2
+    assert told[1:] == ["what is spent on host is not counted: responses.sqlite: cannot be read"]
+
+
 class Mortal:
     """A worker with room for three prompts that some of them kill, with all that it has."""
 
@@ -219,9 +243,7 @@ class Mortal:
                 await asyncio.sleep(0)
                 if self._dead:
                     raise OSError("out of memory")
-            return {"hello": (installed_version(), "host"), "start": 3, "spent": None}.get(
-                name, Made("{}", {})
-            )
+            return {"hello": (installed_version(), "host"), "start": 3, "spent": None}.get(name, Made("{}"))
 
         return SimpleNamespace(remote=answer)
 

@@ -1,4 +1,4 @@
-"""Curation: ties go, no cell takes more than its room, and the order given decides nothing."""
+"""Curation: no cell takes more than its room, and the order given decides nothing."""
 
 import math
 from collections import Counter
@@ -14,21 +14,17 @@ from multiplex.errors import ContentError
 PERSPECTIVES = ("west", "east", "north", "south", "centre")
 items = st.lists(
     st.builds(
-        lambda margin, perspective, topics: Item(
-            id="", margin=margin, cells={"perspective": perspective, "topics": topics}
-        ),
-        st.sampled_from([None, 0.0, 0.3, 1.0]),
+        lambda perspective, topics: Item(id="", cells={"perspective": perspective, "topics": topics}),
         st.lists(st.sampled_from(PERSPECTIVES), max_size=1),
         st.lists(st.sampled_from([*["work"] * 5, "care", "law", "death", "news", "play"]), max_size=3),
     ),
     max_size=60,
-).map(lambda made: [Item(f"{place:016x}", item.margin, item.cells) for place, item in enumerate(made)])
+).map(lambda made: [Item(f"{place:016x}", item.cells) for place, item in enumerate(made)])
 
 
 def many(perspective: str, count: int, *topics: str) -> list[Item]:
     return [
-        Item(f"{perspective} {n}", 0.5, {"perspective": [perspective], "topics": topics})
-        for n in range(count)
+        Item(f"{perspective} {n}", {"perspective": [perspective], "topics": topics}) for n in range(count)
     ]
 
 
@@ -42,7 +38,7 @@ def kept(given_items: list[Item], curation: Curation) -> set[str]:
 
 
 def counts(chosen: list[Item], axis: str) -> Counter[str]:
-    return Counter(cell for item in chosen for cell in set((item.cells or {}).get(axis, ())))
+    return Counter(cell for item in chosen for cell in set(item.cells.get(axis, ())))
 
 
 @given(items, st.sampled_from([1.0, 1.5, 2.0, 3.0]), st.integers(0, 3))
@@ -51,26 +47,24 @@ def test_what_is_kept_keeps_to_the_room_and_could_not_be_more(
 ) -> None:
     curation = curate(rows, balance=dict.fromkeys(("perspective", "topics"), ratio), seed=seed)
     staying = [item for item, stays in zip(rows, curation.kept, strict=True) if stays]
-    standing = [item for item in rows if item.margin != 0]
     rooms = {}
     for axis in ("perspective", "topics"):
-        before, after = counts(standing, axis), counts(staying, axis)
+        before, after = counts(rows, axis), counts(staying, axis)
         room = math.floor(ratio * sum(before.values()) / len(before) + 1e-9) if before else math.inf
         rooms[axis] = room
         assert all(count <= room for count in after.values())
         shown = curation.report["axes"][axis]["cells"]
         assert {cell: each["before"] for cell, each in shown.items() if each["before"]} == before
         assert {cell: each["after"] for cell, each in shown.items() if each["after"]} == after
-    for item in (each for each in standing if each not in staying):
+    for item in (each for each in rows if each not in staying):
         assert any(
             counts([*staying, item], axis)[cell] > rooms[axis]
-            for axis, cells in (item.cells or {}).items()
+            for axis, cells in item.cells.items()
             for cell in cells
         ), "a row was left out that there is room for"
-    assert all(item.margin != 0 for item in staying)
-    assert bool(staying) == bool(standing)
+    assert bool(staying) == bool(rows)
     report = curation.report
-    assert report["given"] == report["ties"] + report["over"] + report["kept"] == len(rows)
+    assert report["given"] == report["over"] + report["kept"] == len(rows)
 
 
 @given(items, st.randoms(use_true_random=False))
@@ -101,14 +95,14 @@ def test_a_full_cell_gives_up_rows_and_the_scarce_lose_none() -> None:
         "north": 3,
         "south": 1,
     }
-    assert cells["west"] == {"given": 100, "before": 100, "after": 40}
+    assert cells["west"] == {"before": 100, "after": 40}
     assert curation.report["over_by"] == {"perspective": 60, "topics": 0, "schwartz": 0}
 
 
 def test_in_a_full_cell_the_rows_of_scarce_cells_stay() -> None:
-    rare = [Item(f"rare {n}", 0.5, {"perspective": ["west"], "topics": ["care"]}) for n in range(5)]
+    rare = [Item(f"rare {n}", {"perspective": ["west"], "topics": ["care"]}) for n in range(5)]
     common = [
-        Item(f"{topic} {n}", 0.5, {"perspective": ["west"], "topics": [topic]})
+        Item(f"{topic} {n}", {"perspective": ["west"], "topics": [topic]})
         for topic in ("work", "law", "news", "play")
         for n in range(50)
     ]
@@ -116,7 +110,7 @@ def test_in_a_full_cell_the_rows_of_scarce_cells_stay() -> None:
     curation = curate(rows, balance=every(1.0), seed=1)
     assert {item.id for item in rare} <= kept(rows, curation)
     west = curation.report["axes"]["perspective"]["cells"]["west"]
-    assert west == {"given": 205, "before": 205, "after": 107}
+    assert west == {"before": 205, "after": 107}
 
 
 def test_which_rows_of_a_full_cell_stay_hangs_on_the_seed() -> None:
@@ -126,36 +120,21 @@ def test_which_rows_of_a_full_cell_stay_hangs_on_the_seed() -> None:
     assert first != second
 
 
-def test_ties_go_and_rows_without_a_margin_are_none() -> None:
-    rows = [Item("a", 0.0), Item("b", None), Item("c", 0.01), Item("d", 0)]
-    curation = curate(rows, seed=1)
-    assert kept(rows, curation) == {"b", "c"}
-    assert (curation.report["ties"], curation.report["over"]) == (2, 0)
-
-
-def test_a_tie_takes_no_room() -> None:
-    rows = (
-        [Item(f"t{n}", 0.0, {"perspective": ["west"]}) for n in range(50)] + many("west", 5) + many("east", 5)
-    )
-    curation = curate(rows, balance=every(1.0), seed=1)
-    assert curation.report["kept"] == 10
-    assert curation.report["axes"]["perspective"]["cells"]["west"] == {"given": 55, "before": 5, "after": 5}
-
-
 def test_few_scarce_cells_do_not_pull_the_whole_set_down() -> None:
     rows = [row for n in range(20) for row in many(f"rare{n}", 1)] + many("west", 500) + many("east", 500)
     assert curate(rows, balance=every(3.0), seed=1).report["kept"] == 20 + 2 * 139
 
 
-@pytest.mark.parametrize("rows", [[], [Item("a")], [Item("a", 0.0)]])
-def test_nothing_or_nothing_but_ties_is_no_error(rows: list[Item]) -> None:
+@pytest.mark.parametrize("rows", [[], [Item("a")]])
+def test_nothing_or_a_row_of_no_cell_is_no_error_and_stays(rows: list[Item]) -> None:
     curation = curate(rows, seed=1)
     assert curation.kept.shape == (len(rows),)
     assert curation.kept.dtype == np.bool_
+    assert curation.kept.all()
 
 
-def test_without_a_bound_only_ties_go() -> None:
-    rows = [*many("west", 100), *many("east", 1), Item("t", 0.0)]
+def test_without_a_bound_nothing_goes() -> None:
+    rows = [*many("west", 100), *many("east", 1)]
     report = curate(rows, balance=every(math.inf), seed=1).report
     assert (report["kept"], report["axes"]["perspective"]["bound"]) == (101, None)
 
@@ -166,9 +145,6 @@ def test_wrong_asks_are_errors() -> None:
             curate([], balance=every(ratio), seed=1)
     with pytest.raises(ValueError, match="an id comes twice"):
         curate([Item("a"), Item("a")], seed=1)
-    for margin in (-0.1, math.nan):
-        with pytest.raises(ValueError, match="margin"):
-            curate([Item("a", margin)], seed=1)
 
 
 def test_an_axis_of_its_own_bound_leaves_out_nothing_more_and_is_told_as_the_one_that_did() -> None:

@@ -1,13 +1,16 @@
 """Prompts on their way into the work file: what is alike, and what a name may give away."""
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from multiplex.dataset.intake import take_in
+from multiplex.dataset.intake import _joined, take_in
+from multiplex.dataset.origins import place_of
 from multiplex.dataset.prompts import Prompt, prompt_id, read_prompts
+from multiplex.dataset.similarity import Seen
 from multiplex.dataset.store import Store
 from tests.table import Words
 
@@ -69,7 +72,101 @@ def test_neither_id_nor_group_tells_what_was_masked(tmp_path: Path, given: dict[
     asked = "May Ada keep the bees?"
     [prompt], _ = taken_in(tmp_path, {"question": asked, **given}, masks=_Masks())
     assert prompt.scenario.question == "May [NAME_1] keep the bees?"
-    assert prompt_id(asked) not in prompt.model_dump_json().removeprefix(prompt.origin)
+    assert prompt_id(asked) not in prompt.model_dump_json()
     assert "Ada" not in prompt.model_dump_json()
+    assert prompt.origin == "file 1:1"
     if not given:
         assert prompt.id == prompt.group == prompt_id("May [NAME_1] keep the bees?")
+
+
+BEES = "Who keeps the bees in winter?"
+
+
+def test_a_key_of_an_option_that_tells_what_was_masked_gives_way_to_its_number(tmp_path: Path) -> None:
+    options = [
+        {"key": "Ada", "text": "The one from the mill"},
+        {"key": "other", "text": "Somebody else, not Ada"},
+        {"key": "option_1", "text": "Nobody at all"},
+    ]
+    [prompt], _ = taken_in(tmp_path, {"question": BEES, "options": options}, masks=_Masks())
+    assert [option.key for option in prompt.scenario.options] == ["option_1_", "option_2", "option_1"]
+    assert "ada" not in prompt.model_dump_json().lower()
+    [prompt], _ = taken_in(tmp_path / "x", {"question": BEES, "options": options})
+    assert [option.key for option in prompt.scenario.options] == ["ada", "other", "option_1"]
+
+
+def test_what_a_group_or_a_label_is_called_is_decided_once_for_all_of_its_prompts(tmp_path: Path) -> None:
+    of_ada = {"group": "letters of Ada", "domain": "the case of Ada"}
+    rows = [
+        {"question": BEES, **of_ada},
+        {"question": "May Ada sing at night?", **of_ada},
+        {"question": "What is a debt that nobody remembers?", "group": "debts", "domain": "debts"},
+        {"question": "How long must a debtor wait?", "group": "debts", "domain": "debts"},
+    ]
+    found, _ = taken_in(tmp_path, *rows, masks=_Masks())
+    first, _, third, _ = found
+    assert [prompt.group for prompt in found] == [first.id, first.id, "debts", "debts"]
+    assert [prompt.label for prompt in found] == ["label_1", "label_1", "debts", "debts"]
+    assert third.id != third.group
+    assert "Ada" not in "".join(prompt.model_dump_json() for prompt in found)
+
+    class Told(_Masks):
+        """Knows of no name but in a prompt that gives it."""
+
+        def session(self, scenario: object = None) -> _Masks:
+            return _Masks() if "sing" in str(scenario) else Told()
+
+        def mask(self, text: str) -> _Done:
+            return _Done(text, {})
+
+    found, _ = taken_in(tmp_path / "x", *rows, masks=Told())
+    assert [prompt.group for prompt in found] == [found[0].id, found[0].id, "debts", "debts"]
+    assert [prompt.label for prompt in found] == ["label_1", "label_1", "debts", "debts"]
+
+
+def test_prompts_that_differ_in_what_is_chosen_are_not_alike(tmp_path: Path) -> None:
+    choices = ("a bishop resting between two long journeys", "children milling flour without any pay")
+    found, left_out = taken_in(tmp_path, *({"question": BEES, "choice_context": each} for each in choices))
+    assert [prompt.scenario.choice_context for prompt in found] == list(choices)
+    assert left_out == {}
+
+
+def grown(tmp_path: Path, first: list[str], more: list[str]) -> tuple[list[str], dict[str, int], list[str]]:
+    """Take in two files, the second to what is there; return questions, counts, and whose vectors are kept."""
+    for name, asked in (("first", first), ("more", more)):
+        (tmp_path / f"{name}.txt").write_text("".join(f"{each}\n" for each in asked))
+    with Store(tmp_path / "work") as store:
+        folder = tmp_path / "work"
+        take_in(store, read_prompts([tmp_path / "first.txt"]), embedder=Words(), folder=folder, masks=None)
+        only = {place_of(tmp_path / "more.txt"): "file 2"}
+        given = read_prompts([tmp_path / "more.txt"], only=only)
+        take_in(store, given, embedder=Words(), folder=folder, masks=None, extends=True)
+        left_out = {kind: each["number"] for kind, each in store.counts().get("prompts", {}).items()}
+        found = {task.prompt.id: task.prompt.scenario.question for task in store.todo()}
+        committed = store.fact("seen")
+    vectors = 2 * Words().embed(["any"]).shape[1]
+    seen = Seen(folder / "prompts.seen", dimensions=vectors, committed=committed, embedding=Words().name)
+    with seen:
+        return list(found.values()), left_out, list(map(found.__getitem__, seen.keys()))
+
+
+SHARED = "the mill and weir on our river under old oaks"
+
+
+def test_what_was_left_out_again_is_nothing_that_others_repeat(tmp_path: Path) -> None:
+    first = [f"{SHARED} cattle, sheep, goats", f"{SHARED} bakers, smiths, dyers"]
+    found, left_out, kept = grown(tmp_path, first, [SHARED, SHARED.upper(), BEES])
+    assert found == kept == [*first, BEES]
+    assert left_out == {"between_groups": 2}
+
+
+def test_many_prompts_of_given_groups_are_joined_in_one_pass() -> None:
+    new = [f"p{number}" for number in range(20_000)]
+    given = {key: f"g{number // 2}" for number, key in enumerate(new)}
+    near = {key: [new[number - 1]] for number, key in enumerate(new) if number % 4 == 2}
+    began = time.monotonic()
+    groups, between = _joined(new, near, there={"old": "old"}, given=given, founders={"g0": "old"})
+    assert time.monotonic() - began < 2  # 20 ms; in the square of their number it was a minute
+    assert between == {}
+    assert [groups[key] for key in new[:8]] == ["old"] * 4 + ["g2"] * 4
+    assert len(set(groups.values())) == 5_000

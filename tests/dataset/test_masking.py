@@ -5,9 +5,10 @@ from functools import cache
 
 import pytest
 
+from multiplex.content.panels import seat
 from multiplex.content.scenarios import Scenario
 from multiplex.dataset.masking import Masks, masked
-from multiplex.dataset.privacy import Masker
+from multiplex.dataset.privacy import Masker, public_names
 from tests.dataset.made import NAMES, material, text
 from tests.table import PANEL, PERSONAS
 
@@ -17,6 +18,11 @@ pytestmark = pytest.mark.slow  # Presidio takes seconds to load
 @cache
 def masks() -> Masks:
     return Masks(Masker(entities=("NAME",), threshold=0.45), PANEL)
+
+
+@cache
+def sharp() -> Masker:
+    return Masker(threshold=0.45)
 
 
 def told(*texts: str, scenario: Callable[[Scenario], Scenario] = lambda s: s) -> list[str]:
@@ -65,3 +71,15 @@ def test_words_of_the_panel_that_a_prompt_names_for_itself_are_public() -> None:
 def test_a_panel_that_cannot_be_seated_adds_nothing() -> None:
     gone = Scenario(name="gone", question="Who?", personas=("nobody_at_all",))
     assert masks().text("Dr Wendeline Smith wrote.", gone)[0] == "Dr [NAME] wrote."
+
+
+@pytest.mark.parametrize("name", ["civilizations", "moral_theories"])
+def test_the_works_and_places_of_a_panels_own_sources_are_never_masked(name: str) -> None:
+    panel = seat(name)
+    own = Masks(sharp().allowing(public_names(panel)), panel)
+    sources = [each.source for persona in panel.pack.personas for each in persona.commitments]
+    assert len(sources) > 50
+    for source in sources:
+        for written in (source.work, source.locus, f"({source.work} {source.locus})", f"See {source.brief}."):
+            assert own.text(written) == (written, {}), written
+            assert own.session().mask(written).text == written

@@ -25,7 +25,8 @@ from multiplex.dataset.privacy.identities import (
     rut_fits,
 )
 from multiplex.dataset.privacy.names import find_names, name_parts, repeats
-from multiplex.dataset.privacy.public import PublicNames
+from multiplex.dataset.privacy.public import PublicNames, PublicWords
+from multiplex.dataset.privacy.references import is_chapter
 from multiplex.dataset.privacy.spans import Span
 from multiplex.errors import ContentError
 
@@ -406,3 +407,38 @@ def test_the_masker_describes_itself_in_plain_data() -> None:
     assert json.loads(json.dumps(said)) == said
     assert said["versions"]["presidio-analyzer"]
     assert said["not_detected"]
+
+
+@pytest.mark.parametrize(
+    ("text", "chapter"),
+    [
+        ("(Shatapatha Brahmana 1.7.2.1-6)", True),
+        ("as the Digest 50.16.24.3 has it", True),
+        ("as in 1.7.2.1:14 and after", True),
+        ("my server is 12.7.2.1-6", False),
+        ("it is at 12.34.56.78:80 now", False),
+        ("it came from Berlin 203.0.113.7", False),
+        ("the Brahmana 10.0.0.1", False),
+        ("It is over. Try 12.34.56.78", False),
+        ("12.34.56.78", False),
+    ],
+)
+def test_a_place_in_a_work_is_no_address_of_a_computer(text: str, chapter: bool) -> None:
+    match = re.search(r"\d+(?:\.\d+){3}", text)
+    assert match
+    assert is_chapter(text, Span("IP", *match.span(), 0.6)) is chapter
+    if not chapter:
+        return
+    start = match.start()
+    named = [Span("NAME", max(start - 9, 0), max(start - 1, 0), 0.9)]
+    assert is_chapter(text, Span("IP", *match.span(), 0.6), named) is (text[match.end()] in "-:")
+
+
+def test_what_public_texts_hold_word_for_word_is_public() -> None:
+    public = PublicWords(["Shatapatha Brahmana 1.7.2.1-6"]).more(["Letter 53, to Malik"])
+    assert public.hold("1.7.2.1")
+    assert public.hold("to Malik")
+    assert not public.hold("7.2.1.6.1")
+    assert not public.hold("Mali")
+    assert not public.hold("...")
+    assert not PublicWords().hold("Malik")

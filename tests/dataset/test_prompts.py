@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from multiplex.content.scenarios import load_scenario, scenario_names
-from multiplex.dataset.prompts import Prompt, Skipped, prompt_files, prompt_id, read_prompts
+from multiplex.dataset.prompts import Prompt, Skipped, asked_of, prompt_files, prompt_id, read_prompts
 from multiplex.errors import ContentError
 
 ASKED = "Should the mill stand still on Sundays?"
@@ -62,7 +62,7 @@ def test_a_question_may_stand_in_any_column_that_is_usual(tmp_path: Path, column
     assert prompt.scenario.question == ASKED
     assert prompt.id == prompt.group == prompt_id(ASKED)
     assert prompt.scenario.name == f"prompt_{prompt.id}"
-    assert prompt.origin == "asked.jsonl:1"
+    assert prompt.origin == "file 1:1"
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_control_characters_and_marks_of_byte_order_are_taken_out(tmp_path: Path
             "messages: holds no turn of a user",
         ),
         ({"messages": []}, "malformed", "needs to be text"),
-        ({"answer": "A."}, "malformed", "has no question; its columns are 'answer'"),
+        ({"answer": "A."}, "malformed", "has no column that a question is in"),
     ],
 )
 def test_a_row_that_is_wrong_is_skipped_and_the_next_is_read(
@@ -213,15 +213,49 @@ def test_a_row_that_is_wrong_is_skipped_and_the_next_is_read(
     skipped, prompt = read(rows(tmp_path, row, {"question": ASKED}))
     assert isinstance(skipped, Skipped)
     assert isinstance(prompt, Prompt)
-    assert (skipped.origin, skipped.kind) == ("asked.jsonl:1", kind)
+    assert (skipped.origin, skipped.kind) == ("file 1:1", kind)
     assert reason in skipped.reason
-    assert prompt.origin == "asked.jsonl:2"
+    assert prompt.origin == "file 1:2"
 
 
 @pytest.mark.parametrize("length", [1, 40, 20_000])
 def test_how_long_a_question_may_be_can_be_said(tmp_path: Path, length: int) -> None:
     path = rows(tmp_path, {"text": "x" * length}, {"text": "y" * (length + 1)})
     assert kinds(path, longest=length) == ["prompt", "too_long"]
+
+
+NOBODY = "priya.sharma@example.org"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"id": NOBODY, "question": "Other?"},
+        {"question": ASKED, "id": "other"},
+        {"answer": "A.", NOBODY: "B."},
+        {"question": "A?", "options": [{"key": f'{NOBODY} "said" it\'s' * 3, "text": "A"}] * 2},
+        {"question": "A?", "options": [{"key": NOBODY, "text": "A"}, {"key": NOBODY, "text": "B"}]},
+        {"question": "A?", "options": NOBODY},
+        {"messages": [{"role": NOBODY, "content": NOBODY}]},
+    ],
+)
+def test_why_a_row_is_left_out_is_told_without_a_word_of_it(tmp_path: Path, row: Mapping[str, Any]) -> None:
+    path = rows(tmp_path, {"id": NOBODY, "question": ASKED}, row).rename(tmp_path / f"{NOBODY}.jsonl")
+    _, skipped = read(path)
+    assert isinstance(skipped, Skipped)
+    assert "priya" not in f"{skipped.origin}: {skipped.reason}".lower()
+
+
+def test_what_is_shown_with_another_choice_is_another_prompt(tmp_path: Path) -> None:
+    path = rows(
+        tmp_path,
+        {"text": ASKED},
+        {"text": ASKED, "choice_context": "resting"},
+        {"text": ASKED, "choice_context": "milling"},
+        {"text": ASKED, "choice_context": "milling"},
+    )
+    assert kinds(path) == ["prompt", "prompt", "prompt", "duplicate"]
+    assert one(rows(tmp_path, {"text": ASKED})).id == prompt_id(ASKED)
 
 
 # --- what has been seen ----------------------------------------------------------------------
@@ -241,7 +275,7 @@ def test_the_same_prompt_and_the_same_id_are_skipped_in_whatever_file(tmp_path: 
 def test_lines_that_are_empty_or_not_utf_8_are_counted(tmp_path: Path) -> None:
     path = write(tmp_path, "asked.txt", b"One?\n\n \t\r\ncaf\xe9?\nTwo?")
     assert kinds(path) == ["prompt", "empty", "empty", "not_utf8", "prompt"]
-    assert [e.origin for e in read(path)][-1] == "asked.txt:5"
+    assert [e.origin for e in read(path)][-1] == "file 1:5"
 
 
 @pytest.mark.parametrize(
@@ -277,7 +311,7 @@ def test_a_table_quotes_what_it_likes(tmp_path: Path) -> None:
     assert isinstance(first, Prompt)
     assert first.scenario.question == 'Said "so",\nor not?'
     assert [option.text for option in first.scenario.options] == ["Yes", "No"]
-    assert (first.origin, second.origin) == ("asked.csv:2", "asked.csv:4")
+    assert (first.origin, second.origin) == ("file 1:2", "file 1:4")
 
 
 @pytest.mark.parametrize(("name", "mark"), [("asked.csv", ";"), ("asked.csv", "\t"), ("asked.tsv", "\t")])
@@ -325,7 +359,7 @@ def test_parquet_is_read_by_its_columns(tmp_path: Path) -> None:
     assert isinstance(first, Prompt)
     assert [o.key for o in first.scenario.options] == ["a", "b"]
     assert isinstance(second, Skipped)
-    assert (second.kind, third.origin) == ("empty", "asked.parquet:3")
+    assert (second.kind, third.origin) == ("empty", "file 1:3")
     chat = pa.table({"messages": [[{"role": "user", "content": "Why?"}]]})
     parquet.write_table(chat, path)
     assert questions(path) == ["Why?"]
@@ -354,12 +388,12 @@ def test_a_folder_is_read_file_by_file_and_what_is_passed_over_is_told(tmp_path:
     (tmp_path / "older").mkdir()
     assert questions(tmp_path) == ["Who mends it?", "What about the bells?", "When?"]
     assert [path.name for path in prompt_files([tmp_path])] == ["asked.txt", "bells.yaml", "more.jsonl"]
-    told = {entry.origin: entry for entry in read(tmp_path) if isinstance(entry, Skipped)}
-    here = tmp_path.name
-    assert list(told) == [f"{here}/ferry.yml", f"{here}/notes.md", f"{here}/older"]
-    assert {entry.kind for entry in told.values()} == {"passed_over"}
-    assert "rename it to .yaml" in told[f"{here}/ferry.yml"].reason
-    assert "is a folder in a folder; name it by its own path" in told[f"{here}/older"].reason
+    told = [entry for entry in read(tmp_path) if isinstance(entry, Skipped)]
+    assert {(entry.origin, entry.kind) for entry in told} == {("a folder", "passed_over")}
+    ferry, notes, older = (entry.reason for entry in told)
+    assert ferry == "holds a file .yml that is not read; rename it to .yaml"
+    assert notes.startswith("holds a file that is not read; prompts are read from .csv, ")
+    assert older == "holds a folder that is not read; name it by its own path"
 
 
 def test_one_broken_file_of_a_folder_does_not_end_it_all(tmp_path: Path) -> None:
@@ -370,9 +404,9 @@ def test_one_broken_file_of_a_folder_does_not_end_it_all(tmp_path: Path) -> None
     assert isinstance(empty, Skipped)
     assert isinstance(yaml, Skipped)
     assert isinstance(prompt, Prompt)
-    assert (yaml.origin, yaml.kind) == ("bells.yaml", "malformed")
-    assert yaml.reason.startswith("line 3, column 1: broken YAML: ")
-    assert complaint(broken) == f"{broken}: {yaml.reason}"
+    assert (yaml.origin, yaml.kind) == ("file 2", "malformed")
+    assert yaml.reason == "the file cannot be read; name it by its own path to be told why"
+    assert complaint(broken).startswith(f"{broken}: line 3, column 1: broken YAML: ")
     assert kinds(tmp_path) == ["malformed", "malformed", "malformed", "prompt"]
 
 
@@ -380,7 +414,7 @@ def test_a_folder_of_scenarios_is_read_whole(tmp_path: Path) -> None:
     for name in ("ferry", "bells"):
         write(tmp_path, f"{name}.yaml", f"name: {name}\nquestion: What about the {name}?\n")
     found = read(tmp_path)
-    assert [entry.origin for entry in found] == [f"{n}.yaml" for n in ("bells", "ferry")]
+    assert [entry.origin for entry in found] == ["file 1", "file 2"]
     assert questions(tmp_path / "ferry.yaml") == ["What about the ferry?"]
     assert kinds(tmp_path, longest=21) == ["prompt", "prompt"]
     assert kinds(tmp_path, longest=20) == ["too_long", "too_long"]
@@ -392,7 +426,7 @@ def test_a_scenario_keeps_all_that_it_says(tmp_path: Path) -> None:
     path = write(tmp_path, f"{name}.yaml", json.dumps(scenario.model_dump(mode="json")))
     prompt = one(path)
     assert prompt.scenario == scenario
-    assert prompt.id == prompt_id(scenario.question, scenario.context, scenario.options)
+    assert prompt.id == asked_of(scenario)
 
 
 # --- what is wrong with a file ---------------------------------------------------------------
@@ -436,7 +470,7 @@ def test_paths_are_looked_at_before_anything_is_read(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "holds no file that prompts are read from (.csv, .jsonl, " in complaint(tmp_path / "empty")
     write(tmp_path / "empty", "asked.json", "[]")
-    assert "; empty/asked.json is not read; prompts are read from " in complaint(tmp_path / "empty")
+    assert "; asked.json is not read: prompts are read from " in complaint(tmp_path / "empty")
     assert complaint() == "prompts: no file is named; name a .jsonl, .csv, .parquet, .txt or .yaml file"
     assert complaint(good, longest=20_001) == "longest: 20001 needs to be from 1 to 20,000 characters"
 

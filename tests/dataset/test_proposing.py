@@ -23,7 +23,7 @@ from multiplex.acts import (
 from multiplex.content.panels import Panel, seat
 from multiplex.content.scenarios import Scenario
 from multiplex.content.topics import TOPICS
-from multiplex.dataset.coverage import Covered, coverage
+from multiplex.dataset.coverage import Coverage, Covered
 from multiplex.dataset.prompts import Prompt, Skipped
 from multiplex.dataset.proposing import propose_prompts
 from multiplex.embedding import SentenceEmbedder, Vectors
@@ -290,9 +290,16 @@ def test_a_language_model_is_shown_the_tension_and_what_has_been_asked_and_answe
 # --- coverage --------------------------------------------------------------------------------
 
 
+def coverage(found: Sequence[Prompt]) -> Coverage:
+    covered = Covered(len(found))
+    for prompt in found:
+        covered.add(prompt)
+    return covered.coverage(WORDS.embed)
+
+
 def test_coverage_counts_topics_contexts_and_clusters() -> None:
     found = prompts(propose(20))
-    seen = coverage(found, embed=WORDS.embed, clusters=4)
+    seen = coverage(found)
     assert seen.prompts == 20
     assert seen.topics == {**dict.fromkeys((*TOPICS, "none"), 0), "work": 20}
     assert sum(seen.choice_contexts.values()) == 20
@@ -307,16 +314,16 @@ def test_clusters_are_told_apart() -> None:
         return Prompt(id=question, scenario=scenario, group=question, origin="generated")
 
     mills = [prompt(f"mill wheel stone number {i}") for i in range(6)]
-    ships = [prompt(f"ship rope sail harbour {i}") for i in range(3)]
-    seen = coverage([*mills, *ships], embed=WORDS.embed, clusters=2)
-    assert [cluster.prompts for cluster in seen.clusters] == [6, 3]
-    assert seen.topics["none"] == 9
+    ships = [prompt(f"ship rope sail harbour {i}") for i in range(4)]
+    seen = coverage([*mills, *ships])
+    assert [cluster.prompts for cluster in seen.clusters] == [6, 4]
+    assert seen.topics["none"] == 10
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_coverage_of_next_to_nothing_is_counted_too(count: int) -> None:
     one = prompts(propose(1))[0]
-    seen = coverage([one] * count, embed=WORDS.embed)
+    seen = coverage([one] * count)
     assert sum(cluster.prompts for cluster in seen.clusters) == seen.prompts == count
 
 

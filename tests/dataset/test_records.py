@@ -13,7 +13,7 @@ from hypothesis import given, settings
 
 from multiplex.acts import AnswerAlone, TakePosition
 from multiplex.content.roles import load_roles
-from multiplex.dataset.assembling import Assembly, assemble
+from multiplex.dataset.assembling import Assembly, _follow_pairs, assemble
 from multiplex.dataset.conditions import conditioned, tokens_of
 from multiplex.dataset.intake import take_in
 from multiplex.dataset.material import Material, user_turn
@@ -219,7 +219,7 @@ def test_what_stands_in_a_prompt_is_masked_wherever_it_stood(tmp_path: Path) -> 
     asked = user_turn(task.prompt.scenario)
     assert "Ada" not in asked
     assert asked.count("[NAME_1]") == 5
-    assert task.prompt.origin == "letters of [NAME_1].jsonl:1"
+    assert task.prompt.origin == "file 1:1"
 
 
 class _Hide:
@@ -272,7 +272,7 @@ def test_pairs_that_are_not_in_reward_are_counted_where_it_is_asked_for(
 ) -> None:
     with Store(tmp_path) as store:
         store.add_prompt(WHOLE.prompt)
-        store.done(1, WHOLE.model_dump_json(), {})
+        store.done(1, WHOLE.model_dump_json())
         assemble(store, tmp_path, Assembly(configs=configs), embedder=Words(), masks=None)
         counts = store.counts()["pairs"]
         made = [columns["rule"] for _, columns in store.columns("dpo")]
@@ -297,11 +297,15 @@ def test_each_side_of_a_pair_is_good_or_bad_by_itself() -> None:
     assert all(row.columns["reason"].startswith("rejected; of the other: ") for row in bad)
 
 
-def test_what_is_good_by_one_rule_and_bad_by_another_is_left_out() -> None:
+def test_what_is_good_by_one_rule_and_bad_by_another_is_left_out(tmp_path: Path) -> None:
     [pair] = [each for each in pairs(WHOLE) if each.rule == "coverage"]
     torn = replace(pair, rule="ratified", chosen=ALONE, rejected=DRAFT)
-    found = list(rows_of(WHOLE, [pair, torn], configs=["kto"]))
-    assert [(row.kind, row.columns["label"]) for row in found] == [("overton", True), ("draft", False)]
+    with Store(tmp_path) as store:
+        store.stage([row for each in (pair, torn) for row in rows_of(WHOLE, [each], configs=["dpo", "kto"])])
+        halves = _follow_pairs(store, Assembly(configs=("dpo", "kto")))
+        found = [(columns["kind"], columns["label"]) for _, columns in store.columns("kto")]
+    assert found == [("overton", True), ("draft", False)]
+    assert halves == {"shared": 0, "torn": 2}
 
 
 def test_judgements_and_claims_are_by_persona() -> None:

@@ -14,7 +14,7 @@ from bench.tiny_model import make_model
 from multiplex.api import Session
 from multiplex.dataset.assembling import Assembly
 from multiplex.dataset.building import Plan, Publication, build
-from multiplex.dataset.checking import check
+from multiplex.dataset.checking import examine
 from multiplex.dataset.deliberating import deliberate_all
 from multiplex.dataset.producing import Producer, Recipe
 from multiplex.dataset.prompts import Prompt, Skipped, read_prompts
@@ -65,7 +65,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
             )
 
     asyncio.run(run())
-    assert check(folder / "out") == []
+    assert examine(folder / "out").problems == []
     return folder / "out"
 
 

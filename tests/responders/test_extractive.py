@@ -25,10 +25,10 @@ from multiplex.acts import (
 )
 from multiplex.content.personas import Commitment, Persona, Source, load_pack
 from multiplex.content.protocols import load_protocol, protocol_names
-from multiplex.content.scenarios import Option, Scenario, load_scenario
+from multiplex.content.scenarios import Option, Scenario, load_scenario, scenario_names
 from multiplex.moral_graph.cards import ValuesCard
 from multiplex.responders.extractive import ExtractiveResponder
-from multiplex.responders.extractive.wording import attention, fitted, joined, leaning, lower_first
+from multiplex.responders.extractive.wording import attention, ended, fitted, joined, leaning, lower_first
 from multiplex.responders.relevance import Relevance
 from tests.table import (
     MILLER,
@@ -308,7 +308,7 @@ def test_statements_that_carry_as_much_stay_in_their_order(table: ExtractiveResp
 def synthesis(responder: ExtractiveResponder, **more: Any) -> Synthesis:
     turns = tuple(turn(p, stance={"keep": 0.7, "stop": 0.3}) for p in PERSONAS[:2])
     last = turn(PERSONAS[2], stance={"keep": 0.2, "stop": 0.8})
-    act = Synthesise(scenario=SCENARIO, panel=PERSONAS, transcript=(*turns, last), **more)
+    act = Synthesise(**{"scenario": SCENARIO, "panel": PERSONAS, "transcript": (*turns, last), **more})
     reply = ask(responder, act)
     assert isinstance(reply, Synthesis)
     return reply
@@ -481,3 +481,30 @@ def test_embeddings_are_asked_for_together() -> None:
     relevance = Relevance(words, PERSONAS)
     relevance.vectors(["one"])
     assert words.embedded == 3 * (3 + 9) + 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("Should tips be shared", "Should tips be shared?"),
+        ("In a strike, may nurses leave", "In a strike, may nurses leave?"),
+        ("My neighbour drinks. What should I do", "My neighbour drinks. What should I do?"),
+        ("Tell me how to share a well", "Tell me how to share a well."),
+        ("He asked: \u201cWhy?\u201d", "He asked: \u201cWhy?\u201d"),
+        ("Share it.", "Share it."),
+        ("水该怎么分", "水该怎么分。"),
+    ],
+)
+def test_what_was_asked_ends_with_its_mark(asked: str, said: str) -> None:
+    assert ended(asked) == ended(said) == said
+
+
+def test_the_spectrum_keeps_the_question_apart_from_what_follows(table: ExtractiveResponder) -> None:
+    scenario = SCENARIO.model_copy(update={"question": "Should tips be shared"})
+    assert synthesis(table, scenario=scenario).overton.startswith("Should tips be shared? ")
+
+
+def test_the_questions_of_shipped_scenarios_stay_as_they_are() -> None:
+    asked = [load_scenario(name).question for name in scenario_names()]
+    assert asked
+    assert [ended(question) for question in asked] == asked

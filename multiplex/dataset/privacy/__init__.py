@@ -2,7 +2,8 @@
 
 Read `masking` first (the `Masker` that everything else calls), then `engine` (Presidio and its recognizers),
 `contacts` and `identities` (the patterns that we add), `names` and `scripts` (how a name is told from a
-word), and `contexts` and `gazetteer` (what it is told by). `public` holds what is never masked.
+word), and `contexts` and `gazetteer` (what it is told by). `public` holds what is never masked, and `references`
+tells a chapter from the address of a computer.
 """
 
 from multiplex.dataset.privacy.masking import DEFAULT, Found, Masked, Masker, Session

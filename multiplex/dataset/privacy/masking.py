@@ -17,7 +17,8 @@ from typing import Any
 from multiplex.dataset.privacy.engine import Engine, load_engine
 from multiplex.dataset.privacy.gazetteer import fold, public_figures
 from multiplex.dataset.privacy.names import name_parts, repeats
-from multiplex.dataset.privacy.public import PublicNames
+from multiplex.dataset.privacy.public import PublicNames, PublicWords
+from multiplex.dataset.privacy.references import is_chapter
 from multiplex.dataset.privacy.spans import KINDS, Span
 from multiplex.errors import ContentError, near_miss
 
@@ -36,6 +37,7 @@ _NOT_DETECTED = (
     "dates of birth that the text does not call so, ages, employers, schools and places",
     "identity numbers without a check digit that nothing introduces",
     "telephone numbers without country code, spacing or a word such as call",
+    "IP addresses written as a place in a book, behind its title or before its verses, that no word introduces",
 )
 _PLACEHOLDER = re.compile(r"\[(" + "|".join(KINDS) + r")_(\d+)\]")
 _WINDOW, _OVERLAP = 4000, 300
@@ -99,6 +101,7 @@ class Masker:
         self._kinds = tuple(kind for kind in KINDS if kind in entities)
         self._public = (*public_figures(), *allow)
         self._allow = PublicNames(self._public)
+        self._content = PublicWords()
         self._threshold = threshold
         self._engine: Engine = load_engine(self._kinds, names=names)
 
@@ -131,8 +134,14 @@ class Masker:
         spans = [
             span
             for span in self._windows(text)
-            if not (span.kind == "NAME" and self._allow.covers(text, span))
+            if not (
+                self._allow.covers(text, span)
+                if span.kind == "NAME"
+                else self._content.hold(text[span.start : span.end])
+            )
         ]
+        named = [span for span in spans if span.kind == "NAME"]
+        spans = [span for span in spans if span.kind != "IP" or not is_chapter(text, span, named)]
         if "NAME" in self._kinds:
             parts = set(known)
             for span in spans:
@@ -146,11 +155,12 @@ class Masker:
         again = (Span("NAME", n.start, n.end, n.score) for n in repeats(text, parts))
         return [span for span in again if not self._allow.covers(text, span)]
 
-    def allowing(self, names: Iterable[str]) -> "Masker":
-        """Return a masker with the same engine that leaves these names too."""
+    def allowing(self, names: Iterable[str], content: Iterable[str] = ()) -> "Masker":
+        """Return a masker with the same engine that leaves these names too, and what but names is in `content`."""
         other = copy(self)
-        other._allow = PublicNames((*self._public, *names))
         other._public = (*self._public, *names)
+        other._allow = PublicNames(other._public)
+        other._content = self._content.more(content)
         return other
 
     def _windows(self, text: str) -> list[Span]:

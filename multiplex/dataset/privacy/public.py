@@ -1,4 +1,4 @@
-"""Names that are public and are never masked: those of a panel's own content, and of people in public life."""
+"""What is public and never masked: a panel's own content, its names, and those of people in public life."""
 
 import re
 from collections.abc import Iterable
@@ -7,9 +7,34 @@ from multiplex.content.panels import Panel
 from multiplex.dataset.privacy.gazetteer import fold
 from multiplex.dataset.privacy.spans import Span
 
-__all__ = ["PublicNames", "public_names"]
+__all__ = ["PublicNames", "PublicWords", "public_names"]
 
 _WORDS = re.compile(r"\w+(?:['’-]\w+)*")
+_WORD = re.compile(r"\w+")
+_POSSESSIVE = re.compile(r"['’]s$")
+
+
+class PublicWords:
+    """Texts that are public: what they hold word for word, one word after another, is no personal data."""
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self._runs = "\n".join(map(_run, texts))
+
+    def hold(self, text: str) -> bool:
+        """Return whether the words of a text, of which it has one or more, stand so in one of the texts."""
+        run = _run(text)
+        return len(run) > 2 and run in self._runs
+
+    def more(self, texts: Iterable[str]) -> "PublicWords":
+        """Return these texts and others."""
+        other = PublicWords(texts)
+        other._runs = "\n".join(filter(None, (self._runs, other._runs)))
+        return other
+
+
+def _run(text: str) -> str:
+    """Return a text's words, parted so that one run of words is found within another only as whole words."""
+    return "\x1f".join(("", *_WORD.findall(text), ""))
 
 
 class PublicNames:
@@ -17,11 +42,15 @@ class PublicNames:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names: set[tuple[str, ...]] = set()
+        self._reach = 60
         for name in names:
-            words = tuple(fold(word) for word in _WORDS.findall(name))
+            words = tuple(fold(_POSSESSIVE.sub("", word)) for word in _WORDS.findall(name))
             if words:
                 self._names.add(words)
-        self._longest = max(map(len, self._names), default=0)
+                self._reach = max(self._reach, len(name))
+        self._sizes: dict[str, set[int]] = {}
+        for words in self._names:
+            self._sizes.setdefault(words[0], set()).add(len(words))
 
     def __len__(self) -> int:
         return len(self._names)
@@ -30,15 +59,14 @@ class PublicNames:
         """Return whether every word of the span belongs to a public name that stands there."""
         if not self._names:
             return False
-        reach = 60
-        start, end = max(0, span.start - reach), min(len(text), span.end + reach)
+        start, end = max(0, span.start - self._reach), min(len(text), span.end + self._reach)
         words = [
-            (m.start() + start, m.end() + start, fold(re.sub(r"['’]s$", "", m[0])))
+            (m.start() + start, m.end() + start, fold(_POSSESSIVE.sub("", m[0])))
             for m in _WORDS.finditer(text[start:end])
         ]
         inside = {i for i, (a, b, _) in enumerate(words) if a < span.end and b > span.start}
         for first in range(len(words)):
-            for size in range(self._longest, 0, -1):
+            for size in self._sizes.get(words[first][2], ()):
                 if tuple(w for *_, w in words[first : first + size]) in self._names:
                     inside -= set(range(first, first + size))
         return not inside
@@ -47,14 +75,18 @@ class PublicNames:
 def public_names(panel: Panel) -> frozenset[str]:
     """Return the names that a panel's own content makes public: its lexicon, sources and commitments.
 
-    Every term with a capital counts, and in running text every run of two or more capitalised words.
+    Every term with a capital counts, in running text every run of two or more capitalised words, and a source as it
+    is cited: its work and its place, each of two words or more, and the one behind the other.
     """
     texts: list[str] = []
     names: set[str] = set()
     for persona in (*panel.personas, *panel.pack.personas):
         names.add(persona.label)
         for commitment in persona.commitments:
-            texts += [commitment.statement, commitment.title, commitment.source.work, commitment.source.locus]
+            source = commitment.source
+            texts += [commitment.statement, commitment.title, source.work, source.locus]
+            names.update(said for said in (source.work, source.locus) if len(_WORDS.findall(said)) > 1)
+            names.add(f"{source.work} {source.locus}")
         texts += [
             persona.summary,
             persona.ontology,

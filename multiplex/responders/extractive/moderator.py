@@ -34,6 +34,7 @@ from multiplex.responders.extractive.persona import (
 from multiplex.responders.extractive.wording import (
     attention,
     cited,
+    ended,
     fitted,
     is_torn,
     joined,
@@ -380,7 +381,7 @@ def _overton(
             f" Nothing that {_whoever(silent, panel)} for "
             "speaks to just this question; what comes nearest is said."
         )
-    paragraphs = [f"{act.scenario.question} {heard}"]
+    paragraphs = [f"{ended(act.scenario.question)} {heard}"]
     grouped = [p.name for _, people in camps for p in people]
     for option, people in camps:
         stand = "stands" if len(people) == 1 else "stand"

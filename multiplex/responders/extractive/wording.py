@@ -1,5 +1,6 @@
 """How the extractive responder makes sentences out of commitments."""
 
+import re
 from collections.abc import Sequence
 
 from multiplex.content.personas import Commitment
@@ -8,6 +9,7 @@ from multiplex.content.scenarios import Option
 __all__ = [
     "attention",
     "cited",
+    "ended",
     "fitted",
     "is_torn",
     "joined",
@@ -18,6 +20,29 @@ __all__ = [
     "pick",
     "quoted",
 ]
+
+
+_ENDED = re.compile(r"[.!?…。！？؟।။።፧;:]['\"”’»)\]」』]*$")
+_ASKS = re.compile(
+    r"(?:(?:and|but|so|or|then) )?(?:[^,]{1,80}, (?:and |but )?)?(?:who|whom|whose|what|which|when|where|why|how|"
+    r"whether|is|are|am|was|were|do|does|did|can|could|may|might|must|shall|should|will|would|has|have|had|ought)"
+    r"(?:n['’]t)?\b(?!:)",
+    re.I,
+)
+_MARKS = (
+    (re.compile(r"[\u3040-\u30ff\u3400-\u9fff]\W*$"), ("\u3002", "\uff1f")),
+    (re.compile(r"[\u0600-\u06ff]\W*$"), (".", "\u061f")),
+)
+
+
+def ended(question: str) -> str:
+    """Return what was asked with a mark at its end: a question's where it opens like one, else a full stop."""
+    said = question.rstrip()
+    if not said or _ENDED.search(said):
+        return said
+    stop, asks = next((marks for script, marks in _MARKS if script.search(said)), (".", "?"))
+    last = re.split(r"(?<=[.!?])\s+", said)[-1]
+    return said.rstrip(",-–—") + (asks if _ASKS.match(last) else stop)
 
 
 def pick(choices: Sequence[str], seed: int, offset: int = 0) -> str:
