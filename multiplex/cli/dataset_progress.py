@@ -46,10 +46,12 @@ class BuildProgress:
         self._total = self._ended = self._failed = 0
         self._spending = spending
         self._spent: Mapping[str, int] = {"calls": 0, "prompt": 0, "completion": 0}
+        self._paid_before = 0
         self._bar: RichProgress | None = None
 
     def __enter__(self) -> Self:
         """Start to draw, if there is a terminal to draw on."""
+        self._paid_before = self._total_spent()["calls"]
         if self._shown and self._console.is_terminal:
             self._bar = RichProgress(
                 TextColumn("deliberations"),
@@ -69,7 +71,7 @@ class BuildProgress:
         """Stop drawing, and say what it came to; after Ctrl-C, how to go on."""
         if self._bar is not None:
             self._bar.stop()
-        if self._shown and (self._ended or self._total_spent()["calls"]):
+        if self._shown and (self._ended or self._total_spent()["calls"] > self._paid_before):
             self._console.print(f"{self._ended:,} deliberations, {self._line()}")
         if kind is not None and issubclass(kind, KeyboardInterrupt | asyncio.CancelledError):
             self._console.print("go on with: the same command again")
