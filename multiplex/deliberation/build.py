@@ -155,7 +155,10 @@ def _ask(step: Step) -> _Ask:
     async def ask(state: _Payload, *, runtime: Runtime[Context]) -> Update:
         try:
             async with asyncio.TaskGroup() as group:
-                asked = [group.create_task(perform(task, runtime)) for task in state["tasks"]]
+                asked = []
+                for task in state["tasks"]:
+                    asked.append(group.create_task(perform(task, runtime)))
+                    await asyncio.sleep(0)  # this request is on its way before the next is written
         except BaseExceptionGroup as failed:  # whatever ends one act ends the others, and the run
             raise failed.exceptions[0] from None
         return Update(results=[task.result() for task in asked])
