@@ -126,7 +126,9 @@ def resume(
     ] = None,
     timeout: Annotated[
         float | None,
-        typer.Option(min=0.1, help="Seconds that one call to a served model may take.", show_default=False),
+        typer.Option(
+            min=0.1, max=86_400, help="Seconds that one call to a served model may take.", show_default=False
+        ),
     ] = None,
     retries: Annotated[
         int | None,
@@ -162,7 +164,7 @@ def resume(
             timeout=request.timeout if timeout is None else timeout,
             retries=request.retries if retries is None else retries,
             concurrency=request.concurrency if concurrency is None else concurrency,
-            cache=request.cache if cache is None else cache,
+            cache=request.cache if cache is None or (cache and request.cache) else cache,
             engine={**request.engine, **engine_options(engine_arg)},
         )
         resume_run(folder, request, options, as_json=as_json, quiet=quiet)

@@ -397,8 +397,9 @@ def _keys(prompt: Prompt, texts: Sequence[tuple[str, tuple[str, ...]]], session:
 
 def _tells(name: str, session: "Session") -> bool:
     """Return whether a name that a user gave holds personal data, as it stands or with its words apart."""
-    apart = name if re.search(r"\d", name) else re.sub(r"[_-]+", " ", name)
-    return any(session.mask(each).text != each for each in {name, apart})
+    # A number is left in the name as it stands alone: with words apart, any would read as a telephone number.
+    words = re.sub(r"[\W\d_]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)).strip()
+    return any(session.mask(each).text != each for each in {name, words})
 
 
 def _hash(name: str) -> str:

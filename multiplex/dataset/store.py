@@ -268,12 +268,18 @@ class Store:
         place = 0
         while True:
             with self._told():
-                query = "SELECT place, material FROM prompts WHERE state = 'done' AND place > ? ORDER BY place LIMIT 1"
+                query = (
+                    "SELECT place, material, json_extract(prompt, '$.label') FROM prompts "
+                    "WHERE state = 'done' AND place > ? ORDER BY place LIMIT 1"
+                )
                 row = self._db.execute(query, (place,)).fetchone()
             if row is None:
                 return
             place = row[0]
-            yield Material.model_validate_json(zlib.decompress(row[1]))
+            made = Material.model_validate_json(zlib.decompress(row[1]))
+            # A label may have been found personal since: what the prompt is called now is what is published.
+            prompt = made.prompt.model_copy(update={"label": row[2]})
+            yield made.model_copy(update={"prompt": prompt})
 
     def clear_rows(self) -> None:
         """Forget all rows."""

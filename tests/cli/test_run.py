@@ -268,7 +268,7 @@ def test_an_endpoint_that_refuses_ends_the_run_with_its_reason() -> None:
 
 def test_a_question_in_words_is_deliberated_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    question = "May a baker sell bread that is a day old?"
+    question = "May a baker sell bread that is a day old" + " and older still" * 30 + "?"
     result = multiplex("run", question, "--protocol", "uniplex", "--no-scores", "--json")
     assert result.exit_code == 0, result.stderr
     [path] = (tmp_path / "runs").iterdir()

@@ -12,6 +12,7 @@ from multiplex.dataset.origins import place_of
 from multiplex.dataset.prompts import Prompt, prompt_id, read_prompts
 from multiplex.dataset.similarity import Seen
 from multiplex.dataset.store import Store
+from tests.dataset.made import material
 from tests.table import Words
 
 LONG = (
@@ -60,6 +61,31 @@ class _Masks:
 
     def mask(self, text: str) -> "_Done":
         return _Done(text.replace("Ada", "[NAME_1]"), {"NAME": text.count("Ada")} if "Ada" in text else {})
+
+
+@pytest.mark.parametrize(
+    "name", ["AdaLovelace", "case_12_Ada_Lovelace_1815", "Ada.Lovelace-2", "Ada_Lovelace"]
+)
+def test_a_name_is_read_with_its_words_apart_whatever_stands_between_them(tmp_path: Path, name: str) -> None:
+    class Whole(_Masks):
+        def mask(self, text: str) -> _Done:
+            return _Done(text.replace("Ada Lovelace", "[NAME_1]"), {})
+
+    [prompt], _ = taken_in(
+        tmp_path, {"question": "May bees be kept?", "id": name, "group": name, "domain": name}, masks=Whole()
+    )
+    assert "Lovelace" not in prompt.model_dump_json()
+
+
+def test_what_a_prompt_is_called_now_is_what_its_rows_are_made_of(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        made = material()
+        called = made.prompt.model_copy(update={"label": "housing"})
+        store.add_prompt(called)
+        [task] = store.todo()
+        store.done(task.place, made.model_copy(update={"prompt": called}).model_dump_json())
+        store.relabel({"housing": "label_1"})
+        assert [each.prompt.label for each in store.materials()] == ["label_1"]
 
 
 class _Done:

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from multiplex.cli.dataset_progress import BuildProgress
+from multiplex.content.scenarios import scenario_of
 from multiplex.dataset import worker as workers
 from multiplex.dataset.producing import Recipe, content_hashes
+from multiplex.dataset.prompts import Prompt
 from multiplex.dataset.spending import RESPONSES, Spending, cost_of, keep_spent, name_of
 from multiplex.dataset.store import Store
 from multiplex.dataset.worker import Errand, Worker
@@ -68,9 +70,14 @@ def test_a_file_that_cannot_be_read_is_an_error_and_progress_goes_on_without_it(
 ) -> None:
     answered(tmp_path, "a")
     spending = Spending(tmp_path)
+    with BuildProgress(shown=True, prices=(0.5, 4.0), spending=spending):
+        pass
+    assert capsys.readouterr().err == ""  # nothing was done
     progress = BuildProgress(shown=True, prices=(0.5, 4.0), spending=spending)
     with progress:
-        pass
+        progress.ended(
+            Prompt(id="a", scenario=scenario_of("Is it?"), group="a", origin="file 1:1"), None, None
+        )
     for each in tmp_path.iterdir():
         each.unlink()
     (tmp_path / RESPONSES).write_bytes(b"no database, but something else" * 100)

@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -149,7 +150,8 @@ def _count(key: str, text: str) -> Any:
     if key == "max_model_len" and text.lower() == "auto":
         return -1
     if scaled := re.fullmatch(r"(\d+(?:\.\d+)?)([kmgKMG])", text):
-        return int(float(scaled[1]) * _SCALES[scaled[2]])
+        with suppress(OverflowError):
+            return int(float(scaled[1]) * _SCALES[scaled[2]])
     return _value(key, text, is_text=False)
 
 
