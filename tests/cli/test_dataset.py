@@ -276,7 +276,7 @@ def test_every_answered_call_is_counted_also_of_what_failed_and_of_prompts_that_
         assert "error: generate: none of " in written.stderr
         assert re.search(r"0 deliberations, .*, [\d,]+ tokens", " ".join(written.stderr.split()))
         assert (
-            Spending(Path("written/.build/responses.sqlite")).total()["calls"] == len(asked_for(server)) > 4
+            Spending(Path("written/.build")).total()["calls"] == len(asked_for(server)) > 4
         )
     with endpoint() as server:
         given = (
