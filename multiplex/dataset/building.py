@@ -117,6 +117,7 @@ async def build(
     work = folder / BUILD
     with _held(work), Store(work) as store:
         plan, further = _begun(store, folder, plan, extends=extend is not None)
+        publication = _as_before(store, publication)
         take = partial(
             _take_in,
             store,
@@ -416,6 +417,20 @@ def _report(store: Store, report: Mapping[str, Any]) -> dict[str, Any]:
         "left_out": store.counts(),
         **report,
     }
+
+
+def _as_before(store: Store, publication: Publication) -> Publication:
+    """Return the publication with what an earlier call told and this one leaves as it is by default."""
+    plain, before = Publication(), store.fact("publication") or {}
+    told = {
+        name: value for name, value in before.items() if getattr(publication, name) == getattr(plain, name)
+    }
+    if "languages" in told:
+        told["languages"] = tuple(told["languages"])
+    publication = replace(publication, **told)
+    kept = ("title", "license", "languages", "model_licence")
+    store.keep_fact("publication", {name: getattr(publication, name) for name in kept})
+    return publication
 
 
 def _about(

@@ -524,6 +524,18 @@ def test_a_set_that_grew_is_the_one_that_was_built_at_once(table: Table) -> None
     assert len(table.responder.acts) == asked
 
 
+def test_what_was_told_of_a_set_once_is_told_of_it_when_it_grows(table: Table) -> None:
+    first = write_prompts(table.folder / "a.jsonl", [QUESTIONS[0]])
+    more = write_prompts(table.folder / "b.jsonl", [QUESTIONS[1]])
+    table.build(first, publication=Publication(title="Mine", license="cc-by-4.0", languages=("de",)))
+    table.build(more, extend=True)
+    card = (table.out / "README.md").read_text(encoding="utf-8")
+    assert "# Mine" in card
+    assert "license: cc-by-4.0" in card
+    table.build(more, extend=True, publication=Publication(title="Ours"))
+    assert "# Ours" in (table.out / "README.md").read_text(encoding="utf-8")
+
+
 def test_a_new_prompt_that_would_move_what_is_there_is_left_out(table: Table) -> None:
     first = write_prompts(
         table.folder / "a.jsonl", [f"{SHARED} cattle, sheep, goats", f"{SHARED} bakers, smiths, dyers"]
