@@ -49,7 +49,7 @@ slow: .venv/dev .venv/oracles/ready
 	@touch $@
 
 test-engine: .venv-engine/ready
-	.venv-engine/bin/python -m pytest -p no:xdist tests/engine tests/models/test_engine.py
+	.venv-engine/bin/python -m pytest -p no:xdist tests/models/test_engine.py tests/engine
 
 check: .venv/dev
 	$(BIN)/ruff check .
