@@ -275,9 +275,7 @@ def test_every_answered_call_is_counted_also_of_what_failed_and_of_prompts_that_
         written = typed(*order, "--model", "openai:x", "--base-url", server.base_url)
         assert "error: generate: none of " in written.stderr
         assert re.search(r"0 deliberations, .*, [\d,]+ tokens", " ".join(written.stderr.split()))
-        assert (
-            Spending(Path("written/.build")).total()["calls"] == len(asked_for(server)) > 4
-        )
+        assert Spending(Path("written/.build")).total()["calls"] == len(asked_for(server)) > 4
     with endpoint() as server:
         given = (
             "prompts.jsonl",
