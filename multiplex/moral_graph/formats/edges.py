@@ -2,16 +2,39 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from multiplex.errors import near_miss
 from multiplex.moral_graph.cards import ValuesCard
-from multiplex.moral_graph.edges import Counts, Edge, Thresholds
+from multiplex.moral_graph.edges import MOST_COUNTED, Counts, Edge, Thresholds
 from multiplex.moral_graph.graph import MoralGraph
 
-__all__ = ["edge_of", "graph_of"]
+__all__ = ["StatedCounts", "edge_of", "graph_of"]
+
+_Count = Annotated[int, Field(ge=0, le=MOST_COUNTED)]
 
 _NEAR = 1e-6
 """How far a stated number may lie from what the counts say."""
+
+
+class StatedCounts(BaseModel):
+    """The counts that a file states of an edge, all of them."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    wiser: _Count
+    not_wiser: _Count
+    less_wise: _Count
+    unsure: _Count
+    abstained: _Count
+    impressions: _Count
+
+    @property
+    def counts(self) -> Counts:
+        """The counts alone."""
+        return Counts(**{name: getattr(self, name) for name in Counts.model_fields})
 
 
 def edge_of(

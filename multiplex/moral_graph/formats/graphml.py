@@ -10,20 +10,19 @@ from xml.etree.ElementTree import ParseError, fromstring
 import networkx as nx
 from pydantic import BaseModel, ConfigDict, Field
 
-from multiplex.moral_graph.edges import MOST_COUNTED, Counts, Edge, Thresholds
+from multiplex.moral_graph.edges import Counts, Edge, Thresholds
 from multiplex.moral_graph.formats.cards import checked, lines_of, one_line, read_cards, texts_of
-from multiplex.moral_graph.formats.edges import edge_of, graph_of
+from multiplex.moral_graph.formats.edges import StatedCounts, edge_of, graph_of
 from multiplex.moral_graph.graph import MoralGraph
 
 __all__ = ["GraphmlGraph", "read_graphml", "to_graphml"]
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NODE = "{http://graphml.graphdrawing.org/xmlns}node"
-_COUNTS = ("wiser", "not_wiser", "less_wise", "unsure", "abstained", "impressions")
+_COUNTS = tuple(Counts.model_fields)
 _LISTS = ("policies", "schwartz", "authors", "sources")
 
 _Level = Annotated[float, Field(gt=0, lt=1)]
-_Count = Annotated[int, Field(ge=0, le=MOST_COUNTED)]
 
 
 class GraphmlGraph(NamedTuple):
@@ -33,26 +32,18 @@ class GraphmlGraph(NamedTuple):
     level: float
 
 
-class _Shape(BaseModel):
+class _Whole(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-
-class _Whole(_Shape):
     level: _Level
 
 
-class _GraphmlEdge(_Shape):
+class _GraphmlEdge(StatedCounts):
     kept: bool
     contexts: str | None = None
     likelihood: float | None = None
     supporters: str = ""
     transitions: str = ""
-    wiser: _Count
-    not_wiser: _Count
-    less_wise: _Count
-    unsure: _Count
-    abstained: _Count
-    impressions: _Count
 
 
 def to_graphml(graph: MoralGraph, *, kept_only: bool = False, level: float | None = None) -> str:
@@ -155,7 +146,7 @@ def _read_edge(
     edge = edge_of(
         (source, wiser),
         () if given.contexts is None else given.contexts.split("\n"),
-        Counts(**{name: getattr(given, name) for name in _COUNTS}),
+        given.counts,
         kept=given.kept,
         asserted=given.kept,
         said={"likelihood": given.likelihood, "entropy": None},

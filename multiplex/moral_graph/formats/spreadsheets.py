@@ -5,11 +5,11 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
-from multiplex.moral_graph.edges import MOST_COUNTED, PROFILES, Counts, Edge, Thresholds
+from multiplex.moral_graph.edges import PROFILES, Edge, Thresholds
 from multiplex.moral_graph.formats.cards import Id, checked, lines_of, one_line, read_cards, texts_of
-from multiplex.moral_graph.formats.edges import edge_of, graph_of
+from multiplex.moral_graph.formats.edges import StatedCounts, edge_of, graph_of
 from multiplex.moral_graph.graph import MoralGraph
 
 __all__ = ["CsvTables", "read_csv", "to_csv"]
@@ -37,22 +37,13 @@ def _empty(cell: object) -> object:
     return None if cell == "" else cell
 
 
-_Count = Annotated[int, Field(ge=0, le=MOST_COUNTED)]
 _Number = Annotated[float | None, BeforeValidator(_empty)]
 
 
-class _EdgeRow(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
+class _EdgeRow(StatedCounts):
     source: Annotated[Id, Field(alias="from")]
     wiser_value: Annotated[Id, Field(alias="to")]
     contexts: str
-    wiser: _Count
-    not_wiser: _Count
-    less_wise: _Count
-    unsure: _Count
-    abstained: _Count
-    impressions: _Count
     likelihood: _Number = None
     entropy: _Number = None
     level: Annotated[float | None, Field(gt=0, lt=1), BeforeValidator(_empty)] = None
@@ -130,7 +121,7 @@ def _read_edge(row: dict[str, str], place: str, thresholds: Thresholds) -> tuple
     edge = edge_of(
         (given.source, given.wiser_value),
         given.contexts.split("\n"),
-        Counts(impressions=given.impressions, **{name: getattr(given, name) for name in _COUNTS}),
+        given.counts,
         kept=given.kept,
         asserted=given.kept,
         said={"likelihood": given.likelihood, "entropy": given.entropy},
