@@ -6,7 +6,7 @@ listens on loopback, and serves POST /v1/chat/completions, GET /v1/models, GET /
 A reply is a small instance of the request's JSON schema, such that Multiplex' acts take it. Its words
 depend on the messages and the seed alone. The endpoint shares a machine with the client that is
 measured, so that it does little: a schema is compiled once, and a reply is written while its latency
-passes, which is counted from the arrival of the request.
+passes, which is counted from the arrival of the request and kept to a tenth of a millisecond or so.
 """
 
 import argparse
@@ -16,9 +16,11 @@ import json
 import re
 import time
 import zlib
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 MODEL = "bench"
@@ -36,6 +38,8 @@ _LONG = 400
 """How long a text is that may be long: a statement, an answer."""
 _PROSE = 800
 """How long a reply without a schema is: about as long as one that fits the schema of a position."""
+_EARLY = 0.0015
+"""Seconds: how long before something is due the loop looks again and again, instead of sleeping."""
 
 
 class _Draw:
@@ -253,6 +257,34 @@ class Endpoint:
         return self._writers[text]
 
 
+class _Outbox:
+    """Sends what is due when it is due.
+
+    The loop's own timers will not do: they sleep for whole milliseconds, rounded up, which is a hundredth of
+    what is measured.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[tuple[float, Callable[[], None]]] = deque()
+
+    def put(self, due: float, send: Callable[[], None]) -> None:
+        """Send something later; what is put in later is never due earlier."""
+        self._waiting.append((due, send))
+        if len(self._waiting) == 1:
+            self._look()
+
+    def _look(self) -> None:
+        while self._waiting and self._waiting[0][0] <= time.perf_counter():
+            self._waiting.popleft()[1]()
+        if self._waiting:
+            left = self._waiting[0][0] - time.perf_counter() - _EARLY
+            if left > 0:
+                self._loop.call_later(left, self._look)
+            else:
+                self._loop.call_soon(self._look)
+
+
 class _Connection(asyncio.Protocol):
     """One connection, kept open: requests one after another, each with the length of its body.
 
@@ -260,8 +292,9 @@ class _Connection(asyncio.Protocol):
     those who are measured, and its latency is then no longer the one that was asked for.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, outbox: _Outbox) -> None:
         self._endpoint = endpoint
+        self._outbox = outbox
         self._loop = asyncio.get_running_loop()
         self._heard = bytearray()
 
@@ -291,7 +324,7 @@ class _Connection(asyncio.Protocol):
             f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n"
         )
         if due > arrived:
-            self._loop.call_later(due - time.perf_counter(), self._send, head.encode() + answer)
+            self._outbox.put(due, partial(self._send, head.encode() + answer))
         else:
             self._way_back.write(head.encode() + answer)
 
@@ -303,8 +336,8 @@ class _Connection(asyncio.Protocol):
 async def serve(port: int, latency: float) -> None:
     """Serve until the process is ended; print the port first."""
     endpoint = Endpoint(latency)
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Connection(endpoint), "127.0.0.1", port, backlog=1024)
+    loop, outbox = asyncio.get_running_loop(), _Outbox()
+    server = await loop.create_server(lambda: _Connection(endpoint, outbox), "127.0.0.1", port, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     gc.freeze()
     await server.serve_forever()

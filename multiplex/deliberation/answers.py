@@ -1,7 +1,7 @@
 """One deliberation, four answers: Overton, consensus, steered, distribution."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -11,7 +11,7 @@ from multiplex.deliberation.state import Context, Plain, results_of, turns_of
 from multiplex.runs import Answers, Consensus, Dissenter, Steered
 from multiplex.scoring.pluralism import distribution
 
-__all__ = ["answers_of", "final_stances"]
+__all__ = ["answers_of"]
 
 
 def answers_of(
@@ -28,7 +28,9 @@ def answers_of(
     consensus = _consensus(state, context, standing) if standing else None
     if consensus is None:
         reasons["consensus"] = f"the protocol {protocol.name!r} seats no panel" if "answer" in stages else why
-    steered = _steered(state, context)
+    turns = turns_of(state)
+    final = _final_stances(turns, context)
+    steered = _steered(turns, final, context)
     if not steered:
         reasons["steered"] = f"the protocol {protocol.name!r} hears no persona"
     shares = None
@@ -37,9 +39,7 @@ def answers_of(
     elif not steered:
         reasons["distribution"] = f"the protocol {protocol.name!r} hears no persona"
     else:
-        found = distribution(
-            final_stances(state, context), [option.key for option in context.scenario.options]
-        )
+        found = distribution(final, [option.key for option in context.scenario.options])
         shares = {
             **found.as_dict(),
             "source": "stated stances, as they stood at the end",
@@ -55,10 +55,10 @@ def answers_of(
     )
 
 
-def final_stances(state: Mapping[str, Any], context: Context) -> dict[str, dict[str, float] | None]:
+def _final_stances(turns: Sequence[Turn], context: Context) -> dict[str, dict[str, float] | None]:
     """Return every persona's last stated stance, None where it stated none."""
     stances: dict[str, dict[str, float] | None] = dict.fromkeys(context.speakers)
-    for turn in turns_of(state):
+    for turn in turns:
         stances[turn.speaker] = turn.stance or stances[turn.speaker]
     return stances
 
@@ -136,15 +136,16 @@ def _consensus(state: Mapping[str, Any], context: Context, standing: Plain) -> C
     )
 
 
-def _steered(state: Mapping[str, Any], context: Context) -> dict[str, Steered]:
-    final = final_stances(state, context)
+def _steered(
+    turns: Sequence[Turn], final: Mapping[str, dict[str, float] | None], context: Context
+) -> dict[str, Steered]:
     said: dict[str, list[Turn]] = {}
-    for turn in turns_of(state):
+    for turn in turns:
         said.setdefault(turn.speaker, []).append(turn)
     steered = {}
     for persona in context.panel.personas:
-        turns = said.get(persona.name, [])
-        opening = next((turn for turn in turns if turn.round == 0), None)
+        own = said.get(persona.name, [])
+        opening = next((turn for turn in own if turn.round == 0), None)
         if opening is not None:
             steered[persona.name] = Steered(
                 label=persona.label,
@@ -152,6 +153,6 @@ def _steered(state: Mapping[str, Any], context: Context) -> dict[str, Steered]:
                 claims=tuple(claim.model_dump(mode="json") for claim in opening.claims),
                 stance=opening.stance,
                 final_stance=final[persona.name],
-                closing=turns[-1].statement if turns[-1].round else None,
+                closing=own[-1].statement if own[-1].round else None,
             )
     return steered

@@ -1,17 +1,17 @@
 """Compile a protocol to a LangGraph graph.
 
-Every step becomes two nodes: one that performs acts, entered with `Send`, and one that settles what
-came back. From there a conditional edge leads to the next step's tasks, or back, as when an exchange
-goes into another round. Where checkpoints are kept, the first is entered once for each task, so that
-what one persona answered is written down while others are still asked. Else it is entered once for
-all: a node costs LangGraph about as much as a call costs us.
+Every step becomes two nodes: one that performs an act, entered with `Send` once for each task, and one
+that settles what came back. From there a conditional edge leads to the next step's tasks, or back, as when
+an exchange goes into another round. So what one persona answered is in a checkpoint while others are still
+asked. Where no checkpoints are kept, the second performs the acts as well, all of them: a node costs
+LangGraph about as much as a call costs us.
 """
 
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from typing import Any, TypedDict
+from typing import Any, cast
 from typing import Protocol as TypingProtocol
 
 from langgraph.graph import END, START, StateGraph
@@ -58,18 +58,8 @@ __all__ = ["build", "recursion_limit"]
 Graph = CompiledStateGraph[State, Context, State, State]
 
 
-class _Payload(TypedDict):
-    """What a node that performs acts is sent: the tasks.
-
-    What an act is built from is not sent: LangGraph writes a payload down once for every node, and the
-    transcript with each would make checkpoints many times as large. It lies in the context's `seen`.
-    """
-
-    tasks: list[Task]
-
-
 class _Ask(TypingProtocol):
-    async def __call__(self, state: _Payload, *, runtime: Runtime[Context]) -> Update: ...
+    async def __call__(self, state: Task, *, runtime: Runtime[Context]) -> Update: ...
 
 
 class _Settle(TypingProtocol):
@@ -102,7 +92,7 @@ def _compiled(protocol: Protocol) -> Graph:
     steps = [step for stage in protocol.stages for step in _WIRING[type(stage)](stage)]
     builder: StateGraph[State, Context, State, State] = StateGraph(State, context_schema=Context)
     for step in steps:
-        builder.add_node(f"{step.label}.ask", _ask(step), input_schema=_Payload)
+        builder.add_node(f"{step.label}.ask", _ask(step), input_schema=Task)
         builder.add_node(f"{step.label}.settle", _settle(step, protocol.quorum))
         builder.add_edge(f"{step.label}.ask", f"{step.label}.settle")
     builder.add_conditional_edges(START, _enter(steps[0]), _doors(steps[0]))
@@ -133,12 +123,12 @@ _Way = Callable[[State, Runtime[Context]], Awaitable[list[Send] | str]]
 
 def _enter(step: Step) -> _Way:
     async def enter(state: State, runtime: Runtime[Context]) -> list[Send] | str:
-        tasks = step.tasks(state, runtime.context)
+        tasks = step.tasks(state, runtime.context) if runtime.context.checkpointed else []
         if not tasks:
             return f"{step.label}.settle"
+        # LangGraph writes down what it sends: the transcript with each task would make checkpoints huge.
         runtime.context.look_at(state)
-        shares = [[task] for task in tasks] if runtime.context.checkpointed else [tasks]
-        return [Send(f"{step.label}.ask", _Payload(tasks=share)) for share in shares]
+        return [Send(f"{step.label}.ask", task) for task in tasks]
 
     return enter
 
@@ -152,39 +142,46 @@ def _leave(step: Step, following: Step | None, known: dict[str, Step]) -> _Way:
 
 
 def _ask(step: Step) -> _Ask:
-    async def ask(state: _Payload, *, runtime: Runtime[Context]) -> Update:
-        try:
-            async with asyncio.TaskGroup() as group:
-                asked = []
-                for task in state["tasks"]:
-                    asked.append(group.create_task(perform(task, runtime)))
-                    await asyncio.sleep(0)  # this request is on its way before the next is written
-        except BaseExceptionGroup as failed:  # whatever ends one act ends the others, and the run
-            raise failed.exceptions[0] from None
-        return Update(results=[task.result() for task in asked])
-
-    async def perform(task: Task, runtime: Runtime[Context]) -> Plain:
-        context = runtime.context
-        act = step.act(task, context.seen_by(step.reads), context)
-        place = (step.label, task["round"], act.name, act.speaker, task["about"])
-        seed = derive_seed(context.seed, *place)
-        runtime.stream_writer(ActStarted(step.stage, act.name, act.speaker, task["round"]))
-        performed = await context.responders[act.speaker].perform(act, seed=seed)
-        result = _result(step, task, act.name, seed, performed)
-        runtime.stream_writer(
-            ActFinished(
-                stage=step.stage,
-                act=act.name,
-                speaker=act.speaker,
-                round=task["round"],
-                reply=result["reply"],
-                failure=performed.failure.reason if performed.failure else None,
-                seconds=performed.usage.seconds,
-            )
-        )
-        return result
+    async def ask(state: Task, *, runtime: Runtime[Context]) -> Update:
+        return Update(results=[await _perform(step, state, runtime)])
 
     return ask
+
+
+async def _perform_all(step: Step, state: State, runtime: Runtime[Context]) -> list[Plain]:
+    """Perform a step's acts at once; return the results in the order asked."""
+    runtime.context.look_at(state)
+    asked = []
+    try:
+        async with asyncio.TaskGroup() as group:
+            for task in step.tasks(state, runtime.context):
+                asked.append(group.create_task(_perform(step, task, runtime)))
+                await asyncio.sleep(0)  # this request is on its way before the next is written
+    except BaseExceptionGroup as failed:  # whatever ends one act ends the others, and the run
+        raise failed.exceptions[0] from None
+    return [task.result() for task in asked]
+
+
+async def _perform(step: Step, task: Task, runtime: Runtime[Context]) -> Plain:
+    context = runtime.context
+    act = step.act(task, context.seen_by(step.reads), context)
+    place = (step.label, task["round"], act.name, act.speaker, task["about"])
+    seed = derive_seed(context.seed, *place)
+    runtime.stream_writer(ActStarted(step.stage, act.name, act.speaker, task["round"]))
+    performed = await context.responders[act.speaker].perform(act, seed=seed)
+    result = _result(step, task, act.name, seed, performed)
+    runtime.stream_writer(
+        ActFinished(
+            stage=step.stage,
+            act=act.name,
+            speaker=act.speaker,
+            round=task["round"],
+            reply=result["reply"],
+            failure=performed.failure.reason if performed.failure else None,
+            seconds=performed.usage.seconds,
+        )
+    )
+    return result
 
 
 def _result(step: Step, task: Task, act: str, seed: int, performed: Performed[Any]) -> Plain:
@@ -212,6 +209,14 @@ def _result(step: Step, task: Task, act: str, seed: int, performed: Performed[An
 def _settle(step: Step, quorum: float) -> _Settle:
     # Asynchronous also where nothing in it waits: LangGraph sends any other function to a thread.
     async def settle(state: State, *, runtime: Runtime[Context]) -> Update:
+        if runtime.context.checkpointed:
+            return await settled(state, runtime)
+        asked = await _perform_all(step, state, runtime)
+        known: Any = {**state, "results": [*state.get("results", []), *asked]}
+        update: Any = {**await settled(known, runtime), "results": asked}
+        return cast("Update", update)
+
+    async def settled(state: State, runtime: Runtime[Context]) -> Update:
         round = last_round(state, step.label)
         # A step that had nobody to ask comes here too; what it was told in an earlier round is settled already.
         asked_now = bool(state.get("results")) and state["results"][-1]["step"] == step.label

@@ -105,11 +105,17 @@ def value_action(
     the shares p and q that disagree in word and in deed: the mean F1 when actions are shuffled over the
     cells. The distance's detail holds `n` and `missing`, cells with one side only.
 
+    The published F1 is a mean over scenarios, not that of all cells. The alignment's `over_rows` holds the `mean`
+    of the rows' own F1, in [0, 1], over the `n` rows that have one; how many are `undefined`, with nothing
+    disagreed with; and `mean_with_zeros`, for which an undefined F1 is 0, as in scikit-learn and in the published
+    figures. Compare that one with them, from one row a scenario. Rows without a decided cell are left out of all
+    four. Both means are None where no row has an F1.
+
     Undefined: F1 where no cell disagrees in word or deed (agreeing throughout is no evidence on
     disagreement), or no cell is decided; a distance where no cell has both sides.
 
     Source: Shen, Clark and Mitra, ValueActionLens (EMNLP 2025). Published distances are not all on
-    [0, 1]; compare rankings, not figures.
+    [0, 1]; compare rankings, not figures. The authors' code counts a cell at exactly 1/2 as disagreement.
 
     The alignment and the distance have two 95 % bootstrap intervals in their detail: `interval` over the
     personas, each with all of its cells, and `interval_over_cells`, which takes cells for independent of each
@@ -195,9 +201,21 @@ def _alignment(rows: Sequence[Sequence[_Pair]]) -> Score:
     found = _f1([pair for row in rows for pair in row])
     decided = [each for row in rows if (each := _sides(row))]
     hits = [each.count((True, True)) for each in decided]
-    return _over_personas(
-        found, f1(hits, [sum(v != a for v, a in each) for each in decided], over="personas")
-    )
+    misses = [sum(v != a for v, a in each) for each in decided]
+    found = replace(found, detail={**found.detail, "over_rows": _over_rows(hits, misses)})
+    return _over_personas(found, f1(hits, misses, over="personas"))
+
+
+def _over_rows(hits: Sequence[int], misses: Sequence[int]) -> dict[str, float | int | None]:
+    """Return the mean of the rows' own F1, each row with its TP and its FP + FN, without and with zeros."""
+    told = [2 * tp / (2 * tp + off) for tp, off in zip(hits, misses, strict=True) if tp + off]
+    total = math.fsum(told)
+    return {
+        "mean": total / len(told) if told else None,
+        "n": len(told),
+        "undefined": len(hits) - len(told),
+        "mean_with_zeros": total / len(hits) if told else None,
+    }
 
 
 def _f1(pairs: Sequence[_Pair]) -> Score:
