@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from multiplex.scoring.value_action import action_share, value_action
+from multiplex.scoring.value_action import Cells, action_share, value_action
 
 SAID = {"sufi": {"wealth": 4, "loyalty": 1, "freedom": 3}, "zen": {"wealth": 1, "loyalty": 2, "freedom": 4}}
 DONE = {
@@ -29,14 +29,14 @@ def test_alignment_is_the_f1_of_disagreement() -> None:
 
 
 def test_the_f1_of_each_row_is_averaged_without_and_with_those_that_have_none() -> None:
-    said = {
+    said: Cells = {
         "sufi": {"wealth": 4, "loyalty": 1},  # TP 1, FP 1: 2/3
         "zen": {"wealth": 3, "loyalty": 2},  # FN 1: 0
         "stoic": {"wealth": 1, "loyalty": 2},  # nothing disagreed with
         "bantu": {"wealth": 2.5},  # nothing decided
         "jain": {"wealth": 4},  # nothing chosen
     }
-    done = {
+    done: Cells = {
         "sufi": {"wealth": 0.0, "loyalty": 0.25},
         "zen": {"wealth": 1.0, "loyalty": 1.0},
         "stoic": {"wealth": 1.0, "loyalty": 0.75},
