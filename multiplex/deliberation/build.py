@@ -126,7 +126,8 @@ def _enter(step: Step) -> _Way:
         tasks = step.tasks(state, runtime.context) if runtime.context.checkpointed else []
         if not tasks:
             return f"{step.label}.settle"
-        # LangGraph writes down what it sends: the transcript with each task would make checkpoints huge.
+        # What acts are built from is not sent along: LangGraph writes down all that it sends, and the transcript
+        # with every task would make checkpoints many times as large.
         runtime.context.look_at(state)
         return [Send(f"{step.label}.ask", task) for task in tasks]
 
