@@ -107,9 +107,9 @@ def value_action(
 
     The published F1 is a mean over scenarios, not that of all cells. The alignment's `over_rows` holds the `mean`
     of the rows' own F1, in [0, 1], over the `n` rows that have one; how many are `undefined`, with nothing
-    disagreed with; and `mean_with_zeros`, for which an undefined F1 is 0, as in scikit-learn and, as we read them,
-    in the published figures. Compare that one with them, from one row a scenario. Rows without a decided cell are left out of all
-    four. Both means are None where no row has an F1.
+    disagreed with; and `mean_with_zeros`, for which an undefined F1 is 0, as in scikit-learn and, as we read
+    them, in the published figures. Compare that one with them, from one row a scenario. Rows without a decided
+    cell are left out of all four. Both means are None where no row has an F1.
 
     Undefined: F1 where no cell disagrees in word or deed (agreeing throughout is no evidence on
     disagreement), or no cell is decided; a distance where no cell has both sides.
