@@ -11,7 +11,7 @@ second. Rates are taken over the first and the last quarter of the deliberations
 With the engine, tokens a second of the deliberations (what they write, over the time that they take, the work file
 and all) are set against feeding the same engine the same token ids, sampling parameters, seeds and schemas all at
 once, 512 in flight, without Multiplex; both begin with an empty prefix cache. Replies are kept short (`Short` in
-bench/engine.py), the panel is three personas and the protocol small. Prints a table, and writes JSON.
+bench/short.py), the panel is three personas and the protocol small. Prints a table, and writes JSON.
 """
 
 import argparse
@@ -216,9 +216,10 @@ def engine(count: int, size: str, repeats: int, given: Path | None) -> dict[str,
 
 async def _pairs(count: int, size: str, repeats: int, path: Path, folder: Path) -> list[dict[str, Any]]:
     """Return what each repeat took, with Multiplex and without."""
-    from bench.engine import KV_GIB, SIZES, Short, Watch, started
+    from bench.engine import KV_GIB, SIZES, Watch, started
     from bench.engine import Bench as EngineBench
     from bench.scale import SMALL
+    from bench.short import Short
     from bench.tiny_model import make_model
     from multiplex.api import Session
     from multiplex.dataset.deliberating import deliberate_all

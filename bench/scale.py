@@ -35,8 +35,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.engine import Short, descendants, started
+from bench.engine import descendants, started
 from bench.orchestration import endpoint
+from bench.short import Short
 from bench.tiny_model import make_model
 from multiplex.api import Session
 from multiplex.content.panels import Panel, seat
