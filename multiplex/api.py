@@ -218,12 +218,13 @@ class Session:
             ModelError: the embedding model cannot be loaded, or an engine does not start.
         """
         plan = self._plan(question, personas, protocol, seed, scores)
+        if out is not None:
+            check_writable(Path(out))  # before an engine is loaded for it
         await self._start(plan)
         if out is None:
             if on_begin is not None:
                 on_begin(plan.run)
             return await self._conduct(plan, on_event)
-        check_writable(Path(out))
         unfinished = Unfinished(Path(out), plan.run)
         unfinished.begin(self._request(plan))
         if on_begin is not None:

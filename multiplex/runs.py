@@ -185,7 +185,7 @@ def load_run(folder: str | Path) -> Run:
         raise RunError(f"{folder}: is damaged: {Path(error.filename or '').name} is missing") from error
     except KeyError as error:
         raise RunError(f"{folder}: is damaged: run.json: {error.args[0]} is missing") from error
-    except (OSError, TypeError, ValueError, ValidationError) as error:
+    except (OSError, RecursionError, TypeError, ValueError, ValidationError) as error:
         raise RunError(f"{folder}: is damaged: {_first_line(error)}") from error
 
 
@@ -245,7 +245,7 @@ def _json(data: Any) -> str:
 def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path.name}: {error}") from error
 
 

@@ -21,7 +21,7 @@ from multiplex.content.panels import Panel
 from multiplex.content.personas import Pack, Persona
 from multiplex.content.protocols import Protocol
 from multiplex.content.scenarios import Scenario
-from multiplex.errors import ContentError, RunError, near_miss
+from multiplex.errors import ContentError, MultiplexError, RunError, near_miss
 
 __all__ = ["Request", "Unfinished", "unfinished_runs"]
 
@@ -33,7 +33,7 @@ class Request(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     run: str
     created: str
     scenario: Scenario
@@ -169,12 +169,18 @@ class Unfinished:
             TypeError,
             ValueError,
         ) as e:
+            if isinstance(e, ValidationError) and any(each["loc"] == ("format",) for each in e.errors()):
+                raise RunError(
+                    f"{self.target}: began with another version of Multiplex; start it again"
+                ) from e
             raise RunError(f"{path}: is damaged; start the run again") from e
         return request
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the run, so that no other process conducts it too; a process that dies lets go.
+
+        An error that ends it is kept (`failure`) until it is held again.
 
         Raises:
             RunError: another process holds it.
@@ -185,12 +191,28 @@ class Unfinished:
                 lock.acquire()
             except Timeout as error:
                 raise RunError(f"{self.target}: is being run by another process") from error
+            self._failure.unlink(missing_ok=True)
             with (self.folder / "starts").open("ab") as starts:
                 starts.write(b".")
         try:
             yield
+        except MultiplexError as error:
+            with suppress(OSError):  # it was discarded, or cannot be written
+                self._failure.write_text(str(error), encoding="utf-8", errors="backslashreplace")
+            raise
         finally:
             lock.release()
+
+    @property
+    def failure(self) -> str | None:
+        """Return the error that the run ended in when it was held last, None where it was cut off or is running."""
+        with suppress(OSError):
+            return self._failure.read_text(encoding="utf-8", errors="replace")
+        return None
+
+    @property
+    def _failure(self) -> Path:
+        return self.folder / "failure"
 
     @property
     def starts(self) -> int:

@@ -145,6 +145,14 @@ def test_a_request_that_was_tampered_with_is_told(key: str, value: Any, tmp_path
         resume(folder)
 
 
+def test_a_request_of_another_version_is_told(tmp_path: Path) -> None:
+    folder = cut_off(tmp_path)
+    path = Unfinished(tmp_path, folder.name).folder / "request.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
+    with pytest.raises(RunError, match=r"began with another version of Multiplex; start it again"):
+        resume(folder)
+
+
 def test_options_that_are_no_json_are_told_and_leave_nothing(tmp_path: Path) -> None:
     async def run() -> None:
         async with Session(model=stopping(2), embedder=Words(), engine={"x": object()}) as session:
@@ -155,7 +163,7 @@ def test_options_that_are_no_json_are_told_and_leave_nothing(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"format": 2}', "no json"])
+@pytest.mark.parametrize("text", ["", "{}", '{"format": 2}', "no json", "[" * 200_000])
 def test_a_damaged_request_is_told(text: str, tmp_path: Path) -> None:
     folder = cut_off(tmp_path)
     (Unfinished(tmp_path, folder.name).folder / "request.json").write_text(text)

@@ -3,8 +3,8 @@
 Every step becomes two nodes: one that performs an act, entered with `Send` once for each task, and one
 that settles what came back. From there a conditional edge leads to the next step's tasks, or back, as when
 an exchange goes into another round. So what one persona answered is in a checkpoint while others are still
-asked. Where no checkpoints are kept, the second performs the acts as well, all of them: a node costs
-LangGraph about as much as a call costs us.
+asked. Where no checkpoints are kept, a step is one node, which performs all its acts and settles them: a
+node costs LangGraph about as much as a call costs us.
 """
 
 import asyncio
@@ -81,27 +81,30 @@ _WIRING: dict[type[Stage], Callable[[Any], list[Step]]] = {
 
 
 def build(protocol: Protocol, *, checkpointer: Any = None) -> Graph:
-    """Return the protocol as a compiled graph, to be run with a `Context`."""
-    graph = _compiled(protocol)
-    return graph if checkpointer is None else graph.copy({"checkpointer": checkpointer})
+    """Return the protocol as a compiled graph, to be run with a `Context`; with a checkpointer, act by act."""
+    if checkpointer is None:
+        return _compiled(protocol, by_act=False)
+    return _compiled(protocol, by_act=True).copy({"checkpointer": checkpointer})
 
 
 @lru_cache(maxsize=32)
-def _compiled(protocol: Protocol) -> Graph:
+def _compiled(protocol: Protocol, *, by_act: bool) -> Graph:
     """Compile a protocol once: it takes milliseconds, and a compiled graph holds no state."""
     steps = [step for stage in protocol.stages for step in _WIRING[type(stage)](stage)]
     builder: StateGraph[State, Context, State, State] = StateGraph(State, context_schema=Context)
     for step in steps:
-        builder.add_node(f"{step.label}.ask", _ask(step), input_schema=Task)
-        builder.add_node(f"{step.label}.settle", _settle(step, protocol.quorum))
-        builder.add_edge(f"{step.label}.ask", f"{step.label}.settle")
-    builder.add_conditional_edges(START, _enter(steps[0]), _doors(steps[0]))
+        settle = _settle(step, protocol.quorum)
+        builder.add_node(_last(step, by_act), settle if by_act else _ask_and_settle(step, settle))
+        if by_act:
+            builder.add_node(_first(step), _ask(step), input_schema=Task)
+            builder.add_edge(_first(step), _last(step, by_act))
+    builder.add_conditional_edges(START, _enter(steps[0], by_act), _doors(steps[0], by_act))
     known = {step.label: step for step in steps}
     for step, following in zip(steps, [*steps[1:], None], strict=True):
-        doors = _doors(following) if following else [END]
+        doors = _doors(following, by_act) if following else [END]
         for label in step.back:
-            doors += _doors(known[label])
-        builder.add_conditional_edges(f"{step.label}.settle", _leave(step, following, known), doors)
+            doors += _doors(known[label], by_act)
+        builder.add_conditional_edges(_last(step, by_act), _leave(step, following, known, by_act), doors)
     return builder.compile()
 
 
@@ -114,30 +117,38 @@ def recursion_limit(protocol: Protocol) -> int:
     return limit
 
 
-def _doors(step: Step) -> list[str]:
-    return [f"{step.label}.ask", f"{step.label}.settle"]
+def _first(step: Step) -> str:
+    return f"{step.label}.ask"
+
+
+def _last(step: Step, by_act: bool) -> str:
+    return f"{step.label}.settle" if by_act else step.label
+
+
+def _doors(step: Step, by_act: bool) -> list[str]:
+    return [_first(step), _last(step, by_act)] if by_act else [_last(step, by_act)]
 
 
 _Way = Callable[[State, Runtime[Context]], Awaitable[list[Send] | str]]
 
 
-def _enter(step: Step) -> _Way:
+def _enter(step: Step, by_act: bool) -> _Way:
     async def enter(state: State, runtime: Runtime[Context]) -> list[Send] | str:
-        tasks = step.tasks(state, runtime.context) if runtime.context.checkpointed else []
+        tasks = step.tasks(state, runtime.context) if by_act else []
         if not tasks:
-            return f"{step.label}.settle"
+            return _last(step, by_act)
         # What acts are built from is not sent along: LangGraph writes down all that it sends, and the transcript
         # with every task would make checkpoints many times as large.
         runtime.context.look_at(state)
-        return [Send(f"{step.label}.ask", task) for task in tasks]
+        return [Send(_first(step), task) for task in tasks]
 
     return enter
 
 
-def _leave(step: Step, following: Step | None, known: dict[str, Step]) -> _Way:
+def _leave(step: Step, following: Step | None, known: dict[str, Step], by_act: bool) -> _Way:
     async def leave(state: State, runtime: Runtime[Context]) -> list[Send] | str:
         label = step.again(state, runtime.context) or (following.label if following else None)
-        return await _enter(known[label])(state, runtime) if label else END
+        return await _enter(known[label], by_act)(state, runtime) if label else END
 
     return leave
 
@@ -210,14 +221,6 @@ def _result(step: Step, task: Task, act: str, seed: int, performed: Performed[An
 def _settle(step: Step, quorum: float) -> _Settle:
     # Asynchronous also where nothing in it waits: LangGraph sends any other function to a thread.
     async def settle(state: State, *, runtime: Runtime[Context]) -> Update:
-        if runtime.context.checkpointed:
-            return await settled(state, runtime)
-        asked = await _perform_all(step, state, runtime)
-        known: Any = {**state, "results": [*state.get("results", []), *asked]}
-        update: Any = {**await settled(known, runtime), "results": asked}
-        return cast("Update", update)
-
-    async def settled(state: State, runtime: Runtime[Context]) -> Update:
         round = last_round(state, step.label)
         # A step that had nobody to ask comes here too; what it was told in an earlier round is settled already.
         asked_now = bool(state.get("results")) and state["results"][-1]["step"] == step.label
@@ -230,6 +233,16 @@ def _settle(step: Step, quorum: float) -> _Settle:
         return step.settle(state, runtime.context, round)
 
     return settle
+
+
+def _ask_and_settle(step: Step, settle: _Settle) -> _Settle:
+    async def ask_and_settle(state: State, *, runtime: Runtime[Context]) -> Update:
+        asked = await _perform_all(step, state, runtime)
+        known: Any = {**state, "results": [*state.get("results", []), *asked]}
+        update: Any = {**await settle(known, runtime=runtime), "results": asked}
+        return cast("Update", update)
+
+    return ask_and_settle
 
 
 def _check_quorum(step: Step, results: list[Plain], context: Context, quorum: float) -> None:

@@ -99,7 +99,6 @@ async def conduct(
         seed=seed,
         responders=responders,
         embed=embedder.embed,
-        checkpointed=checkpoints is not None,
     )
     clock = time.perf_counter()
     run = run or new_run_name(scenario.name)

@@ -71,8 +71,6 @@ class Context:
     """By persona name, `moderator` and `observer`."""
     embed: Callable[[Sequence[str]], Vectors] | None = None
     """Unit vectors of texts, one row a text; None where nothing is embedded."""
-    checkpointed: bool = False
-    """Whether what is answered is to be written down act by act, and not step by step."""
     _seen: dict[str, Any] = field(default_factory=dict)
     """The state as it stood when the step that is under way began."""
 

@@ -55,10 +55,9 @@ class Contents:
 class ResponseStore:
     """Completions on disk, in `responses.sqlite` in the cache folder unless told otherwise.
 
-    The file is opened at the first use and stays open until `close`. What `put` was given is committed when
-    it returns: a process that is killed right after loses nothing. `recall` and `keep` are `get` and `put`
-    for an event loop, which goes on while another process has the file. The first failure of any of them is
-    told in `problem`, and ends the use of the store.
+    The file is opened at the first use and stays open until `close`. What `keep` was given is committed
+    when it returns: a process that is killed right after loses nothing. The event loop goes on while another
+    process has the file. The first failure is told in `problem`, and ends the use of the store.
     """
 
     def __init__(self, path: Path | None = None, *, patience: float = 1.0) -> None:
@@ -68,33 +67,16 @@ class ResponseStore:
         self._patience = patience
         self._connection: sqlite3.Connection | None = None
 
-    def get(self, key: bytes) -> Completion | None:
-        """Return what was put under a key, marked as recalled, or None."""
-        for pause in self._pauses():
-            with suppress(_Locked):
-                return self._read(key)
-            time.sleep(pause)
-        return None
-
     async def recall(self, key: bytes) -> Completion | None:
-        """Return what `get` does; the event loop goes on meanwhile."""
+        """Return what was kept under a key, marked as recalled, or None."""
         for pause in self._pauses():
             with suppress(_Locked):
                 return self._read(key)
             await asyncio.sleep(pause)
         return None
 
-    def put(self, key: bytes, completion: Completion, *, model: str) -> None:
-        """Keep a completion under a key, with the name of the model that it comes from."""
-        row = _row(key, completion, model)
-        for pause in self._pauses():
-            with suppress(_Locked):
-                self._write(row)
-                return
-            time.sleep(pause)
-
     async def keep(self, key: bytes, completion: Completion, *, model: str) -> None:
-        """Do what `put` does; the event loop goes on meanwhile."""
+        """Keep a completion under a key, with the name of the model that it comes from."""
         row = _row(key, completion, model)
         for pause in self._pauses():
             with suppress(_Locked):

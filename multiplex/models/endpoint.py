@@ -62,7 +62,7 @@ class Endpoint:
 
     def __init__(self, base_url: str, *, api_key: str | None, timeout: float, retries: int) -> None:
         _check_url(base_url)
-        _check_key(api_key)
+        _check_key(api_key, base_url)
         self._proxy = _proxy(base_url)  # found once: aiohttp's own `trust_env` looks for every request
         self.base_url = base_url.rstrip("/")
         self._api_key = api_key
@@ -211,7 +211,12 @@ def _proxy(url: str) -> str | None:
     return found
 
 
-def _check_key(key: str | None) -> None:
+def _check_key(key: str | None, base_url: str) -> None:
+    if key and urlsplit(base_url).username is not None:  # both would be sent as one header
+        raise ContentError(
+            "the base URL names a user, and there is an API key as well: give one of the two (the key is read from "
+            "OPENAI_API_KEY where none is given)"
+        )
     if key and not key.isprintable():  # the key itself is not for a message
         raise ContentError(
             "the API key: holds a line break or another character that cannot be sent; set OPENAI_API_KEY to the "

@@ -1,5 +1,6 @@
 """`multiplex cache`: what it shows, and what it removes."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,7 +19,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ResponseS
     monkeypatch.setenv("MULTIPLEX_CACHE", str(tmp_path))
     with closing(ResponseStore()) as opened:
         for n, model in enumerate(["openai:large", "openai:large", "openai:small"]):
-            opened.put(b"%d" % n, Completion("x" * 50_000), model=model)
+            asyncio.run(opened.keep(b"%d" % n, Completion("x" * 50_000), model=model))
         yield opened
 
 

@@ -428,6 +428,16 @@ def test_a_whole_model_folder_leaves_nothing_bad(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("vllm")
+def test_a_gguf_file_and_a_folder_of_them_are_left_to_vllm(tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"GGUF")
+    for name in (path, tmp_path):
+        finding = inspected(name)["model"]
+        assert is_note(finding)
+        assert "a GGUF file holds all of a model" in finding.detail
+
+
+@pytest.mark.usefixtures("vllm")
 def test_what_is_missing_from_a_model_folder_is_told(tmp_path: Path) -> None:
     assert "no such folder" in inspected(tmp_path / "nowhere")["model"].detail
     (tmp_path / "empty").mkdir()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel
 
 from multiplex.acts import (
@@ -81,12 +82,26 @@ def failing(*which: type[Act[Any]], of: str | None = None, first: int = 10**6) -
 # --- the order of things ---------------------------------------------------------------------
 
 
+by_step_and_by_act = pytest.mark.parametrize("by_act", [False, True], ids=["by step", "by act"])
+"""How a graph goes where no checkpoints are kept, and where they are."""
+
+
+@by_step_and_by_act
 @pytest.mark.parametrize("name", protocol_names())
-def test_every_shipped_protocol_runs_to_its_end(name: str) -> None:
-    state, responder, _ = play(load_protocol(name))
+def test_every_shipped_protocol_runs_to_its_end(name: str, by_act: bool) -> None:
+    state, responder, _ = play(load_protocol(name), by_act=by_act)
     assert len(state["results"]) == len(responder.acts) > 0
     assert all(result["failure"] is None for result in state["results"])
     assert state.get("drafts") or state["answer"]
+
+
+@pytest.mark.parametrize("script", [answer, failing(Respond, Ratify, of="sailor")], ids=["all", "some"])
+def test_act_by_act_comes_to_the_same_as_step_by_step(script: Script) -> None:
+    stages = protocol("open", {"exchange": {"rounds": 2}}, "articulate", "compare", "synthesise", "ratify")
+    by_step, _, heard = play(stages, script)
+    by_act, _, heard_too = play(stages, script, by_act=True)
+    assert by_act == by_step
+    assert Counter(map(repr, heard)) == Counter(map(repr, heard_too))
 
 
 def test_the_record_is_in_the_order_in_which_acts_were_sent() -> None:
@@ -109,17 +124,19 @@ def test_the_record_is_in_the_order_in_which_acts_were_sent() -> None:
     assert [result["about"] for result in results_of(state, "synthesise.draft")] == ["0", "1", "2"]
 
 
-def test_the_record_keeps_its_order_whoever_answers_first() -> None:
+@by_step_and_by_act
+def test_the_record_keeps_its_order_whoever_answers_first(by_act: bool) -> None:
     stages = protocol("open", "exchange", "articulate", "compare")
     swift, _, _ = play(stages)
-    state, _, events = play(stages, pauses={"miller": 0.03, "sailor": 0.015})
+    state, _, events = play(stages, pauses={"miller": 0.03, "sailor": 0.015}, by_act=by_act)
     assert state == swift
     heard = [event.speaker for event in events if isinstance(event, ActFinished)]
     assert heard[:3] == list(reversed(NAMES))
 
 
-def test_events_tell_of_every_act_and_every_step() -> None:
-    state, _, events = play(WHOLE)
+@by_step_and_by_act
+def test_events_tell_of_every_act_and_every_step(by_act: bool) -> None:
+    state, _, events = play(WHOLE, by_act=by_act)
     started = [event for event in events if isinstance(event, ActStarted)]
     finished = [event for event in events if isinstance(event, ActFinished)]
     assert len(started) == len(finished) == len(state["results"])
@@ -129,13 +146,14 @@ def test_events_tell_of_every_act_and_every_step() -> None:
     assert sum(step.asked for step in steps) == len(state["results"])
 
 
-def test_a_step_that_has_nobody_to_ask_counts_nobody_twice() -> None:
+@by_step_and_by_act
+def test_a_step_that_has_nobody_to_ask_counts_nobody_twice(by_act: bool) -> None:
     def script(act: Act[Any], seed: int) -> BaseModel | Failure:
         if isinstance(act, Ratify) and "draft 0" in act.statement and act.persona is NURSE:
             return Ballot(endorsement=2, objection="Say who sits up at night.")
         return answer(act, seed)
 
-    state, _, events = play(protocol("open", "synthesise", "ratify"), script)
+    state, _, events = play(protocol("open", "synthesise", "ratify"), script, by_act=by_act)
     steps = [event for event in events if isinstance(event, StepFinished)]
     assert [step.step for step in steps if step.asked] == [
         "open.position",
@@ -768,9 +786,13 @@ def test_the_recursion_limit_is_derived_from_the_protocol() -> None:
     assert recursion_limit(short) < recursion_limit(long) < 1000
 
 
-def test_a_graph_has_two_nodes_for_every_step() -> None:
-    nodes = set(build(protocol("open", "exchange")).get_graph().nodes)
-    assert {n for n in nodes if not n.startswith("__")} == {
+def test_a_graph_has_a_node_for_every_step_and_two_where_checkpoints_are_kept() -> None:
+    def nodes(checkpointer: Any) -> set[str]:
+        graph = build(protocol("open", "exchange"), checkpointer=checkpointer).get_graph()
+        return {node for node in graph.nodes if not node.startswith("__")}
+
+    assert nodes(None) == {"open.position", "exchange.reply"}
+    assert nodes(InMemorySaver()) == {
         "open.position.ask",
         "open.position.settle",
         "exchange.reply.ask",

@@ -56,6 +56,14 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ResponseStore]:
         yield opened
 
 
+def put(into: ResponseStore, where: bytes, completion: Completion, *, model: str) -> None:
+    asyncio.run(into.keep(where, completion, model=model))
+
+
+def get(out_of: ResponseStore, where: bytes) -> Completion | None:
+    return asyncio.run(out_of.recall(where))
+
+
 def say(model: Cached, messages: Sequence[Message] = HELLO, sampling: Sampling = SAMPLING) -> Completion:
     return asyncio.run(model.complete(messages, sampling=sampling))
 
@@ -80,28 +88,28 @@ def key(
 def test_a_completion_comes_back_as_it_was(
     shared: ResponseStore, completion: Completion, where: bytes
 ) -> None:
-    shared.put(where, completion, model="m")
-    assert shared.get(where) == replace(completion, recalled=True)
+    put(shared, where, completion, model="m")
+    assert get(shared, where) == replace(completion, recalled=True)
     assert shared.problem is None
 
 
 def test_what_was_never_put_is_not_there(store: ResponseStore) -> None:
-    assert store.get(KEY) is None
+    assert get(store, KEY) is None
     assert store.problem is None
 
 
 def test_what_is_put_again_is_replaced(store: ResponseStore) -> None:
-    store.put(KEY, Completion("one"), model="m")
-    store.put(KEY, Completion("two"), model="m")
-    assert store.get(KEY) == Completion("two", recalled=True)
+    put(store, KEY, Completion("one"), model="m")
+    put(store, KEY, Completion("two"), model="m")
+    assert get(store, KEY) == Completion("two", recalled=True)
     assert store.contents().answers == 1
 
 
 def test_a_closed_store_opens_again(store: ResponseStore) -> None:
-    store.put(KEY, Completion("one"), model="m")
+    put(store, KEY, Completion("one"), model="m")
     store.close()
     store.close()
-    assert store.get(KEY) == Completion("one", recalled=True)
+    assert get(store, KEY) == Completion("one", recalled=True)
 
 
 def test_the_store_lies_in_the_cache_folder_and_is_made_when_it_is_needed(tmp_path: Path) -> None:
@@ -110,7 +118,7 @@ def test_the_store_lies_in_the_cache_folder_and_is_made_when_it_is_needed(tmp_pa
         assert opened.contents() == Contents()
         assert opened.clear() == 0
         assert list(tmp_path.iterdir()) == []
-        opened.put(KEY, Completion("one"), model="m")
+        put(opened, KEY, Completion("one"), model="m")
         assert opened.path.exists()
 
 
@@ -121,22 +129,24 @@ def test_no_test_reads_or_writes_the_answers_of_the_user() -> None:
 
 def test_a_process_that_is_killed_right_after_loses_nothing(store: ResponseStore) -> None:
     program = (
-        "import os, signal, sys; from pathlib import Path; from multiplex.models.base import Completion; "
+        "import asyncio, os, signal, sys; from pathlib import Path; from multiplex.models.base import Completion; "
         "from multiplex.models.cached import ResponseStore; store = ResponseStore(Path(sys.argv[1]))\n"
-        "for n in range(50): store.put(b'%d' % n, Completion(str(n)), model='m')\n"
+        "for n in range(50): asyncio.run(store.keep(b'%d' % n, Completion(str(n)), model='m'))\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     done = subprocess.run([sys.executable, "-c", program, str(store.path)])
     assert done.returncode == -signal.SIGKILL
-    assert [store.get(b"%d" % n) for n in range(50)] == [Completion(str(n), recalled=True) for n in range(50)]
+    assert [get(store, b"%d" % n) for n in range(50)] == [
+        Completion(str(n), recalled=True) for n in range(50)
+    ]
 
 
 def test_several_processes_write_at_once_from_the_first_moment(store: ResponseStore) -> None:
     program = (
-        "import sys; from pathlib import Path; from multiplex.models.base import Completion; "
+        "import asyncio, sys; from pathlib import Path; from multiplex.models.base import Completion; "
         "from multiplex.models.cached import ResponseStore; store = ResponseStore(Path(sys.argv[1]))\n"
         "sys.stdin.readline()\n"
-        "for n in range(200): store.put(f'{sys.argv[2]} {n}'.encode(), Completion('x' * n), model='m')\n"
+        "for n in range(200): asyncio.run(store.keep(f'{sys.argv[2]} {n}'.encode(), Completion('x' * n), model='m'))\n"
         "print(store.problem)"
     )
     writers = [
@@ -159,10 +169,10 @@ def test_several_processes_write_at_once_from_the_first_moment(store: ResponseSt
 
 def test_a_damaged_file_ends_the_use_of_the_store_with_one_note(store: ResponseStore) -> None:
     store.path.write_bytes(b"this is no database" * 100)
-    assert store.get(KEY) is None
+    assert get(store, KEY) is None
     assert store.problem == f"answers are not kept: {store.path}: file is not a database"
-    store.put(KEY, Completion("one"), model="m")
-    assert store.get(KEY) is None
+    put(store, KEY, Completion("one"), model="m")
+    assert get(store, KEY) is None
     assert store.path.read_bytes() == b"this is no database" * 100
     for use in (store.contents, store.clear):
         with pytest.raises(ContentError, match=r"file is not a database; if it is damaged, delete it$"):
@@ -171,21 +181,21 @@ def test_a_damaged_file_ends_the_use_of_the_store_with_one_note(store: ResponseS
 
 def test_a_file_that_is_damaged_further_in_does_no_harm(store: ResponseStore) -> None:
     for n in range(200):
-        store.put(b"%032d" % n, Completion("x" * 2000), model="m")
+        put(store, b"%032d" % n, Completion("x" * 2000), model="m")
     store.close()
     whole = store.path.read_bytes()
     store.path.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
-    assert [store.get(b"%032d" % n) for n in range(200)].count(None) > 0
-    store.put(KEY, Completion("one"), model="m")
+    assert [get(store, b"%032d" % n) for n in range(200)].count(None) > 0
+    put(store, KEY, Completion("one"), model="m")
     assert "malformed" in (store.problem or "")
 
 
 def test_a_row_that_cannot_be_read_is_asked_for_again(store: ResponseStore) -> None:
-    store.put(KEY, Completion("one"), model="m")
+    put(store, KEY, Completion("one"), model="m")
     for wrong in (b"{", b"[]", b'{"text": "one", "unheard_of": 1}', b"\xff"):
         with closing(sqlite3.connect(store.path)) as other, other:
             other.execute("UPDATE responses SET completion = ?", (wrong,))
-        assert store.get(KEY) is None
+        assert get(store, KEY) is None
     assert store.problem is None
 
 
@@ -201,39 +211,39 @@ def test_a_place_that_cannot_be_written_does_no_harm(tmp_path: Path, where: str)
 
 
 def test_a_disk_that_is_full_does_no_harm(store: ResponseStore) -> None:
-    store.put(KEY, Completion("one"), model="m")
+    put(store, KEY, Completion("one"), model="m")
     store.close()
     program = (
-        "import resource, sys; from pathlib import Path; from multiplex.models.base import Completion; "
+        "import asyncio, resource, sys; from pathlib import Path; from multiplex.models.base import Completion; "
         "from multiplex.models.cached import ResponseStore; store = ResponseStore(Path(sys.argv[1]))\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
-        "store.put(b'other', Completion('x' * 100000), model='m'); print(store.problem)"
+        "asyncio.run(store.keep(b'other', Completion('x' * 100000), model='m')); print(store.problem)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(store.path)], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith(f"answers are not kept: {store.path}: ")
-    assert store.get(KEY) == Completion("one", recalled=True)
+    assert get(store, KEY) == Completion("one", recalled=True)
 
 
 def test_a_file_that_another_holds_for_too_long_does_no_harm(tmp_path: Path) -> None:
     with closing(ResponseStore(tmp_path / "r.sqlite", patience=0.05)) as store:
-        store.put(KEY, Completion("one"), model="m")
+        put(store, KEY, Completion("one"), model="m")
         with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
-            assert store.get(KEY) == Completion("one", recalled=True)  # who writes keeps nobody from reading
-            store.put(b"other", Completion("two"), model="m")
+            assert get(store, KEY) == Completion("one", recalled=True)  # who writes keeps nobody from reading
+            put(store, b"other", Completion("two"), model="m")
             assert store.problem is None  # it will have done some time
             with pytest.raises(ContentError, match="database is locked"):
                 store.clear()
-        store.put(b"other", Completion("two"), model="m")
-        assert store.get(b"other") == Completion("two", recalled=True)
+        put(store, b"other", Completion("two"), model="m")
+        assert get(store, b"other") == Completion("two", recalled=True)
 
 
 def test_contents_say_how_many_of_which_model_since_when(store: ResponseStore) -> None:
     before = time.time()
     for n, model in enumerate(["b", "a", "b"]):
-        store.put(b"%d" % n, Completion("x"), model=model)
+        put(store, b"%d" % n, Completion("x"), model=model)
     held = store.contents()
     assert (held.answers, list(held.models.items())) == (3, [("b", 2), ("a", 1)])
     assert held.oldest is not None
@@ -244,7 +254,7 @@ def test_contents_say_how_many_of_which_model_since_when(store: ResponseStore) -
 
 def test_the_answers_of_one_model_are_cleared_and_their_space_is_freed(store: ResponseStore) -> None:
     for n in range(100):
-        store.put(b"%d" % n, Completion("x" * 10_000), model="large" if n else "small")
+        put(store, b"%d" % n, Completion("x" * 10_000), model="large" if n else "small")
     before = store.contents().size
     assert store.clear(model="unheard of") == 0
     assert store.clear(model="large") == 99
@@ -256,26 +266,26 @@ def test_the_answers_of_one_model_are_cleared_and_their_space_is_freed(store: Re
 
 def test_answers_older_than_some_days_are_cleared(store: ResponseStore) -> None:
     for n in range(3):
-        store.put(b"%d" % n, Completion("x"), model="ab"[n % 2])
+        put(store, b"%d" % n, Completion("x"), model="ab"[n % 2])
     with closing(sqlite3.connect(store.path)) as other, other:
         other.execute("UPDATE responses SET created = created - 86400 * 2 WHERE key IN (?, ?)", (b"0", b"1"))
     assert store.clear(older_than=3) == 0
     assert store.clear(model="a", older_than=1) == 1
     assert store.clear(older_than=1) == 1
-    assert [store.get(b"%d" % n) is None for n in range(3)] == [True, True, False]
+    assert [get(store, b"%d" % n) is None for n in range(3)] == [True, True, False]
 
 
 def test_a_store_can_be_cleared_while_a_run_uses_it(store: ResponseStore) -> None:
-    store.put(KEY, Completion("one"), model="m")
+    put(store, KEY, Completion("one"), model="m")
     with closing(ResponseStore(store.path)) as other:
         assert other.clear() == 1
-    assert store.get(KEY) is None
-    store.put(KEY, Completion("two"), model="m")
-    assert store.get(KEY) == Completion("two", recalled=True)
+    assert get(store, KEY) is None
+    put(store, KEY, Completion("two"), model="m")
+    assert get(store, KEY) == Completion("two", recalled=True)
 
 
 def test_a_name_that_is_no_unicode_is_kept_as_well_as_can_be(store: ResponseStore) -> None:
-    store.put(KEY, Completion("one"), model="m\udcff")
+    put(store, KEY, Completion("one"), model="m\udcff")
     assert store.problem is None
     assert store.contents().models == {"m?": 1}
 

@@ -201,6 +201,15 @@ def test_a_proxy_without_a_scheme_is_an_http_proxy_and_one_of_another_kind_is_re
         Endpoint("http://model.invalid/v1", api_key=None, timeout=5, retries=0)
 
 
+def test_a_user_in_the_address_beside_a_key_is_refused_and_without_one_it_is_taken() -> None:
+    with pytest.raises(
+        ContentError, match="the base URL names a user, and there is an API key as well"
+    ) as caught:
+        Endpoint("http://me:sesame@model.invalid/v1", api_key="sk-secret", timeout=5, retries=0)
+    assert "sesame" not in str(caught.value)
+    Endpoint("http://me:sesame@model.invalid/v1", api_key=None, timeout=5, retries=0)
+
+
 @pytest.mark.parametrize("key", ["sk-secret\n", "sk-\r\nX-Admin: 1", "\x00"])
 def test_a_key_that_cannot_be_sent_is_refused_and_not_shown(key: str) -> None:
     with pytest.raises(ContentError, match=r"^the API key: holds a line break or another") as caught:

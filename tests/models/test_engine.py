@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel
@@ -14,7 +14,7 @@ from multiplex.errors import ContentError, ModelError
 from multiplex.models.base import Message
 from multiplex.models.engine import Engine, parse_options
 from multiplex.models.engine import options as engine_options
-from multiplex.models.engine.chat import merge_system, read_template
+from multiplex.models.engine.chat import Chat, merge_system, read_template
 from multiplex.models.engine.starting import Processes, explain_failure, first_error
 from multiplex.models.engine.weights import fetch, find_local, revision_of
 
@@ -314,6 +314,28 @@ def test_the_system_message_goes_before_what_the_user_says_first() -> None:
     assert merged[1:] == chat[2:]
     assert merge_system(chat[1:]) == chat[1:]
     assert merge_system(chat[:1]) == [{"role": "user", "content": "Be brief."}]
+
+
+class Picky:
+    """A tokenizer whose template takes no turn of the assistant's."""
+
+    def apply_chat_template(self, messages: Sequence[Message], *, tokenize: bool, **_: Any) -> Any:
+        """Return one token a word, its length."""
+        if any(message["role"] == "assistant" for message in messages):
+            raise RuntimeError("only user turns,\nplease")
+        text = " ".join(message["content"] for message in messages)
+        return [len(word) for word in text.split()] if tokenize else text
+
+
+def test_messages_that_a_template_refuses_fail_one_call_with_the_reason() -> None:
+    chat = Chat(Picky())
+    asked: list[Message] = [{"role": "user", "content": "Why so?"}]
+    assert chat.tokens(asked) == [3, 3]
+    with pytest.raises(
+        ModelError, match="does not take messages of user, assistant: only user turns, please"
+    ) as told:
+        chat.tokens([*asked, {"role": "assistant", "content": "{"}])
+    assert told.value.kind == "invalid_request"
 
 
 def test_a_chat_template_is_a_file_or_its_text(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from multiplex.errors import ContentError
+from multiplex.errors import ContentError, ModelError
 from multiplex.models.base import Message
 
 __all__ = ["Chat", "merge_system", "read_template"]
@@ -31,9 +31,20 @@ class Chat:
         self.merges_system = not self._takes_system()
 
     def tokens(self, messages: Sequence[Message]) -> list[int]:
-        """Return the prompt's token ids, with the beginning of the assistant's turn."""
+        """Return the prompt's token ids, with the beginning of the assistant's turn.
+
+        Raises:
+            ModelError: of kind invalid_request, where the template refuses the messages.
+        """
         chat = merge_system(messages) if self.merges_system else list(messages)
-        ids: list[int] = self._apply(chat, tokenize=True)
+        try:
+            ids: list[int] = self._apply(chat, tokenize=True)
+        except Exception as error:  # a template may raise whatever it likes
+            roles = ", ".join(message["role"] for message in chat)
+            raise ModelError(
+                f"its chat template does not take messages of {roles}: {_reason(error)}; {_ADVICE}",
+                kind="invalid_request",
+            ) from error
         return ids
 
     def first_token(self, text: str) -> int:
@@ -54,8 +65,9 @@ class Chat:
             if self._shows(merge_system(chat)):
                 return False
         except Exception as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ContentError(f"the model's chat template cannot be used: {reason}; {_ADVICE}") from error
+            raise ContentError(
+                f"the model's chat template cannot be used: {_reason(error)}; {_ADVICE}"
+            ) from error
         raise ContentError(f"the model's chat template does not show what the user says; {_ADVICE}")
 
     def _shows(self, chat: list[Message]) -> bool:
@@ -63,6 +75,10 @@ class Chat:
         if isinstance(rendered, str):
             return _MARK in rendered
         return _MARK in self._tokenizer.decode(self._apply(chat, tokenize=True))
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def merge_system(messages: Sequence[Message]) -> list[Message]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from multiplex.background import in_thread_of_its_own
 from multiplex.errors import ModelError
 from multiplex.models.base import Completion, EmptyError, Message, Sampling
 from multiplex.models.engine.chat import Chat, read_template
@@ -165,7 +166,7 @@ class Engine:
         try:
             self._revision = None
             if self._local is None:
-                self._commit = await asyncio.to_thread(fetch, self._model, self._options)
+                self._commit = await in_thread_of_its_own(fetch, self._model, self._options)
             await processes.start(self._arguments())
             await self._read(processes.llm)
         except BaseException as error:
