@@ -249,7 +249,6 @@ async def _pairs(count: int, size: str, repeats: int, path: Path, folder: Path) 
                     personas=("western", "islamic", "confucian"),
                     protocol=str(folder / "small.yaml"),
                     seed=number,
-                    perspectives=False,
                 )
                 kept = ResponseStore(work / RESPONSES)
                 with bench.recording() as calls:

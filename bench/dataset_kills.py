@@ -77,9 +77,7 @@ def _session(kind: Kind, place: Path) -> Session:
 
 def _build(kind: Kind, folder: Path, place: Path) -> None:
     """Build, or go on with, the dataset of a place: what a process is started for and killed in."""
-    recipe = Recipe(
-        personas=_PANEL, protocol=str(folder / "killed.yaml"), seed=11, contrast=True, perspectives=False
-    )
+    recipe = Recipe(personas=_PANEL, protocol=str(folder / "killed.yaml"), seed=11, contrast=True)
     prompts = folder / "prompts.jsonl"
     plan = Plan(
         model=kind,

@@ -9,6 +9,7 @@ import aiohttp  # noqa: F401
 import aiosqlite  # noqa: F401
 import langgraph.checkpoint.sqlite.aio  # noqa: F401
 import networkx  # noqa: F401
+from langgraph.checkpoint.memory import InMemorySaver
 
 import multiplex.cli.run
 import multiplex.deliberation.checkpoints
@@ -16,10 +17,11 @@ import multiplex.models.served
 import multiplex.report.markdown  # noqa: F401
 from bench.kills import _personas, _scenario, _Words
 from multiplex.content.panels import seat
-from multiplex.content.roles import load_roles
+from multiplex.content.roles import _template, load_roles
 from multiplex.deliberation.build import build
 from multiplex.deliberation.scores import classifier_for
 
-load_roles()
-build(_scenario()[1])
+for role in load_roles().values():
+    _template(role.body)
+build(_scenario()[1], checkpointer=InMemorySaver())  # as runs are whose acts are kept
 classifier_for(seat(_personas()).pack, _Words())

@@ -47,6 +47,13 @@ def build_command(
             "--extend", help="Add the prompts of further files to the dataset that is in the folder."
         ),
     ] = False,
+    prompt_column: Annotated[
+        str | None,
+        typer.Option(
+            help="The column that the prompt is in; else question, prompt, text, instruction, query or messages.",
+            show_default=False,
+        ),
+    ] = None,
     longest_prompt: Annotated[
         int,
         typer.Option(min=1, max=20_000, help="The most characters of a prompt; longer ones are passed over."),
@@ -159,6 +166,7 @@ def build_command(
             Asked(
                 prompts=tuple(prompts or ()),
                 out=out,
+                prompt_column=prompt_column,
                 longest_prompt=longest_prompt,
                 extend=extend,
                 generate=generate,

@@ -5,7 +5,7 @@ import contextlib
 import json
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -36,6 +36,7 @@ from multiplex.dataset.producing import (
     protocol_of,
 )
 from multiplex.dataset.prompts import Prompt, Skipped, read_prompts
+from multiplex.dataset.proposing import divisive, propose_prompts
 from multiplex.dataset.prospects import Table, lacking
 from multiplex.dataset.schemas import CONFIGS, SPLITS
 from multiplex.dataset.spending import RESPONSES, Spending
@@ -60,6 +61,7 @@ class Asked:
 
     prompts: tuple[str, ...]
     out: Path
+    prompt_column: str | None
     longest_prompt: int
     extend: bool
     generate: int | None
@@ -110,6 +112,10 @@ class Asked:
         """Return how prompts are deliberated on."""
         return Recipe(personas=self.personas, protocol=self.protocol, seed=self.seed, contrast=self.contrast)
 
+    def read(self, only: Mapping[str, str] | None = None) -> Iterator[Prompt | Skipped]:
+        """Return the prompts of the files that are named, or of some of them (see `read_prompts`)."""
+        return read_prompts(self.prompts, longest=self.longest_prompt, column=self.prompt_column, only=only)
+
     @property
     def usual(self) -> tuple[Scenario, Panel]:
         """Return what stands for a prompt that says nothing of its own, and who deliberates on it."""
@@ -127,6 +133,8 @@ def build_dataset(asked: Asked, *, dry: bool, as_json: bool, quiet: bool) -> Non
         raise ContentError("name files of prompts, or --generate N to have prompts written; one of the two")
     if asked.topics and asked.generate is None:
         raise ContentError("--topic is for prompts that are written: give --generate N with it")
+    if asked.prompt_column is not None and not asked.prompts:
+        raise ContentError("--prompt-column is for prompts from files: name them, instead of --generate")
     if asked.extend and not asked.prompts:
         raise ContentError("--extend adds prompts from files: name them, instead of --generate")
     if asked.engine not in {"local", "ray"}:
@@ -137,11 +145,13 @@ def build_dataset(asked: Asked, *, dry: bool, as_json: bool, quiet: bool) -> Non
         raise ContentError("--ray-address and --workers are for --engine ray")
     assembly, publication = _assembly(asked), _publication(asked)
     if asked.prompts:  # a path that leads nowhere is told before anything is loaded or made
-        read_prompts(asked.prompts, longest=asked.longest_prompt)
+        asked.read()
     sources, recipe = sources_of(asked.prompts), asked.recipe
     scenario, panel = asked.usual
     protocol = protocol_of(recipe, scenario)
     check_panel(protocol, panel)
+    if asked.generate is not None:
+        divisive(panel, asked.topics or None)
     if asked.protocol or asked.generate:  # else each prompt may name another
         _promised(asked, [Table(protocol, len(panel.personas), options=True)])
     if dry:
@@ -169,6 +179,7 @@ def build_dataset(asked: Asked, *, dry: bool, as_json: bool, quiet: bool) -> Non
         content=content_hashes(recipe, asked.model),
         masker=None if masks is None else masks.describe(),
         longest=asked.longest_prompt,
+        column=asked.prompt_column,
         engine={name: value for name, value in asked.engine_options.items() if name != "hf_token"},
     )
     shown = not (as_json or quiet)
@@ -195,12 +206,12 @@ async def _built(
 
         async def prompts() -> Iterable[Prompt | Skipped]:
             if asked.generate is None:
-                return read_prompts(asked.prompts, longest=asked.longest_prompt)
+                return asked.read()
             return await _proposed(asked, asked.generate, session, panel, embedder)
 
         def extend(further: Sequence[Mapping[str, Any]]) -> Iterable[Prompt | Skipped]:
             only = {source["path"]: source["file"] for source in further}
-            return read_prompts(asked.prompts, longest=asked.longest_prompt, only=only)
+            return asked.read(only)
 
         def contents(store: Store) -> Mapping[str, str]:
             return named_hashes(plan.recipe, store.tables())
@@ -252,8 +263,6 @@ async def _built(
 async def _proposed(
     asked: Asked, number: int, session: Session, panel: Panel, embedder: SentenceEmbedder
 ) -> list[Prompt | Skipped]:
-    from multiplex.dataset.proposing import propose_prompts
-
     await session.start()
     responder = session.responders(Scenario(name="proposing", question="What shall we ask?"), panel)[
         "moderator"

@@ -17,7 +17,7 @@ from multiplex.cli.text import safe
 from multiplex.content.panels import seat
 from multiplex.content.scenarios import Scenario
 from multiplex.dataset.producing import protocol_of
-from multiplex.dataset.prompts import Prompt, read_prompts
+from multiplex.dataset.prompts import Prompt
 from multiplex.dataset.prospects import Table, lacking
 from multiplex.dataset.spending import cost_of
 from multiplex.deliberation.run import check_panel
@@ -106,7 +106,7 @@ def _prompts(asked: "Asked", left_out: Counter[str] | None = None) -> Iterator[t
     if asked.generate is not None:
         yield 0, _WRITTEN
         return
-    for place, entry in enumerate(read_prompts(asked.prompts, longest=asked.longest_prompt)):
+    for place, entry in enumerate(asked.read()):
         if isinstance(entry, Prompt):
             yield place, entry.scenario
         elif left_out is not None:

@@ -203,7 +203,7 @@ def winners_command(file: GraphFile, context: _Context = None, as_json: Json = F
     """Rank the values by every method there is, and warn where they disagree on the first place."""
     with plain_errors():
         from multiplex.cli.graph_files import explained, load_graph
-        from multiplex.moral_graph.ranking import METHODS, winning_values
+        from multiplex.moral_graph.ranking import winning_values
         from multiplex.scoring.score import plain
 
         graph = load_graph(file).graph
@@ -218,10 +218,11 @@ def winners_command(file: GraphFile, context: _Context = None, as_json: Json = F
         ranked: list[Winner | Compared] = [*found.values, *found.others]
         parts = len({each.component for each in ranked}) > 1
         print_rows(
-            # "PageRank as in dft" stands beside PageRank, and is "as in dft": a table has 100 columns.
+            # "PageRank as in dft" stands beside PageRank, and is "as in dft": a table has 100 columns. What a name
+            # has in brackets stands below.
             (
                 "value",
-                *(name.removeprefix("PageRank ") for name in METHODS.values()),
+                *(name.removeprefix("PageRank ").partition(" (")[0] for name in found.methods.values()),
                 *(["component"] if parts else []),
             ),
             [
@@ -235,6 +236,9 @@ def winners_command(file: GraphFile, context: _Context = None, as_json: Json = F
         )
         if found.others:
             say(f"-: {found.others[0].reason}")
+        if not found.bounded:
+            name, _, why = found.methods["bradley_terry"].rstrip(")").partition(" (")
+            say(f"{name}: {why}")
         if found.warning:
             warn([found.warning])
 

@@ -339,9 +339,9 @@ def _flat(value: Any) -> str:
 
 
 def past_runs(folder: Path) -> list[dict[str, Any]]:
-    """Return the runs below a folder, the newest first; of a damaged one, its folder and what is wrong.
+    """Return the runs below a folder, the newest first; of a damaged or failed one, its folder and what is wrong.
 
-    Those that are in progress or were cut off come first.
+    Those that are in progress, failed or were cut off come first.
     """
     from multiplex.errors import RunError
     from multiplex.unfinished import unfinished_runs
@@ -349,8 +349,13 @@ def past_runs(folder: Path) -> list[dict[str, Any]]:
     keys = ("run", "status", "protocol", "model", "seed", "perspective_entropy", "failures")
     rows = []
     for unfinished in unfinished_runs(folder):
-        status = "running" if unfinished.running else "cut off: multiplex resume"
-        rows.append({**dict.fromkeys(keys), "run": unfinished.run, "status": status})
+        row = {**dict.fromkeys(keys), "run": unfinished.run}
+        if unfinished.running:
+            rows.append({**row, "status": "running"})
+        elif failure := unfinished.failure:
+            rows.append({**row, "status": "failed: multiplex resume", "failed": failure})
+        else:
+            rows.append({**row, "status": "cut off: multiplex resume"})
     for path in list_runs(folder):
         try:
             run = load_run(path)
@@ -379,7 +384,7 @@ def print_runs(rows: list[dict[str, Any]], folder: Path) -> None:
         Console(highlight=False).print(safe(f"no runs in {folder}"))
         return
     table = Table(box=None, pad_edge=False)
-    keys = [key for key in rows[0] if key != "damaged"]
+    keys = [key for key in rows[0] if key not in {"damaged", "failed"}]
     for key in keys:
         table.add_column(key.replace("_", " "), no_wrap=key == "run")
     for row in rows:

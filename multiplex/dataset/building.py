@@ -43,7 +43,7 @@ from multiplex.dataset.spending import Spending, cost_of
 from multiplex.dataset.splitting import Splitter
 from multiplex.dataset.statistics import STATISTICS, statistics
 from multiplex.dataset.store import Store
-from multiplex.dataset.summary import covered, left_out
+from multiplex.dataset.summary import covered, left_out, personal
 from multiplex.dataset.writing import SHARD_ROWS, write_split
 from multiplex.embedding import Embedder
 from multiplex.errors import ContentError, RunError
@@ -219,11 +219,6 @@ def _begun(
         return plan, ()
     before = store.fact("plan")
     sources = tuple(before["sources"])
-    if any("path" not in each for each in sources):
-        raise ContentError(
-            f"{folder}: was begun by an earlier version, which published the names of prompt files; "
-            "build it anew in another folder with --out"
-        )
     if extends and before["generated"]:
         raise ContentError(
             f"{folder}: its prompts were written (--generate), and to these none can be added; "
@@ -248,11 +243,16 @@ def _begun(
 def _other_files(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) -> str | None:
     """Return what sets prompt files apart from those that a build was begun with, None if they are the same."""
     known, given = [{each["sha256"]: each["path"] for each in sources} for sources in (before, now)]
+    last = {
+        each["path"]: each["sha256"] for each in before
+    }  # of a file that has grown its earlier states are past
     if new := next((path for digest, path in given.items() if digest not in known), None):
         changed = new in known.values()
         told = f"{new} has changed since" if changed else f"was begun without {new}"
         return f"{told}; give the same files to go on with it, add the prompts of this one with --extend"
-    if lost := next((path for digest, path in known.items() if digest not in given), None):
+    if lost := next((path for path, digest in last.items() if digest not in given), None):
+        if lost in given.values():
+            return f"{lost} has grown since (--extend), and is now as it was before; put it back, or give --extend"
         return f"was begun with {lost} too; name it as well to go on with it, or give --extend"
     return None
 
@@ -415,6 +415,7 @@ def _report(store: Store, report: Mapping[str, Any]) -> dict[str, Any]:
             for prompt, reason in store.failures()
         ],
         "left_out": store.counts(),
+        "personal_groups": store.fact("personal_groups") or [],
         **report,
     }
 
@@ -461,6 +462,7 @@ def _about(
         report={"left out": _numbers(store.counts()), "near duplicates": report["near_duplicates"]},
         left_out=left_out(report),
         covered=covered(report),
+        personal=personal(report),
         options={"seed": plan.recipe.seed, **assembly.as_dict()},
     )
 

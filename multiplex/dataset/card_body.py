@@ -212,6 +212,8 @@ def _privacy(about: "About") -> Iterator[str]:
         "finds everything: look again before you publish. What was used:"
     )
     yield _bullets(about.masker)
+    if about.personal:
+        yield f"{escaped(about.personal)}."
 
 
 def _left_out(about: "About") -> Iterator[str]:

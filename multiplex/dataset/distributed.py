@@ -16,6 +16,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
+from dataclasses import replace
 from io import StringIO, TextIOBase
 from pathlib import Path
 from typing import Any, TextIO
@@ -263,14 +264,7 @@ def _room(nodes: list[dict[str, Any]], cpus: float, gpus: int) -> int:
 def _anywhere(recipe: Recipe) -> Recipe:
     """Return a recipe whose files are found from any folder of a machine that has them."""
     personas = recipe.personas and tuple(map(_absolute, recipe.personas))
-    protocol = recipe.protocol and _absolute(recipe.protocol)
-    return Recipe(
-        personas=personas,
-        protocol=protocol,
-        seed=recipe.seed,
-        contrast=recipe.contrast,
-        perspectives=recipe.perspectives,
-    )
+    return replace(recipe, personas=personas, protocol=recipe.protocol and _absolute(recipe.protocol))
 
 
 def _absolute(reference: str) -> str:

@@ -5,8 +5,8 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from itertools import count, filterfalse, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,11 @@ import numpy as np
 from multiplex.content.scenarios import Option, Scenario
 from multiplex.dataset.material import user_turn
 from multiplex.dataset.origins import file_of
-from multiplex.dataset.prompts import Prompt, Skipped, asked_of
+from multiplex.dataset.prompts import Prompt, Skipped, asked_of, by_what_is_asked
 from multiplex.dataset.quality import template_mark
 from multiplex.dataset.similarity import DUPLICATE, RELATED, Seen, linked
 from multiplex.dataset.store import Store
 from multiplex.embedding import Embedder, Vectors
-from multiplex.errors import ContentError
 
 if TYPE_CHECKING:
     from multiplex.dataset.masking import Masks
@@ -62,23 +61,16 @@ def take_in(
     With `extends` they are added to those that are there, which stay as they are: in their places, groups and
     so splits. A new one that is close to prompts of two groups that are there is left out (`between_groups`),
     for it would make one of them. What is left out of a file that is read again is counted as the file is now.
-
-    Raises:
-        ContentError: what is there was begun by a version that kept too little to extend it.
     """
     like = likeness or Likeness()
     path = folder / "prompts.seen"
     committed = store.fact("seen") if extends else 0
-    if committed is None:
-        raise ContentError(
-            f"{folder.parent}: was begun by an earlier version, which kept too little to extend it; "
-            "build all prompts into another folder with --out"
-        )
     if not extends:
         path.unlink(missing_ok=True)
         store.clear_prompts()
     names = _Names(store, masks, extends=extends)
-    intake = _Intake(store, names, there=store.prompt_groups() if extends else {})
+    there = store.prompt_groups() if extends else {}
+    intake = _Intake(store, names, there)
     seen: Seen | None = None
     try:
         valid = intake.unknown(intake.valid(prompts, masks))
@@ -97,7 +89,7 @@ def take_in(
             groups = intake.grouped(seen, like.related, committed, embedder)
             store.regroup(names.published(groups))
             store.relabel(names.labels())
-            names.keep(groups, intake.given)
+            names.keep(groups, intake.given, there)
             store.keep_fact("seen", len(seen))
             seen.flush()
     finally:
@@ -133,6 +125,8 @@ class _Names:
         """What stands for a label that is not published, by its hash."""
         self.founders: dict[str, str] = (store.fact("founders") or {}) if extends else {}
         """One prompt of each given group, by the hash of its name."""
+        self._personal: set[str] = set()
+        """The names of groups that are not published; in memory alone."""
 
     def group(self, name: str, session: "Session | None") -> str:
         """Return the hash of a group's name, and look at it as it is met in a prompt."""
@@ -141,14 +135,19 @@ class _Names:
             self._groups[key] = name if self._clean(name) else None
         if session is not None and _tells(name, session):
             self._groups[key] = None
+        if self._groups[key] is None:
+            self._personal.add(name)
         return key
 
-    def label(self, name: str, session: "Session | None") -> None:
-        """Look at a label as it is met in a prompt."""
+    def label(self, name: str, session: "Session | None") -> str:
+        """Return a label as no stand-in is called that was published, and look at it as it is met in a prompt."""
+        while name in self._instead.values():
+            name += "_"
         if name not in self._labels:
             self._labels[name] = _hash(name) not in self._instead and self._clean(name)
         if session is not None and _tells(name, session):
             self._labels[name] = False
+        return name
 
     def published(self, groups: Mapping[str, str]) -> dict[str, str]:
         """Return prompts' groups by the names that are published: one's own, or the id of its first prompt."""
@@ -158,20 +157,29 @@ class _Names:
         return {key: self._groups.get(group, group) or first[group] for key, group in groups.items()}
 
     def labels(self) -> dict[str, str]:
-        """Return what stands for the labels that are not published."""
+        """Return what stands for the labels that are not published: `label_1` and so on, if no label is called so."""
+        taken = self._store.labels() | set(self._instead.values())
+        free = filterfalse(taken.__contains__, map("label_{}".format, count(1)))
         found = {}
         for name, published in self._labels.items():
             if not published:
-                found[name] = self._instead.setdefault(_hash(name), f"label_{len(self._instead) + 1}")
+                if (key := _hash(name)) not in self._instead:
+                    self._instead[key] = next(free)
+                found[name] = self._instead[key]
         return found
 
-    def keep(self, groups: Container[str], given: Mapping[str, str]) -> None:
-        """Keep what prompts that are added later go by."""
+    def keep(self, groups: Container[str], given: Mapping[str, str], there: Mapping[str, str]) -> None:
+        """Keep what prompts that are added later go by, and where groups that are `there` begin whose names tell."""
         for key, group in given.items():
             if key in groups:
                 self.founders.setdefault(group, key)
         self._store.keep_fact("founders", self.founders)
         self._store.keep_fact("labels", self._instead)
+        # A group that has rows keeps its name, by which its split is drawn, whatever is found out about it now.
+        first = {group: key for key, group in reversed([*there.items()]) if group in self._personal}
+        if first:
+            known = self._store.fact("personal_groups") or []
+            self._store.keep_fact("personal_groups", sorted({*known, *first.values()}))
 
     def _clean(self, name: str) -> bool:
         return self._masks is None or not _tells(name, self._masks.session())
@@ -215,17 +223,20 @@ class _Intake:
         met: set[str] = set()
         for each in prompts:
             prompt = each.prompt
-            known = self._store.prompt(prompt.id) if prompt.id in self._there else None
+            asked = asked_of(prompt.scenario)
+            known = self._known(prompt.id)
+            if (other := known is not None and asked_of(known.scenario) != asked) or asked in self._there:
+                prompt, known = by_what_is_asked(prompt), self._known(asked)
             if known is None:
-                yield each
-            elif asked_of(known.scenario) != asked_of(prompt.scenario):
-                reason = "the same id is there already, with another text"
-                self._store.skip(Skipped(origin=prompt.origin, kind="duplicate_id", reason=reason))
+                yield replace(each, prompt=prompt) if other else each
             elif prompt.id in met or file_of(known.origin) != file_of(prompt.origin):
                 reason = "the same prompt is there already"
                 self._store.skip(Skipped(origin=prompt.origin, kind="duplicate", reason=reason))
             else:
                 met.add(prompt.id)
+
+    def _known(self, name: str) -> Prompt | None:
+        return self._store.prompt(name) if name in self._there else None
 
     def add(self, seen: Seen, batch: Sequence[_Taken], vectors: Vectors) -> None:
         """Put those into the store that repeat nothing."""
@@ -343,10 +354,9 @@ def _taken(prompt: Prompt, masks: "Masks | None", names: _Names) -> _Taken:
     found: Counter[str] = Counter()
     session = None if masks is None else masks.session(prompt.scenario)
     told = prompt if session is None else _masked(prompt, session, found)
-    if prompt.label is not None:
-        names.label(prompt.label, session)
+    label = None if prompt.label is None else names.label(prompt.label, session)
     given = None if prompt.group == prompt.id else names.group(prompt.group, session)
-    return _Taken(told.model_copy(update={"group": told.id}), found, given)
+    return _Taken(told.model_copy(update={"group": told.id, "label": label}), found, given)
 
 
 def _masked(prompt: Prompt, session: "Session", found: Counter[str]) -> Prompt:

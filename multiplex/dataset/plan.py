@@ -26,6 +26,7 @@ _SAID = {
     "masker": "way of masking (--no-mask, --names)",
     "generated": "order for prompts (--generate, --topic)",
     "content": "state of personas, protocols or roles",
+    "column": "column of prompts (--prompt-column)",
     "longest": "length of prompts (--longest-prompt)",
     "engine": "option of the engine (--engine-arg)",
 }
@@ -50,6 +51,7 @@ class Plan:
     masker: Mapping[str, Any] | None = None
     likeness: Likeness = field(default_factory=Likeness)
     longest: int = LONGEST
+    column: str | None = None
     engine: Mapping[str, Any] = field(default_factory=dict)
     """Options of vLLM's engine, but for the hub's token."""
 

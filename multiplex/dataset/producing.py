@@ -34,14 +34,13 @@ class Recipe:
     """How prompts are deliberated on; plain data, so that it can be sent to a worker.
 
     `personas` and `protocol` are as `Session.deliberate` takes them; None is each scenario's own. `contrast`
-    asks the same model without the panel too. `perspectives` says whether texts are classified.
+    asks the same model without the panel too.
     """
 
     personas: tuple[str, ...] | None = None
     protocol: str | None = None
     seed: int = 0
     contrast: bool = True
-    perspectives: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ class Producer:
         return Table(self.protocol(prompt), len(panel.personas), bool(prompt.scenario.options))
 
     def _measured(self, prompt: Prompt, run: Run, panel: Panel) -> Material:
-        classifier = classifier_for(panel.pack, self.embedder) if self.recipe.perspectives else None
+        classifier = classifier_for(panel.pack, self.embedder)
         return material_of(prompt, run, panel, embed=self.embedder.embed, classifier=classifier)
 
 

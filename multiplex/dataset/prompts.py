@@ -27,6 +27,7 @@ __all__ = [
     "Prompt",
     "Skipped",
     "asked_of",
+    "by_what_is_asked",
     "prompt_files",
     "prompt_id",
     "prompt_of",
@@ -38,9 +39,11 @@ LONGEST = 4000
 
 _QUESTIONS = ("question", "prompt", "text", "instruction", "query")
 _CHATS = ("messages", "conversation", "conversations", "chat")
-_COLUMNS = frozenset((*_QUESTIONS, *_CHATS, "id", "context", "choice_context", "domain", "options", "group"))
+_BESIDE = frozenset({"id", "context", "choice_context", "domain", "options", "group"})
 
 _SUFFIXES = (*FORMATS, ".yaml")
+
+_PACKED = frozenset({".gz", ".bz2", ".xz", ".zst", ".zip"})
 
 _LONGEST_QUESTION, _LONGEST_CONTEXT, _LONGEST_NAME = 20_000, 20_000, 200
 """Characters that a scenario's question and context, and an id or a group, may have at the most."""
@@ -64,7 +67,8 @@ class Prompt(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: str
-    """The first 16 hexadecimal digits of the sha256 of what is asked (see `prompt_id`); or the file's own."""
+    """The first 16 hexadecimal digits of the sha256 of what is asked (see `prompt_id`); or the file's own, where no
+    other prompt came before with the same."""
     scenario: Scenario
     group: str
     origin: str
@@ -111,6 +115,16 @@ def asked_of(scenario: Scenario) -> str:
     return prompt_id(scenario.question, scenario.context, scenario.options, scenario.choice_context)
 
 
+def by_what_is_asked(prompt: Prompt) -> Prompt:
+    """Return a prompt under the id of what it asks, in place of one that another prompt has."""
+    asked = asked_of(prompt.scenario)
+    name = f"prompt_{asked}" if prompt.scenario.name == _name(prompt.id) else prompt.scenario.name
+    update = {"id": asked, "scenario": prompt.scenario.model_copy(update={"name": name})}
+    if prompt.group == prompt.id:
+        update["group"] = asked
+    return prompt.model_copy(update=update)
+
+
 def prompt_files(paths: Iterable[str | Path]) -> list[Path]:
     """Return the files that prompts are read from, in their order: those named, and those that folders hold.
 
@@ -121,7 +135,11 @@ def prompt_files(paths: Iterable[str | Path]) -> list[Path]:
 
 
 def read_prompts(
-    paths: Iterable[str | Path], *, longest: int = LONGEST, only: Mapping[str, str] | None = None
+    paths: Iterable[str | Path],
+    *,
+    longest: int = LONGEST,
+    column: str | None = None,
+    only: Mapping[str, str] | None = None,
 ) -> Iterator[Prompt | Skipped]:
     """Yield the prompts of files and folders in their order, and what was skipped where it stood.
 
@@ -130,7 +148,8 @@ def read_prompts(
     becomes the end of the context, but for system turns. A row may also have `id`,
     `context`, `choice_context`, `domain` (one of the topics, or a label of one's own), `options` (a list of
     texts, or of mappings of key and text; in CSV the same as JSON) and `group`. Control characters are taken
-    out. A prompt that has been seen, in whatever file, is skipped.
+    out. A prompt that has been seen, in whatever file, is skipped; another one under an `id` that has been seen, as
+    where two files number their rows, goes by the id of what it asks.
 
     Of a folder every file of a known format is read, by name; other files and folders in it are skipped as
     `passed_over`, and so is, as `malformed`, what is wrong with one of its files as a whole. What is hidden, or
@@ -139,6 +158,7 @@ def read_prompts(
     Args:
         paths: prompt files, scenario files and folders of these.
         longest: characters that a question may have, up to 20,000.
+        column: where the question is, in place of the usual columns; plain lines and scenarios have none.
         only: of the files that the paths stand for, those to read by their places (see `origins.place_of`), and
             what each is called; None is all, called `file 1`, `file 2` and so on in their order.
 
@@ -159,7 +179,7 @@ def read_prompts(
         for entry in (
             [file]
             if isinstance(file, Skipped)
-            else _read(file, names[place_of(file)], longest, in_folder=in_folder)
+            else _read(file, names[place_of(file)], longest, column, in_folder=in_folder)
         )
     )
 
@@ -176,6 +196,8 @@ def _files(path: Path) -> list[Path | Skipped]:
             raise ContentError(f"{path}: is no file that can be read; name a file on disk")
     except OSError as error:
         raise ContentError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if path.suffix.lower() in _PACKED:
+        raise ContentError(f"{path}: is packed; unpack it, and name the file that comes of it")
     if path.suffix.lower() not in _SUFFIXES:
         raise ContentError(
             f"{path}: prompts are read from {', '.join(_SUFFIXES)}, not from "
@@ -198,6 +220,8 @@ def _in_folder(folder: Path) -> list[Path | Skipped]:
             what, why = "a folder", "name it by its own path"
         elif suffix == ".yml":
             what, why = "a file .yml", "rename it to .yaml"
+        elif suffix in _PACKED:
+            what, why = "a packed file", "unpack it"
         else:
             what, why = "a file", f"prompts are read from {', '.join(_SUFFIXES)}"
         passed_over.append(f"{entry.name} is not read: {why}")
@@ -213,23 +237,19 @@ def _in_folder(folder: Path) -> list[Path | Skipped]:
 
 
 def _told_apart(entries: Iterable[Prompt | Skipped]) -> Iterator[Prompt | Skipped]:
-    """Skip what has been seen: the same prompt again, or another under the same id."""
+    """Skip the same prompt again, and give another under the same id one of its own."""
     seen: set[int] = set()
     for entry in entries:
         if isinstance(entry, Prompt):
-            scenario = entry.scenario
-            asked = asked_of(scenario)
-            marks = {int(asked, 16)}
-            if entry.id != asked:
-                own = hashlib.sha256(f"id\x1f{entry.id}".encode()).digest()
-                marks.add(int.from_bytes(own[:8], "big"))
-            if int(asked, 16) in seen:
+            told = asked_of(entry.scenario)
+            asked = own = int(told, 16)
+            if entry.id != told:
+                own = int.from_bytes(hashlib.sha256(f"id\x1f{entry.id}".encode()).digest()[:8], "big")
+            if asked in seen:
                 entry = Skipped(origin=entry.origin, kind="duplicate", reason="the same prompt came before")
-            elif marks & seen:
-                reason = "the same id came before, with another text"
-                entry = Skipped(origin=entry.origin, kind="duplicate_id", reason=reason)
             else:
-                seen |= marks
+                entry = by_what_is_asked(entry) if own in seen else entry
+                seen |= {asked, own}
         yield entry
 
 
@@ -237,11 +257,16 @@ class _NoQuestionError(BadRow):
     """The row has no column that a question could be in."""
 
 
-def _read(path: Path, name: str, longest: int, *, in_folder: bool) -> Iterator[Prompt | Skipped]:
+def _read(
+    path: Path, name: str, longest: int, column: str | None, *, in_folder: bool
+) -> Iterator[Prompt | Skipped]:
     """Read a file; one that stands in a folder with others does not end it all where it is wrong."""
-    reader = _from_scenario if path.suffix.lower() == ".yaml" else _from_rows
+    suffix = path.suffix.lower()
     try:
-        yield from reader(path, name, longest)
+        if suffix == ".yaml":
+            yield from _from_scenario(path, name, longest)
+        else:
+            yield from _from_rows(path, name, longest, None if suffix == ".txt" else column)
     except ContentError:
         if not in_folder:
             raise
@@ -249,25 +274,26 @@ def _read(path: Path, name: str, longest: int, *, in_folder: bool) -> Iterator[P
         yield Skipped(origin=name, kind="malformed", reason=reason)
 
 
-def _from_rows(path: Path, name: str, longest: int) -> Iterator[Prompt | Skipped]:
+def _from_rows(path: Path, name: str, longest: int, column: str | None) -> Iterator[Prompt | Skipped]:
     """Turn the rows of a file into prompts; that it has none, or none with a question, is the file's own fault."""
     found: dict[str, None] = {}
     read = lacking = 0
     has_question = False
-    for number, row in read_rows(path, columns=_COLUMNS):
+    asked_in = _asked_in(column)
+    for number, row in read_rows(path, columns=_BESIDE | {*asked_in}):
         origin = f"{name}:{number}"
         read += 1
         try:
             if isinstance(row, BadRow):
                 raise row
-            entry: Prompt | Skipped = prompt_of(row, origin=origin, longest=longest)
+            entry: Prompt | Skipped = prompt_of(row, origin=origin, longest=longest, column=column)
             has_question = True
         except BadRow as bad:
             if isinstance(bad, _NoQuestionError) and isinstance(row, Mapping):
                 lacking += 1
                 found.update(dict.fromkeys(map(str, row)))
                 if lacking == _PATIENCE and not has_question:
-                    raise _lacks_question(path, found) from None
+                    raise _lacks_question(path, found, column) from None
             elif not isinstance(row, BadRow):
                 has_question = True  # and something else is wrong
             entry = Skipped(origin=origin, kind=bad.kind, reason=str(bad))
@@ -275,7 +301,7 @@ def _from_rows(path: Path, name: str, longest: int) -> Iterator[Prompt | Skipped
     if not read:
         raise ContentError(f"{path}: holds no rows; put a prompt in each")
     if lacking and not has_question:
-        raise _lacks_question(path, found)
+        raise _lacks_question(path, found, column)
 
 
 def _from_scenario(path: Path, origin: str, longest: int) -> Iterator[Prompt | Skipped]:
@@ -288,9 +314,11 @@ def _from_scenario(path: Path, origin: str, longest: int) -> Iterator[Prompt | S
     yield Prompt(id=asked, scenario=scenario, group=asked, origin=origin)
 
 
-def _lacks_question(path: Path, columns: Iterable[str]) -> ContentError:
+def _lacks_question(path: Path, columns: Iterable[str], column: str | None) -> ContentError:
     names = [repr(name[:60]) for name in columns]
     shown = ", ".join([*names[:12], "..."] if len(names) > 12 else names) or "none"
+    if column is not None:
+        return ContentError(f"{path}: has no column {column!r}; found: {shown}; name one of these")
     wanted = ", ".join(_QUESTIONS)
     return ContentError(
         f"{path}: no column holds the question; found: {shown}; name one of them {wanted} or messages"
@@ -300,7 +328,9 @@ def _lacks_question(path: Path, columns: Iterable[str]) -> ContentError:
 # --- one row -----------------------------------------------------------------------------------
 
 
-def prompt_of(given: Mapping[str, Any], *, origin: str, longest: int = LONGEST) -> Prompt:
+def prompt_of(
+    given: Mapping[str, Any], *, origin: str, longest: int = LONGEST, column: str | None = None
+) -> Prompt:
     """Return the prompt that a row holds, its columns as in `read_prompts`.
 
     Raises:
@@ -309,7 +339,7 @@ def prompt_of(given: Mapping[str, Any], *, origin: str, longest: int = LONGEST) 
     row: dict[str, Any] = {}
     for name, value in given.items():
         row.setdefault(str(name).strip().lower(), value)
-    asked, earlier = _asked(row)
+    asked, earlier = _asked(row, _asked_in(column))
     question = _text(asked, "the question", longest)
     if not question:
         raise BadRow("empty", "the question is empty")
@@ -340,9 +370,14 @@ def prompt_of(given: Mapping[str, Any], *, origin: str, longest: int = LONGEST) 
     return Prompt(id=identity, scenario=scenario, group=group, origin=origin, label=label, keys=keys)
 
 
-def _asked(row: Mapping[str, Any]) -> tuple[Any, str]:
-    """Return what a row asks, and what was said before, where it is a chat."""
-    for name in (*_QUESTIONS, *_CHATS):
+def _asked_in(column: str | None) -> tuple[str, ...]:
+    """Return the columns that the question may be in, as rows are looked up by them."""
+    return (*_QUESTIONS, *_CHATS) if column is None else (column.strip().lower(),)
+
+
+def _asked(row: Mapping[str, Any], columns: Iterable[str]) -> tuple[Any, str]:
+    """Return what a row asks, in the first of these columns that it has; what was said before, where it is a chat."""
+    for name in columns:
         if name in row:
             value = row[name]
             is_chat = isinstance(value, list) or name in _CHATS

@@ -9,7 +9,7 @@ and their statements lie apart. That is as far as embeddings go: they do not kno
 import asyncio
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -30,7 +30,7 @@ from multiplex.responders.extractive.wording import attention, fitted
 from multiplex.responders.relevance import wording
 from multiplex.seeds import derive_seed
 
-__all__ = ["propose_prompts"]
+__all__ = ["divisive", "propose_prompts"]
 
 Embed = Callable[[Sequence[str]], Vectors]
 
@@ -78,16 +78,7 @@ async def propose_prompts(
     """
     if n < 1:
         raise ContentError(f"generate: {n} prompts cannot be proposed; ask for 1 or more")
-    for topic in topics or ():
-        if topic not in TOPICS:
-            raise ContentError(f"no topic named {topic!r}; {near_miss(topic, TOPICS)}")
-    chosen = [topic for topic in TOPICS if topics is None or topic in topics]
-    cells = await in_background(_cells, panel, embed, chosen, seed)
-    if not cells:
-        raise ContentError(
-            f"generate: no two personas of the panel have commitments on {', '.join(chosen) or 'any topic'}; "
-            "seat others, or name other topics"
-        )
+    cells = await in_background(_cells, divisive(panel, topics), embed, seed)
     kept = _Kept()
     each = min(_EACH, math.ceil(n / len(cells)))
     found = barren = requests = 0
@@ -130,6 +121,35 @@ async def propose_prompts(
         why = ", ".join(f"{count} {kind}" for kind, count in skipped.most_common())
         reason = f"{n} prompts were asked for and {found} found: {barren} rounds in a row brought nothing new ({why})"
         yield Skipped(origin="generated", kind="exhausted", reason=reason)
+
+
+def divisive(panel: Panel, topics: Sequence[str] | None) -> dict[Topic, list[tuple[str, Held]]]:
+    """Return which of these topics (None: all) personas of different perspectives have a word on, with who holds what.
+
+    Raises:
+        ContentError: a topic is unknown, or there is none of these on which two have a word.
+    """
+    for topic in topics or ():
+        if topic not in TOPICS:
+            raise ContentError(f"no topic named {topic!r}; {near_miss(topic, TOPICS)}")
+    chosen = [topic for topic in TOPICS if topics is None or topic in topics]
+    found = {
+        topic: [
+            (persona.perspective, Held(label=persona.label, commitment=c))
+            for persona in panel.personas
+            for c in persona.commitments
+            if topic in c.topics
+        ]
+        for topic in chosen
+    }
+    if found := {
+        topic: held for topic, held in found.items() if len({perspective for perspective, _ in held}) > 1
+    }:
+        return found
+    raise ContentError(
+        f"generate: no two personas of the panel have commitments on {', '.join(chosen) or 'any topic'}; "
+        "seat others, or name other topics"
+    )
 
 
 @dataclass(slots=True)
@@ -254,17 +274,8 @@ def _question(entry: Prompt | Skipped) -> str:
 # --- cells -------------------------------------------------------------------------------------
 
 
-def _cells(panel: Panel, embed: Embed, topics: Sequence[Topic], seed: int) -> list[_Cell]:
-    cells = []
-    for topic in topics:
-        held = [
-            (persona.perspective, Held(label=persona.label, commitment=c))
-            for persona in panel.personas
-            for c in persona.commitments
-            if topic in c.topics
-        ]
-        if len({perspective for perspective, _ in held}) > 1:
-            cells += _cells_of(topic, held, embed, seed)
+def _cells(held_on: Mapping[Topic, Sequence[tuple[str, Held]]], embed: Embed, seed: int) -> list[_Cell]:
+    cells = [cell for topic, held in held_on.items() for cell in _cells_of(topic, held, embed, seed)]
     order = np.random.default_rng(derive_seed(seed, "cells")).permutation(len(cells))
     return [cells[i] for i in order]
 

@@ -15,7 +15,8 @@ from typing import Any
 from multiplex.content.roles import load_roles
 from multiplex.dataset.citations import Sources, unknown_citations
 from multiplex.dataset.refusals import refusal
-from multiplex.responders.extractive.persona import NOTHING
+from multiplex.responders.extractive import moderator
+from multiplex.responders.extractive import persona as speaker
 
 __all__ = ["CHECKS", "LIMITS", "Fault", "Limits", "Tally", "gate", "malformed", "repetition", "template_mark"]
 
@@ -31,7 +32,7 @@ CHECKS: Mapping[str, str] = MappingProxyType(
         "prompt_leak": "the delimiters of role files and chat templates are the maker's words, not the answer's",
         "out_of_character": "a steered text carries its own persona's claims at least as well as any other's",
         "unknown_citation": "a source that nobody gave to the panel may be made up",
-        "off_topic": "a persona that says it has nothing of its own on this answers another question",
+        "off_topic": "a persona, or a panel, that says it has nothing of its own on this answers another question",
     }
 )
 """Every check by its name, and why it is made."""
@@ -113,8 +114,8 @@ def gate(
         found["out_of_character"] = _out_of_character(persona, carried, limits.behind)
     if sources is not None and "unknown_citation" in checks:
         found["unknown_citation"] = "; ".join(unknown_citations(text, sources, given=given)[:3]) or None
-    if kind == "steered" and NOTHING in text:
-        found["off_topic"] = repr(NOTHING[:60])
+    if (said := _NOTHING.get(kind)) and said in text:
+        found["off_topic"] = repr(said[:60])
     return tuple(Fault(name, what) for name in CHECKS if name in checks and (what := found.get(name)))
 
 
@@ -209,6 +210,9 @@ class Tally:
             f"{passed} of {self.judged:,} texts passed the quality gate{f' (dropped: {why})' if why else ''}."
         )
 
+
+_NOTHING = {"steered": speaker.NOTHING, "overton": moderator.NOTHING}
+"""What an extractive answer says, by its kind, where no commitment bears on the question."""
 
 _UNSPACED = r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
 """One character of a script that is written without spaces between words."""

@@ -27,9 +27,10 @@ RESPONSES = "responses.sqlite"
 _ELSEWHERE = "spent_elsewhere"
 """The fact of the work file that holds what the caches of other machines took, by their names."""
 
-# An answer that cannot be read was paid for all the same: it counts as a call, of which nothing more is known.
+# An answer that cannot be read was paid for all the same: it counts as a call, of which nothing more is known. One that
+# is asked for again takes its place, in another row: so calls are the rows that there are, and not those that came.
 _SUM = """
-SELECT count(*), max(rowid),
+SELECT (SELECT count(*) FROM responses), max(rowid),
     sum(CASE WHEN json_valid(told) THEN CAST(json_extract(told, '$.prompt_tokens') AS INTEGER) END),
     sum(CASE WHEN json_valid(told) THEN CAST(json_extract(told, '$.completion_tokens') AS INTEGER) END)
 FROM (SELECT rowid, CAST(completion AS TEXT) AS told FROM responses WHERE rowid > ?)
@@ -54,7 +55,8 @@ class Spending:
         if row := _row(self._responses, "responses", _SUM, self._last):
             calls, last, prompt, completion = row
             self._last = last or self._last
-            for name, number in (("calls", calls), ("prompt", prompt), ("completion", completion)):
+            self._here["calls"] = calls
+            for name, number in (("prompt", prompt), ("completion", completion)):
                 self._here[name] += number or 0
         total = dict(self._here)
         if row := _row(self._work, "facts", "SELECT value FROM facts WHERE name = ?", _ELSEWHERE):

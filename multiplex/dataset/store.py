@@ -17,14 +17,18 @@ from multiplex.dataset.material import Material
 from multiplex.dataset.origins import file_of
 from multiplex.dataset.prompts import Prompt, Skipped
 from multiplex.dataset.records import Row
-from multiplex.errors import RunError
+from multiplex.errors import ContentError, RunError
 
 __all__ = ["Staged", "Store", "Task"]
 
 _EXAMPLES = 20
 """How many of what was left out are kept as examples, of each kind; the rest is counted."""
 
-_TABLES = """
+_FORMAT = 1
+"""To be raised when tables or facts change, so that nobody goes on with what another version wrote."""
+
+_TABLES = f"""
+PRAGMA user_version={_FORMAT};
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS prompts (
     place INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, prompt TEXT NOT NULL,
@@ -73,19 +77,31 @@ class Store:
         """Open the file, and make it where there is none.
 
         Raises:
+            ContentError: a version of Multiplex wrote it that kept other things.
             RunError: it cannot be opened or is no such file.
         """
         with self._told():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(self.path, isolation_level=None, timeout=30)
             try:
+                self._check_format()
                 self._connection.executescript(
                     "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _TABLES
                 )
-            except sqlite3.Error:
+            except (sqlite3.Error, ContentError):
                 self.__exit__()
                 raise
         return self
+
+    def _check_format(self) -> None:
+        [(tables,)] = self._db.execute("SELECT count(*) FROM sqlite_master")
+        [(form,)] = self._db.execute("PRAGMA user_version")
+        if tables and form != _FORMAT:
+            version = "a later" if form > _FORMAT else "an earlier"
+            raise ContentError(
+                f"{self.path}: was begun by {version} version of Multiplex, which kept other things; "
+                "build the dataset anew in another folder with --out"
+            )
 
     def __exit__(self, *_: object) -> None:
         """Close the file."""
@@ -146,6 +162,12 @@ class Store:
                 "WHERE json_extract(prompt, '$.label') = ?",
                 [(new, old) for old, new in labels.items()],
             )
+
+    def labels(self) -> set[str]:
+        """Return the labels that prompts have."""
+        with self._told():
+            query = "SELECT DISTINCT json_extract(prompt, '$.label') FROM prompts"
+            return {label for (label,) in self._db.execute(query) if label is not None}
 
     def prompt(self, name: str) -> Prompt | None:
         """Return the prompt of that id, None where there is none."""

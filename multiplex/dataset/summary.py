@@ -10,7 +10,7 @@ from multiplex.content.topics import TOPICS
 from multiplex.dataset.assembling import PAIRED
 from multiplex.dataset.card import kept_cards
 
-__all__ = ["covered", "left_out", "told"]
+__all__ = ["covered", "left_out", "personal", "told"]
 
 _AXES = {"perspective": "perspectives", "topics": "topics", "schwartz": "Schwartz values"}
 _MOST = 6
@@ -27,12 +27,14 @@ def told(folder: Path) -> list[str]:
     with suppress(OSError, ValueError):
         report = json.loads((folder / "report.json").read_bytes())
     if isinstance(report, dict) and "made" in report:
+        lines += [f"{what}: {said} (see report.json)" for what, said in _before(report).items()]
         lost = [line for unit in report["made"] if (line := _lost(report, unit))]
         if any(report["curation"][unit]["over"] for unit in report["made"]):
             lost.append(
                 "balance: --balance none keeps all of them, and --balance schwartz=9, say, loosens one axis"
             )
         lines += [*lost, f"prompts: {covered(report)}"]
+        lines += [f"personal data: {said}"] if (said := personal(report)) else []
     return lines + [
         f"{path.name}: the card that was there, with what had been written into it; carry it over into README.md"
         for path in kept_cards(folder)
@@ -42,28 +44,29 @@ def told(folder: Path) -> list[str]:
 def left_out(report: Mapping[str, Any]) -> dict[str, str]:
     """Return a sentence for each config: of how many rows or pairs how many are in it, and why others are not.
 
-    `report` is that of a build, with `made`, `near_duplicates`, `curation`, `halves` and `splits`.
+    Before them stands what no row could be made of: `prompts` and `texts`, and `rows` that no trainer takes.
+    `report` is that of a build, with `left_out`, `gate`, `made`, `near_duplicates`, `curation`, `halves` and `splits`.
     """
     rows = {config: sum(of.values()) for config, of in report["splits"]["rows"].items()}
-    lines: dict[str, str] = {}
+    lines = _before(report)
     for unit, made in report["made"].items():
-        lost = _lost(report, unit, whole=False) or "nothing was left out"
+        lost = f"; {said}" if (said := _lost(report, unit, whole=False)) else ""
         kept = report["curation"][unit]["kept"]
         for config in PAIRED if unit == "pairs" else (unit,):
             if config not in report["configs"]:
                 continue
             here = rows.get(config, 0)
             if config == "kto":
-                lines[config] = f"{here:,} answers of {kept:,} pairs{_halves(report['halves'])}; {lost}"
+                lines[config] = f"{here:,} answers of {kept:,} pairs{_halves(report['halves'])}{lost}"
             elif config == "reward":
                 why = (
                     ""
                     if here == kept
                     else "; a pair that nobody endorsed both sides of has no margin, and is not here"
                 )
-                lines[config] = f"{here:,} of {kept:,} pairs{why}; {lost}"
+                lines[config] = f"{here:,} of {kept:,} pairs{why}{lost}"
             else:
-                lines[config] = f"{here:,} of {made:,} {'pairs' if unit == 'pairs' else 'rows'}; {lost}"
+                lines[config] = f"{here:,} of {made:,} {'pairs' if unit == 'pairs' else 'rows'}{lost}"
     return lines
 
 
@@ -85,6 +88,36 @@ def covered(report: Mapping[str, Any]) -> str:
         of = "" if found["clustered"] == found["prompts"] else f" of a sample of {found['clustered']:,}"
         parts.append(f"{len(sizes)} clusters{of}, of {min(sizes):,} to {max(sizes):,} prompts")
     return "; ".join(parts)
+
+
+def personal(report: Mapping[str, Any]) -> str | None:
+    """Return which names of groups stand although they tell of somebody, in a sentence; None where none does."""
+    if not (groups := report.get("personal_groups")):
+        return None
+    return (
+        f"{len(groups):,} group names in which personal data was found only when prompts were added stand as they were "
+        f"published, for their rows would else move to other splits (first prompts: {', '.join(groups[:_MOST])}); "
+        "build all prompts at once into another folder to be rid of them"
+    )
+
+
+def _before(report: Mapping[str, Any]) -> dict[str, str]:
+    """Return what no row could be made of, by the stage that left it out; nothing where nothing was."""
+    numbers = {
+        stage: {kind: each["number"] for kind, each in kinds.items()}
+        for stage, kinds in report["left_out"].items()
+    }
+    gate = report["gate"]
+    found = {
+        "prompts": ("left out", numbers.get("prompts")),
+        "texts": (f"of {gate['judged']:,} the quality gate left out", gate["dropped_for"]),
+        "rows": ("left out", numbers.get("rows")),
+    }
+    return {
+        stage: f"{said} " + ", ".join(f"{n:,} {kind.replace('_', ' ')}" for kind, n in kinds.items())
+        for stage, (said, kinds) in found.items()
+        if kinds
+    }
 
 
 def _lost(report: Mapping[str, Any], unit: str, *, whole: bool = True) -> str | None:

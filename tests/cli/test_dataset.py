@@ -84,6 +84,11 @@ def left() -> list[str]:
             ("--generate", "3", "--extend"),
             "--extend adds prompts from files: name them, instead of --generate",
         ),
+        (
+            ("--generate", "3", "--prompt-column", "asked"),
+            "--prompt-column is for prompts from files: name them, instead of --generate",
+        ),
+        (("--generate", "3", "--topic", "famly"), "no topic named 'famly'; did you mean 'family'?"),
         (("prompts.jsonl", "--price", "0.1"), "--price 0.1: needs two prices"),
         (("prompts.jsonl", "--price", "0.1,-2"), "--price 0.1,-2: needs two prices"),
         (("prompts.jsonl", "--engine", "rey"), "--engine 'rey': no such engine; did you mean 'ray'?"),
@@ -217,6 +222,11 @@ def test_a_dry_run_is_refused_what_a_build_would_be() -> None:
             "--config dpo: no such record can come of the protocol 'uniplex' (answer)",
         ),
         (("empty.jsonl",), "there is no prompt to deliberate on: every row was left out (1 empty)"),
+        (("--generate", "3", "--topic", "famly"), "no topic named 'famly'; did you mean 'family'?"),
+        (
+            ("prompts.jsonl", "--prompt-column", "asked"),
+            "prompts.jsonl: has no column 'asked'; found: 'question'",
+        ),
         (("prompts.jsonl", "--model", "extractiv"), "did you mean 'extractive'?"),
         (
             ("prompts.jsonl", "--protocol", "uniplex", "--config", "dpo"),

@@ -258,7 +258,9 @@ def test_winners_prints_every_ranking_there_is(run: Path) -> None:
     said = ran("winners", run, "--context", "care")
     header = said.splitlines()[0].split("  ")
     names = [name.strip() for name in header if name]
-    assert names == ["value", *(name.removeprefix("PageRank ") for name in METHODS.values())]
+    rankings = [name.removeprefix("PageRank ").removeprefix("robust ") for name in METHODS.values()]
+    assert names == ["value", *rankings]
+    assert said.splitlines()[-1] == "Bradley-Terry: no pair has the 5 verdicts that robustness needs"
     assert "1. 0.474" in " ".join(said.split())
     assert "did you mean 'care'?" in refused("winners", run, "--context", "caree")
 
@@ -270,11 +272,11 @@ def test_a_table_of_winners_has_one_line_a_value_at_100_columns(
     moves, cards = tmp_path / "moves.csv", tmp_path / "named.json"
     title = "Parents on both sides"
     cards.write_text(json.dumps([card(id_, title=f"{title} {id_}") for id_ in "abcd"]), encoding="utf-8")
-    rows = [f"{pair},wiser,j{judge},care\n" for pair in ("a,b", "c,d") for judge in range(2)]
+    rows = [f"{pair},wiser,j{judge},care\n" for pair in ("a,b", "c,d") for judge in range(5)]
     moves.write_text(HEADER + "".join(rows), encoding="utf-8")
     ran("build", moves, "--cards", cards, "--out", tmp_path / "parts.json")
     said = ran("winners", tmp_path / "parts.json").splitlines()
-    assert said[0].endswith("component")
+    assert said[0].endswith("robust Bradley-Terry  component")
     assert len(said) == 5
 
 
@@ -433,7 +435,7 @@ def test_breaks_and_control_characters_in_titles_break_no_row(
     shown = ran("show", out).splitlines()
     assert len(shown) == 4  # a header, two edges, a summary
     assert shown[1].startswith(f"{plain} a")
-    assert len(ran("winners", out).splitlines()) == 6  # a header, four values, and why one has no rank
+    assert len(ran("winners", out).splitlines()) == 7  # a header, four values, and two notes
     assert ran("path", out, "a", "b").splitlines()[0] == f"{plain} a (a)"
     ran("export", out, "--format", "csv", "--out", tmp_path / "t")
     rows = (tmp_path / "t.values.csv").read_text(encoding="utf-8")

@@ -218,6 +218,7 @@ def test_a_run_is_resumed_with_the_options_that_it_began_with() -> None:
     with endpoint(latency=0.02) as server:
         multiplex(*on(server, "ferry.yaml"), "--quiet")  # the cache now has it all
         name = cut_off(server, after=2, concurrency=1, cache=False)
+        wait_until(lambda: server.at_once == 0)  # what was under way is answered all the same
         server.most_at_once, asked = 0, server.count
         assert multiplex("resume", name, "--quiet").exit_code == 0
         assert server.most_at_once == 1
@@ -233,6 +234,7 @@ def test_resume_takes_other_options_where_they_are_given() -> None:
         assert multiplex("resume", name, "--cache", "--concurrency", "2", "--quiet").exit_code == 0
         assert server.count == asked
         name = cut_off(server, after=0, concurrency=1, cache=False)
+        wait_until(lambda: server.at_once == 0)
         server.most_at_once = 0
         assert multiplex("resume", name, "--concurrency", "2", "--quiet").exit_code == 0
         assert server.most_at_once == 2

@@ -178,9 +178,7 @@ class Table:
         write_table(folder, *stages)
         self.folder = folder
         self.out = folder / "dataset"
-        self.recipe = Recipe(
-            personas=(str(folder / "table"),), protocol=str(folder / "trial.yaml"), perspectives=False
-        )
+        self.recipe = Recipe(personas=(str(folder / "table"),), protocol=str(folder / "trial.yaml"))
         self.responder = ScriptedResponder(script)
         self.words = Words()
 

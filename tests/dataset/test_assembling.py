@@ -75,7 +75,8 @@ class Made:
             for place, each in enumerate(materials, start=1):
                 store.add_prompt(each.prompt)
                 store.done(place, each.model_dump_json())
-            _, self.report = assemble(store, folder, assembly, embedder=Words(), masks=None)
+            _, made = assemble(store, folder, assembly, embedder=Words(), masks=None)
+            self.report = {"left_out": store.counts(), **made}
             self.rows: Found = {
                 config: [columns for _, columns in store.columns(config)] for config in assembly.configs
             }
@@ -216,9 +217,17 @@ def test_ties_give_no_row_in_any_form_of_pairs(tmp_path: Path) -> None:
         assert {row["prompt_id"] for row in made.rows[config]} == {"p1"}
 
 
-def test_what_nobody_lost_is_said_too(tmp_path: Path) -> None:
+def test_of_what_nobody_lost_nothing_is_said_to_be_left_out(tmp_path: Path) -> None:
     made = Made(tmp_path, [of(0), of(1)])
-    assert left_out(made.report)["sft"] == "10 of 10 rows; nothing was left out"
+    assert left_out(made.report)["sft"] == "10 of 10 rows"
+
+
+def test_what_the_gate_left_out_is_told_of_beside_the_rows_that_were_made(tmp_path: Path) -> None:
+    made = of(0)
+    short = made.model_copy(update={"texts": (*made.texts, text("steered", persona=NAMES[0], said="No."))})
+    told_of = left_out(Made(tmp_path, [short], configs=("sft",)).report)
+    judged = len(made.texts) + 1
+    assert told_of == {"texts": f"of {judged} the quality gate left out 1 too short", "sft": "5 of 5 rows"}
 
 
 def test_a_topic_of_ones_own_is_kept_and_balanced_over(balanced: Made) -> None:

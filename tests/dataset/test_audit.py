@@ -296,8 +296,8 @@ def test_lengths_are_counted_over_all_pairs_and_texts_kept_for_a_sample(tmp_path
     assert (sample["asked"], sample["pairs"], sample["of"], sample["seed"]) == (4, 4, 60, 3)
     assert sum(found["discretion"]["cases"].values()) == 4
     assert audited(file, sample=4, seed=3) == found
-    everything = audited(file, sample=60)["sample"]
-    assert (everything["pairs"], everything["shortened"]) == (60, 1)
+    everything = audited(lines(tmp_path / "few.jsonl", rows[2:5]), sample=60)["sample"]
+    assert (everything["pairs"], everything["shortened"]) == (3, 1)
 
 
 def test_without_a_sample_nothing_is_estimated_and_everything_else_is_told(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from multiplex.dataset.masking import Masks, masked
 from multiplex.dataset.privacy import Masker
 from multiplex.dataset.prompts import Prompt, Skipped, read_prompts
 from multiplex.dataset.schemas import CONFIGS
+from multiplex.dataset.summary import told
 from multiplex.errors import ContentError, ModelError, RunError
 from tests.dataset.made import QUESTIONS, Table, files_of, material, said, text, write_prompts
 from tests.table import PANEL
@@ -292,8 +293,10 @@ def test_rows_that_are_too_long_or_not_utf8_are_counted_and_the_others_are_built
     )
     assert table.build(path, assembly=WORDS).counts == {"transcripts": {"train": 1}}
     kinds = {kind: each["number"] for kind, each in report(table.out)["left_out"]["prompts"].items()}
-    assert kinds["too_long"] == 1
-    assert kinds["not_utf8"] == 1
+    assert kinds == {"too_long": 1, "not_utf8": 1, "empty": 1}
+    said = "left out 1 empty, 1 not utf8, 1 too long"
+    assert told(table.out)[0] == f"prompts: {said} (see report.json)"
+    assert f"- `prompts`: {said}\n" in (table.out / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_generator_that_refuses_everything_leaves_no_row_and_no_manifest(
@@ -527,12 +530,14 @@ def test_a_set_that_grew_is_the_one_that_was_built_at_once(table: Table) -> None
 def test_what_was_told_of_a_set_once_is_told_of_it_when_it_grows(table: Table) -> None:
     first = write_prompts(table.folder / "a.jsonl", [QUESTIONS[0]])
     more = write_prompts(table.folder / "b.jsonl", [QUESTIONS[1]])
-    table.build(first, publication=Publication(title="Mine", license="cc-by-4.0", languages=("de",)))
-    table.build(more, extend=True)
+    table.build(
+        first, assembly=WORDS, publication=Publication(title="Mine", license="cc-by-4.0", languages=("de",))
+    )
+    table.build(more, assembly=WORDS, extend=True)
     card = (table.out / "README.md").read_text(encoding="utf-8")
     assert "# Mine" in card
     assert "license: cc-by-4.0" in card
-    table.build(more, extend=True, publication=Publication(title="Ours"))
+    table.build(more, assembly=WORDS, extend=True, publication=Publication(title="Ours"))
     assert "# Ours" in (table.out / "README.md").read_text(encoding="utf-8")
 
 
@@ -645,6 +650,13 @@ def test_a_file_that_has_grown_is_counted_as_if_it_had_been_read_once(table: Tab
     }
     assert [source["file"] for source in grown.sources] == ["file 1", "file 1"]
     assert examine(table.out).problems == []
+    assert table.build(prompts, assembly=WORDS, masks=masks).sha256 == grown.sha256
+    write_prompts(prompts, rows[:5])
+    with pytest.raises(
+        ContentError, match=r"priya_sharma\.jsonl has grown since .* put it back, or give --extend"
+    ):
+        table.build(prompts, assembly=WORDS, masks=masks)
+    assert table.build(prompts, assembly=WORDS, masks=masks, extend=True).sha256 == grown.sha256
 
 
 def test_no_name_of_a_file_is_published_and_its_number_stands(table: Table) -> None:
@@ -660,8 +672,8 @@ def test_no_name_of_a_file_is_published_and_its_number_stands(table: Table) -> N
         if path.is_file() and ".build" not in path.parts
     )
     assert "file 2:2" in published
-    for told in ("priya", "aisha", "bello", "sharma", str(table.folder)):
-        assert told not in published
+    for word in ("priya", "aisha", "bello", "sharma", str(table.folder)):
+        assert word not in published
     paths = json.loads((table.out / ".build" / "sources.json").read_text())
     assert paths == {"file 1": str(first), "file 2": str(more)}
     left_out = report(table.out)["left_out"]["prompts"]
@@ -675,6 +687,26 @@ def test_no_name_of_a_file_is_published_and_its_number_stands(table: Table) -> N
     assert len(table.responder.acts) == asked
 
 
+def test_a_group_that_is_found_to_tell_of_somebody_when_a_set_grows_is_told_of(table: Table) -> None:
+    class Later(_Hide):
+        """Knows of no name but in a prompt that gives it."""
+
+        def session(self, scenario: object = None) -> _Hide:
+            return _Hide("Ada") if "Ada" in str(scenario) else _Hide("nobody")
+
+    masks = cast("Masks", Later("nobody"))
+    for name, question in (("a.jsonl", QUESTIONS[0]), ("b.jsonl", f"{QUESTIONS[1]} Ada asks.")):
+        file = table.folder / name
+        file.write_text(json.dumps({"question": question, "group": "letters of Ada"}) + "\n")
+        table.build(file, assembly=WORDS, masks=masks, plan={"masker": {"names": "x"}}, extend=True)
+    assert {group for _, group in rows_of(table.out).values()} == {"letters of Ada"}
+    [first] = report(table.out)["personal_groups"]
+    card = (table.out / "README.md").read_text(encoding="utf-8")
+    [told_of] = [line for line in told(table.out) if line.startswith("personal data: ")]
+    assert told_of.removeprefix("personal data: ") in card
+    assert f"(first prompts: {first})" in told_of
+
+
 def test_to_prompts_that_were_written_none_are_added(table: Table, prompts: Path) -> None:
     written = {"sources": (), "generated": {"prompts": 2, "topics": "all"}}
     table.build(prompts, assembly=WORDS, plan=written)
@@ -682,16 +714,23 @@ def test_to_prompts_that_were_written_none_are_added(table: Table, prompts: Path
         table.build(prompts, assembly=WORDS, extend=True)
 
 
-def test_a_folder_of_a_version_that_published_the_names_of_files_is_refused(
-    table: Table, prompts: Path
+@pytest.mark.parametrize("generated", [False, True])
+@pytest.mark.parametrize(("form", "version"), [(0, "an earlier"), (1_000, "a later")])
+def test_a_folder_of_another_version_is_refused_and_left_as_it_is(
+    table: Table, prompts: Path, generated: bool, form: int, version: str
 ) -> None:
-    table.build(prompts, assembly=WORDS)
+    written = {"sources": (), "generated": {"prompts": 2, "topics": "all"}} if generated else {}
+    table.build(prompts, assembly=WORDS, plan=written)
     with closing(sqlite3.connect(table.out / ".build" / "work.sqlite", isolation_level=None)) as work:
-        work.execute("UPDATE facts SET value = json_remove(value, '$.sources[0].path') WHERE name = 'plan'")
-    with pytest.raises(
-        ContentError, match="an earlier version, which published the names of prompt files; build"
-    ):
-        table.build(prompts, assembly=WORDS)
+        work.execute("ALTER TABLE left_out DROP COLUMN examples")
+        work.execute(f"PRAGMA user_version = {form}")
+    before = files_of(table.out)
+    for extend in (False, True):
+        with pytest.raises(
+            ContentError, match=f"work.sqlite: was begun by {version} version of Multiplex, .*--out"
+        ):
+            table.build(prompts, assembly=WORDS, plan=written, extend=extend)
+    assert files_of(table.out) == before
 
 
 class _Hide:
@@ -716,18 +755,6 @@ class _Hide:
 class _Hidden:
     def __init__(self, text: str, number: int) -> None:
         self.text, self.counts = text, {"NAME": number} if number else {}
-
-
-def test_a_folder_that_kept_too_little_to_grow_is_refused(table: Table, prompts: Path) -> None:
-    table.build(prompts, assembly=WORDS)
-    with closing(sqlite3.connect(table.out / ".build" / "work.sqlite", isolation_level=None)) as work:
-        work.execute("DELETE FROM facts WHERE name = 'seen'")
-    more = write_prompts(table.folder / "more.jsonl", QUESTIONS[2:4])
-    with pytest.raises(
-        ContentError, match="was begun by an earlier version, which kept too little to extend it"
-    ):
-        table.build(more, assembly=WORDS, extend=True)
-    assert examine(table.out).problems == []
 
 
 # --- personal data -----------------------------------------------------------------------------

@@ -145,7 +145,7 @@ def test_an_edited_card_is_kept_beside_once_and_one_as_it_was_built_is_not(tmp_p
 def test_a_build_keeps_a_completed_card_beside_the_new_one_and_writes_its_statistics(tmp_path: Path) -> None:
     table = Table(tmp_path)
     prompts = write_prompts(tmp_path / "questions.jsonl", QUESTIONS[:2])
-    made = table.build(prompts)
+    made = table.build(prompts, assembly=Assembly(configs=("grpo",)))
     assert "statistics.json" in {entry.path for entry in made.files}
     assert json.loads((table.out / "statistics.json").read_text()) == json.loads(
         json.dumps(statistics(table.out))
@@ -154,7 +154,7 @@ def test_a_build_keeps_a_completed_card_beside_the_new_one_and_writes_its_statis
     assert completed == "prompts: 2 on 0 of 16 topics; 2 without a topic, over which they are not balanced"
     card = table.out / "README.md"
     card.write_text(card.read_text() + "Ada Lovelace\n")
-    table.build(prompts, assembly=Assembly(configs=("dpo",)))
+    table.build(prompts, assembly=Assembly(configs=("transcripts",)))
     assert "Ada Lovelace" not in card.read_text()
     assert (table.out / "README.md.bak").read_text().endswith("Ada Lovelace\n")
     assert told(table.out)[-1].startswith("README.md.bak: the card that was there")

@@ -81,9 +81,7 @@ class Place:
         self.questions.write_text("\n".join(QUESTIONS), encoding="utf-8")
         self.protocol = folder / "small.yaml"
         self.protocol.write_text(SMALL, encoding="utf-8")
-        self.recipe = Recipe(
-            personas=("confucian", "western"), protocol=str(self.protocol), contrast=False, perspectives=False
-        )
+        self.recipe = Recipe(personas=("confucian", "western"), protocol=str(self.protocol), contrast=False)
         self.options = {"model": "openai:test-model", "base_url": served.base_url, "concurrency": 4}
 
     def build(self, name: str, deliberate: Callable[[Store], Any]) -> Path:

@@ -150,6 +150,88 @@ def test_what_a_group_or_a_label_is_called_is_decided_once_for_all_of_its_prompt
     assert [prompt.label for prompt in found] == ["label_1", "label_1", "debts", "debts"]
 
 
+class _Told(_Masks):
+    """Knows of no name but in a prompt that gives it."""
+
+    def session(self, scenario: object = None) -> _Masks:
+        return _Masks() if "sing" in str(scenario) else _Told()
+
+    def mask(self, text: str) -> _Done:
+        return _Done(text, {})
+
+
+def test_a_stand_in_is_called_as_no_label_of_ones_own_is(tmp_path: Path) -> None:
+    asked = ("Who mends the nets?", "May Ada sing at night?", "Is salt dear?", "When is a debt forgotten?")
+    labels = ("label_2", "the case of Ada", "label_1", "Ada's aunt")
+    rows = [{"question": each, "domain": label} for each, label in zip(asked, labels, strict=True)]
+    found, _ = taken_in(tmp_path, *rows, masks=_Masks())
+    assert [prompt.label for prompt in found] == ["label_2", "label_3", "label_1", "label_4"]
+
+
+def extended(tmp_path: Path, *files: list[dict[str, str]], masks: object) -> tuple[list[Prompt], Store]:
+    """Take in files one after the other, each to what is there; return the prompts, and the store."""
+    folder = tmp_path / "work"
+    store = Store(folder)
+    for number, rows in enumerate(files):
+        path = tmp_path / f"{number}.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        given = read_prompts([path], only={place_of(path): f"file {number + 1}"})
+        with store:
+            take_in(
+                store,
+                given,
+                embedder=Words(),
+                folder=folder,
+                masks=masks,  # type: ignore[arg-type]
+                extends=number > 0,
+            )
+    with store:
+        return [task.prompt for task in store.todo()], store
+
+
+def test_a_label_that_comes_later_is_not_taken_for_a_stand_in(tmp_path: Path) -> None:
+    first = [{"question": "May Ada sing at night?", "domain": "of Ada"}]
+    more = [{"question": "Is salt dear?", "domain": "label_1"}, {"question": "Why?", "domain": "of Ada"}]
+    found, _ = extended(tmp_path, first, more, masks=_Masks())
+    assert [prompt.label for prompt in found] == ["label_1", "label_1_", "label_1"]
+
+
+def test_a_group_that_is_found_to_tell_of_somebody_later_keeps_its_name_and_that_is_kept(
+    tmp_path: Path,
+) -> None:
+    first = [{"question": BEES, "group": "letters of Ada"}, {"question": "Is salt dear?", "group": "Ada"}]
+    more = [{"question": "May Ada sing at night?", "group": "letters of Ada"}, {"question": "Why?"}]
+    found, store = extended(tmp_path, first, more, masks=_Told())
+    assert [prompt.group for prompt in found[:3]] == ["letters of Ada", "Ada", "letters of Ada"]
+    with store:
+        assert store.fact("personal_groups") == [found[0].id]
+
+
+def test_files_that_number_their_rows_alike_are_told_apart_also_where_one_is_added(tmp_path: Path) -> None:
+    asked = ("Who mends the nets?", "Is salt dear?", "When is a debt forgotten?", "May a goat graze there?")
+    first = [
+        {"id": "1", "question": asked[0]},
+        {"id": "2", "question": asked[1]},
+        {"question": "Why not?"},
+    ]
+    more = [
+        {"id": "1", "question": asked[2]},
+        {"id": "2", "question": asked[1]},
+        {"id": "3", "question": asked[3]},
+        {"id": "4", "question": "Why not?"},
+    ]
+    found, store = extended(tmp_path, first, more, masks=None)
+    assert [prompt.id for prompt in found] == ["1", "2", prompt_id("Why not?"), prompt_id(asked[2]), "3"]
+    assert [prompt.group for prompt in found] == [prompt.id for prompt in found]
+    path = tmp_path / "1.jsonl"
+    with store:
+        assert {kind: each["number"] for kind, each in store.counts()["prompts"].items()} == {"duplicate": 2}
+        given = read_prompts([path], only={place_of(path): "file 2"})  # again, as a file that has grown
+        take_in(store, given, embedder=Words(), folder=tmp_path / "work", masks=None, extends=True)
+        assert [task.prompt for task in store.todo()] == found
+        assert {kind: each["number"] for kind, each in store.counts()["prompts"].items()} == {"duplicate": 2}
+
+
 def test_prompts_that_differ_in_what_is_chosen_are_not_alike(tmp_path: Path) -> None:
     choices = ("a bishop resting between two long journeys", "children milling flour without any pay")
     found, left_out = taken_in(tmp_path, *({"question": BEES, "choice_context": each} for each in choices))

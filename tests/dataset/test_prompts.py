@@ -230,7 +230,6 @@ NOBODY = "priya.sharma@example.org"
 @pytest.mark.parametrize(
     "row",
     [
-        {"id": NOBODY, "question": "Other?"},
         {"question": ASKED, "id": "other"},
         {"answer": "A.", NOBODY: "B."},
         {"question": "A?", "options": [{"key": f'{NOBODY} "said" it\'s' * 3, "text": "A"}] * 2},
@@ -261,12 +260,44 @@ def test_what_is_shown_with_another_choice_is_another_prompt(tmp_path: Path) -> 
 # --- what has been seen ----------------------------------------------------------------------
 
 
-def test_the_same_prompt_and_the_same_id_are_skipped_in_whatever_file(tmp_path: Path) -> None:
-    first = rows(
-        tmp_path, {"id": "a", "text": ASKED}, {"id": "a", "text": "Other?"}, {"id": "b", "text": ASKED}
-    )
+def test_the_same_prompt_is_skipped_in_whatever_file(tmp_path: Path) -> None:
+    first = rows(tmp_path, {"id": "a", "text": ASKED}, {"id": "b", "text": ASKED}, {"id": "b", "text": "B?"})
     second = write(tmp_path, "asked.txt", f"{ASKED}\nNew?\n")
-    assert kinds(first, second) == ["prompt", "duplicate_id", "duplicate", "duplicate", "prompt"]
+    found = read(first, second)
+    assert [getattr(each, "kind", "prompt") for each in found] == [
+        *("prompt", "duplicate", "prompt", "duplicate", "prompt")
+    ]
+    assert isinstance(found[2], Prompt)
+    assert found[2].id == "b"  # what was skipped took no id
+
+
+def test_files_that_number_their_rows_alike_lose_none_of_them(tmp_path: Path) -> None:
+    first = write(tmp_path, "a.csv", "id,question,group\n1,One?,x\n2,Two?,\n")
+    second = write(tmp_path, "b.csv", "id,question,group\n1,Three?,x\n2,Four?,\n2,Five?,\n3,Six?,\n")
+    found = [each for each in read(first, second) if isinstance(each, Prompt)]
+    three, four, five = map(prompt_id, ("Three?", "Four?", "Five?"))
+    assert [each.id for each in found] == ["1", "2", three, four, five, "3"]
+    assert [each.group for each in found] == ["x", "2", "x", four, five, "3"]
+    assert [each.origin for each in found][2:4] == ["file 2:2", "file 2:3"]
+    assert len({each.scenario.name for each in found}) == len(found)
+
+
+def test_the_column_that_the_question_is_in_may_be_named(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    row = {"text": "An answer.", "Asked of": ASKED, "domain": "work"}
+    parquet.write_table(pa.table({name: [value] for name, value in row.items()}), tmp_path / "asked.parquet")
+    for path in (rows(tmp_path, row), tmp_path / "asked.parquet"):
+        [prompt] = read(path, column="asked of ")
+        assert isinstance(prompt, Prompt)
+        assert (prompt.scenario.question, prompt.scenario.domain) == (ASKED, "work")
+    chat = rows(tmp_path, {"dialog": [{"role": "user", "content": ASKED}]})
+    plain = write(tmp_path, "plain.txt", "Who mends it?\n")
+    found = [each for each in read(chat, plain, column="dialog") if isinstance(each, Prompt)]
+    assert [each.scenario.question for each in found] == [ASKED, "Who mends it?"]
+    assert complaint(chat, column="dialogue") == (
+        f"{chat}: has no column 'dialogue'; found: 'dialog'; name one of these"
+    )
 
 
 # --- lines -----------------------------------------------------------------------------------
@@ -451,6 +482,7 @@ def test_a_file_without_a_question_names_the_columns_that_it_has(tmp_path: Path,
         ("asked.jsonl", b"\x1f\x8b\x08" + bytes(range(32)) * 9, "is binary, not text"),
         ("asked.txt", "Why?\n".encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
         ("asked.xlsx", b"", "prompts are read from .csv, .jsonl, "),
+        ("asked.jsonl.gz", b"\x1f\x8b", "is packed; unpack it, and name the file that comes of it"),
         ("asked", b"", "not from 'a file without a suffix'; convert or rename it"),
         ("asked.yaml", b"name: other\nquestion: Why?\n", "name: is 'other', but the file is named 'asked'"),
     ],

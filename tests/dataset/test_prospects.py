@@ -60,10 +60,7 @@ def test_what_is_not_lacking_comes(
 ) -> None:
     write_table(tmp_path, *stages)
     recipe = Recipe(
-        personas=(str(tmp_path / "table"),),
-        protocol=str(tmp_path / "trial.yaml"),
-        contrast=contrast,
-        perspectives=False,
+        personas=(str(tmp_path / "table"),), protocol=str(tmp_path / "trial.yaml"), contrast=contrast
     )
     come, table = made(recipe, options)
     assert come == set(CONFIGS) - lacking([table]).keys()
@@ -71,11 +68,9 @@ def test_what_is_not_lacking_comes(
 
 def test_a_panel_of_one_has_nobody_to_be_out_of_character_for(tmp_path: Path) -> None:
     write_table(tmp_path, "open")
-    recipe = Recipe(
-        personas=(str(tmp_path / "table" / "miller.yaml"),),
-        protocol=str(tmp_path / "trial.yaml"),
-        perspectives=False,
-    )
+    for other in ("nurse", "sailor"):
+        (tmp_path / "table" / f"{other}.yaml").unlink()
+    recipe = Recipe(personas=(str(tmp_path / "table"),), protocol=str(tmp_path / "trial.yaml"))
     come, table = made(recipe, ())
     assert table.seats == 1
     assert come == {"sft", "grpo", "transcripts"} == set(CONFIGS) - lacking([table]).keys()

@@ -1,16 +1,23 @@
 """The gate: what each check finds, and what it leaves alone."""
 
+import asyncio
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from multiplex.api import Session
 from multiplex.content.personas import Source
 from multiplex.content.roles import load_roles
+from multiplex.content.scenarios import Scenario
 from multiplex.dataset.citations import Sources, unknown_citations
 from multiplex.dataset.quality import CHECKS, Fault, Limits, Tally, gate, malformed, repetition
 from multiplex.dataset.refusals import OPENINGS, refusal
+from multiplex.runs import Run
+from tests.files import write_table
+from tests.table import PANEL, Words
 
 GOOD = (
     "Care for the old is first of all presence, and whoever decides here has to weigh what only a child "
@@ -33,6 +40,25 @@ SOURCES = Sources(
 
 def checks(text: str, **asked: object) -> list[str]:
     return [fault.check for fault in gate(text, **asked)]  # type: ignore[arg-type]
+
+
+def test_answers_that_say_that_nothing_bears_on_the_question_are_off_topic(tmp_path: Path) -> None:
+    write_table(tmp_path, "open", "synthesise")
+
+    async def run() -> Run:
+        scenario = Scenario(name="quartz", question="Xylographs versus zithers?")
+        async with Session(model="extractive", embedder=Words()) as session:
+            return await session.deliberate(
+                scenario, personas=PANEL, protocol=tmp_path / "trial.yaml", scores=False
+            )
+
+    answers = asyncio.run(run()).answers
+    assert answers.overton is not None
+    assert checks(answers.overton, kind="overton") == ["off_topic"]
+    for steered in answers.steered.values():
+        assert checks(steered.answer, kind="steered") == ["off_topic"]
+    some = answers.overton.replace("that they stand for", "that Miller and Nurse stand for")
+    assert checks(some, kind="overton") == []
 
 
 def test_a_good_text_passes_every_check() -> None:

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -27,23 +28,29 @@ NOTHING = {"calls": 0, "prompt": 0, "completion": 0}
 
 def answered(folder: Path, *keys: str, prompt: int = 10, completion: int = 2) -> None:
     """Put an answer for each key into the cache of a folder."""
-    store = ResponseStore(folder / RESPONSES)
-    for key in keys:
-        told = Completion(text="One", prompt_tokens=prompt, completion_tokens=completion)
-        store.put(key.encode(), told, model="m")
-    store.close()
+
+    async def keep() -> None:
+        with closing(ResponseStore(folder / RESPONSES)) as store:
+            for key in keys:
+                told = Completion(text="One", prompt_tokens=prompt, completion_tokens=completion)
+                await store.keep(key.encode(), told, model="m")
+
+    with ThreadPoolExecutor(1) as apart:  # where a loop may be running already
+        apart.submit(asyncio.run, keep()).result()
 
 
 def test_every_answer_that_is_kept_counts_once_also_where_more_come(tmp_path: Path) -> None:
     spending = Spending(tmp_path)
     assert spending.total() == NOTHING
     store = ResponseStore(tmp_path / RESPONSES)
-    store.put(b"a", Completion(text="One", prompt_tokens=10, completion_tokens=2), model="m")
-    store.put(b"b", Completion(text="Half \ud800", prompt_tokens=5, completion_tokens=1), model="m")
+    asyncio.run(store.keep(b"a", Completion(text="One", prompt_tokens=10, completion_tokens=2), model="m"))
+    asyncio.run(
+        store.keep(b"b", Completion(text="Half \ud800", prompt_tokens=5, completion_tokens=1), model="m")
+    )
     for _ in range(2):
         assert spending.total() == {"calls": 2, "prompt": 15, "completion": 3}
-        assert store.get(b"a") is not None  # what is recalled is not paid for
-    store.put(b"c", Completion(text="Three", prompt_tokens=100, completion_tokens=7), model="n")
+        assert asyncio.run(store.recall(b"a")) is not None  # what is recalled is not paid for
+    asyncio.run(store.keep(b"c", Completion(text="Three", prompt_tokens=100, completion_tokens=7), model="n"))
     for counted in (spending, Spending(tmp_path)):
         assert counted.total() == {"calls": 3, "prompt": 115, "completion": 10}
     store.close()
@@ -57,6 +64,17 @@ def test_an_answer_that_cannot_be_read_counts_as_a_call_and_hides_no_other(
     with closing(sqlite3.connect(tmp_path / RESPONSES)) as store, store:
         store.execute("UPDATE responses SET completion = ? WHERE key = ?", (damaged, b"b"))
     assert Spending(tmp_path).total() == {"calls": 3, "prompt": 20, "completion": 4}
+
+
+def test_an_answer_that_cannot_be_read_and_is_asked_for_again_counts_once(tmp_path: Path) -> None:
+    answered(tmp_path, "a", "b")
+    with closing(sqlite3.connect(tmp_path / RESPONSES)) as store, store:
+        store.execute("UPDATE responses SET completion = x'00' WHERE key = ?", (b"a",))
+    spending = Spending(tmp_path)
+    assert spending.total() == {"calls": 2, "prompt": 10, "completion": 2}
+    answered(tmp_path, "a")
+    for counted in (spending, Spending(tmp_path)):
+        assert counted.total() == {"calls": 2, "prompt": 20, "completion": 4}
 
 
 def test_a_file_that_has_no_table_yet_counts_nothing(tmp_path: Path) -> None:

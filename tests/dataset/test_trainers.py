@@ -41,7 +41,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
         json.dumps({"name": "short", "summary": "Short.", "stages": ["open", "synthesise", "ratify"]})
     )
     embedder = SentenceEmbedder()
-    recipe = Recipe(personas=PANEL, protocol=str(folder / "short.yaml"), perspectives=False)
+    recipe = Recipe(personas=PANEL, protocol=str(folder / "short.yaml"))
 
     async def run() -> None:
         async with Session(embedder=embedder) as session:

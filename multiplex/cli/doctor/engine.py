@@ -81,11 +81,16 @@ def _gpus(given: Mapping[str, Any]) -> Finding:
 def _files(name: str, given: Mapping[str, Any]) -> list[Finding]:
     """Look at the model's files, in a folder or on the hub."""
     folder = Path(name).expanduser()
+    packed = "a GGUF file holds all of a model: vLLM looks into it as it starts"
+    if folder.suffix == ".gguf" and folder.is_file():
+        return [note("model", f"{folder}: {packed}")]
     if folder.is_dir():
         try:
             names = [entry.name for entry in folder.iterdir()]
         except OSError as error:
             return [bad("model", f"{folder}: cannot be read: {error.strerror or error}")]
+        if "config.json" not in names and any(each.endswith(".gguf") for each in names):
+            return [note("model", f"{folder}: {packed}")]
         return _described(str(folder), names, lambda file: folder / file, given)
     if name.startswith(("/", "./", "../", "~")):
         return [bad("model", f"{name}: no such folder")]
@@ -96,17 +101,23 @@ def _on_hub(name: str, given: Mapping[str, Any]) -> list[Finding]:
     from huggingface_hub import HfApi, hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
+    revision, token, cache = (given.get(key) for key in ("revision", "hf_token", "download_dir"))
+
     def fetch(file: str) -> Path:
-        return Path(hf_hub_download(name, file, etag_timeout=_LONGEST))
+        found = hf_hub_download(
+            name, file, revision=revision, token=token, cache_dir=cache, etag_timeout=_LONGEST
+        )
+        return Path(found)
 
     try:
-        kept = try_to_load_from_cache(name, "config.json")
+        kept = try_to_load_from_cache(name, "config.json", cache_dir=cache, revision=revision)
         if isinstance(kept, str):
             names = [entry.name for entry in Path(kept).parent.iterdir()]
             return _described(
                 f"{name} in the hub's cache", names, lambda file: Path(kept).parent / file, given
             )
-        siblings = HfApi().model_info(name, timeout=_LONGEST).siblings or []
+        about = HfApi(token=token).model_info(name, revision=revision, timeout=_LONGEST)
+        siblings = about.siblings or []
         return _described(f"{name} on the hub", [one.rfilename for one in siblings], fetch, given)
     except GatedRepoError:
         return [bad("model", f"{name} is gated: accept its terms on the hub, and set HF_TOKEN")]

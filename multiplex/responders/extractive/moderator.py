@@ -58,6 +58,11 @@ _ALIKE = 0.4
 _TAKEN_UP, _NAMED = 3, 5
 """How many objections a revision takes up at the most, and how many policies a revised statement names."""
 
+_SPEAKS = "speaks to just this question; what comes nearest is said."
+
+NOTHING = f"Nothing that they stand for {_SPEAKS}"
+"""What the spectrum of views says where nobody's commitments bear on the question."""
+
 _BEARING = 0.25
 """The mean cosine to the question and the setting from which an objection's policy is taken up."""
 
@@ -341,12 +346,6 @@ def _consensus(
     return " ".join(lines)
 
 
-def _whoever(silent: Sequence[str], panel: Sequence[Persona]) -> str:
-    if len(silent) == len(panel):
-        return "they stand"
-    return f"{joined(silent)} {'stands' if len(silent) == 1 else 'stand'}"
-
-
 _SAYS = (
     "The {label} speaker says: {first} With it goes {second}.",
     "From the {label} seat: {first} To this is added {second}.",
@@ -378,8 +377,9 @@ def _overton(
     silent = [p.label for p in panel if not speaks_to(relevance, p, act.scenario)]
     if silent:
         heard += (
-            f" Nothing that {_whoever(silent, panel)} for "
-            "speaks to just this question; what comes nearest is said."
+            f" {NOTHING}"
+            if len(silent) == len(panel)
+            else f" Nothing that {joined(silent)} {'stands' if len(silent) == 1 else 'stand'} for {_SPEAKS}"
         )
     paragraphs = [f"{ended(act.scenario.question)} {heard}"]
     grouped = [p.name for _, people in camps for p in people]
