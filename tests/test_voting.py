@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiplex.voting import Ties, pairwise_preferences, schulze, strongest_paths
+from multiplex.voting import Ties, schulze, strongest_paths
+from multiplex.voting.profile import Matrix, read_rankings
 
 
 def ballots(*groups: str) -> list[list[int]]:
@@ -18,6 +19,11 @@ def ballots(*groups: str) -> list[list[int]]:
 ELECTOWIKI = ballots(
     "5x0213", "2x0312", "3x0321", "4x1023", "3x3102", "3x3201", "1x1320", "5x2130", "4x3210"
 )  # fmt: skip
+
+
+def duels(rows: list[list[int]]) -> Matrix:
+    return tuple(map(tuple, read_rankings(rows).preferences().tolist()))
+
 
 rankings = st.integers(1, 5).flatmap(
     lambda n: st.lists(st.lists(st.integers(0, n), min_size=n, max_size=n), min_size=1, max_size=9)
@@ -55,9 +61,9 @@ def test_published_elections_come_out_as_published(
     assert outcome.ballots == len(given_ballots)
 
 
-def test_published_pairwise_preferences() -> None:
+def test_published_duels() -> None:
     expected = ((0, 11, 20, 14), (19, 0, 9, 12), (10, 21, 0, 17), (16, 18, 13, 0))
-    assert pairwise_preferences(ELECTOWIKI) == expected
+    assert duels(ELECTOWIKI) == expected
 
 
 def test_abstentions_are_counted_and_change_nothing() -> None:
@@ -125,7 +131,7 @@ def test_ranks_are_dense_and_follow_the_paths(rows: list[list[int]]) -> None:
 
 @given(rankings)
 def test_a_candidate_that_wins_every_duel_wins_alone(rows: list[list[int]]) -> None:
-    d = pairwise_preferences(rows)
+    d = duels(rows)
     others = range(len(d))
     for x in others:
         if all(d[x][y] > d[y][x] for y in others if y != x):
@@ -151,7 +157,7 @@ def test_broken_ties_leave_a_strict_order_that_refines_the_tied_one(
 
 @given(rankings)
 def test_a_path_is_at_least_as_strong_as_its_link(rows: list[list[int]]) -> None:
-    d = pairwise_preferences(rows)
+    d = duels(rows)
     p = strongest_paths(d)
     for x in range(len(d)):
         assert p[x][x] == 0

@@ -47,6 +47,8 @@ Embed = Callable[[Sequence[str]], Vectors]
 _DIGITS = 4
 """Scores are rounded, so that the last bits of a matrix product do not tell two equal runs apart."""
 
+_SAME = 1e-9
+"""Shares of a stance that lie no further apart are equal."""
 
 _MOST_TRAINED = 8
 _TRAINED: dict[tuple[str, str], PerspectiveClassifier] = {}
@@ -141,7 +143,10 @@ def judgements_of(state: Mapping[str, Any]) -> list[Judgement]:
 
 
 def moral_graph_of(state: Mapping[str, Any]) -> tuple[MoralGraph | None, Plain | None]:
-    """Return the moral graph, and the same as JSON in the published shape with what it was made from."""
+    """Return the moral graph, and the same as JSON in the published shape with what it was made from.
+
+    Its numbers are exact, so that the edges it holds are those that its judgements make.
+    """
     if not state.get("values"):
         return None, None
     cards = [ValuesCard.model_validate(card) for card in state["values"]]
@@ -150,8 +155,8 @@ def moral_graph_of(state: Mapping[str, Any]) -> tuple[MoralGraph | None, Plain |
     transitions = [Transition.model_validate(each) for each in state.get("transitions", [])]
     merged = {card: into for card, into in state.get("aliases", {}).items() if card != into}
     published = to_json(graph, judgements, transitions=transitions, merged=merged)
-    published["winners"] = plain(winning_values(graph))
-    return graph, rounded(published)
+    published["winners"] = rounded(plain(winning_values(graph)))
+    return graph, published
 
 
 def read_moral_graph(published: Mapping[str, Any]) -> MoralGraph:
@@ -185,9 +190,10 @@ def _consensus(record: Record, answers: Answers) -> Plain:
     ballots = answers.consensus.endorsements
     groups: dict[str, dict[str, int | None]] = {}
     for name, steered in answers.steered.items():
-        if steered.stance and name in ballots:
-            leaning = max(steered.stance, key=lambda key: (steered.stance or {})[key])
+        leaning = _leaning(steered.stance or {})
+        if leaning is not None and name in ballots:
             groups.setdefault(leaning, {})[name] = ballots[name]
+    grouped = {name for group in groups.values() for name in group}
     group_aware = (
         group_aware_consensus(groups)
         if len(groups) > 1
@@ -196,8 +202,14 @@ def _consensus(record: Record, answers: Answers) -> Plain:
     return {
         "endorsement": endorsement(ballots).as_dict(),
         "first_draft": endorsement(record.ballots).as_dict(),
-        "group_aware": group_aware.as_dict(),
+        "group_aware": {**group_aware.as_dict(), "ungrouped": sorted(ballots.keys() - grouped)},
     }
+
+
+def _leaning(stance: Mapping[str, float]) -> str | None:
+    """Return the option that a stance gives most; None where it states nothing, or several share the first place."""
+    first = [option for option, share in stance.items() if share >= max(stance.values()) - _SAME]
+    return first[0] if len(first) == 1 else None
 
 
 def _agreement(record: Record) -> Plain:
@@ -234,7 +246,7 @@ def _graph_summary(graph: MoralGraph | None) -> Plain:
     kept = [edge for edge in graph.edges if edge.kept]
     return {
         "cards": len(graph.values),
-        "edges_judged": len(graph.edges),
+        "edges_judged": sum(edge.counts.judged for edge in graph.edges),
         "edges_kept": len(kept),
         "mean_likelihood": _mean_likelihood(kept),
         "winners": plain(winners),

@@ -15,12 +15,12 @@ from threadpoolctl import threadpool_limits
 
 from multiplex.scoring.score import Score
 
-__all__ = ["BradleyTerry", "Outlier", "bradley_terry"]
+__all__ = ["FEWEST", "BradleyTerry", "Outlier", "bradley_terry"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_FEWEST = 5
+FEWEST = 5
 """From how many comparisons on a pair can be taken for corrupted; fewer cannot be told from chance."""
 
 _CONSPICUOUS = 2.0
@@ -46,12 +46,14 @@ class BradleyTerry:
     """A score for every item (natural log odds), the components, and the outliers, the largest excess first.
 
     Scores, and ranks by them, compare within a component only. Components have two items or more; the
-    largest comes first.
+    largest comes first. `bounded` is how many pairs could draw on the scores only so far; at 0 the fit is the
+    plain one.
     """
 
     scores: Mapping[str, Score]
     components: tuple[tuple[str, ...], ...]
     outliers: tuple[Outlier, ...] = ()
+    bounded: int = 0
 
 
 class _Pairs(NamedTuple):
@@ -85,7 +87,8 @@ def bradley_terry(
     that a pair draws on the scores with at most k_ij wins, however much it contradicts the others:
     sqrt(n_ij) / 2 is the standard deviation of the wins in n_ij even comparisons, and the penalty says
     how many of these are believed. A pair of fewer than five comparisons is taken at its word (k_ij is
-    infinite): so few cannot be told from chance, and unanimous ones are not to be explained away.
+    infinite): so few cannot be told from chance, and unanimous ones are not to be explained away. Where no
+    pair has five, as in a run of few personas, this is exactly the plain fit; `bounded` counts those that do.
     Smaller values withstand more corruption and use sound data less well. Minimised over s the problem
     is convex in t (a Huber loss on the wins), so there is one solution and no seed. Many s_ij are other
     than 0 by chance; outliers are the pairs whose wins are off by sqrt(n_ij) or more, two such standard
@@ -96,8 +99,8 @@ def bradley_terry(
     What it withstands (bench/moral_graph.py: 40 items, penalty 0.5, Kendall's tau to the true order, plain
     fit in brackets): all pairs compared 20 times, 0, 20, 30 and 40 % of them reversed by chance, 0.95 (0.97),
     0.94 (0.83), 0.91 (0.71), 0.82 (0.44); three pairs in ten compared 5 times, 0, 10, 20 and 30 %, 0.85 (0.86),
-    0.81 (0.75), 0.73 (0.64), 0.61 (0.48). What it does not: a single comparison a pair, where it is little better
-    than the plain fit; a fifth of the pairs reversed where they matter most; a faction that wins most of its
+    0.81 (0.75), 0.73 (0.64), 0.61 (0.48). What it does not: one to four comparisons a pair, where it is
+    the plain fit; a fifth of the pairs reversed where they matter most; a faction that wins most of its
     pairs with the others, which no fit to these data can tell from merit.
 
     Undefined for an item that was compared with nothing: `items` names those that may not have been.
@@ -125,7 +128,7 @@ def bradley_terry(
     reach = np.full(len(pairs.total), np.inf)
     if outlier_penalty is not None:
         believed = outlier_penalty * np.sqrt(pairs.total) / 2
-        reach = np.where(pairs.total < _FEWEST, np.inf, believed)
+        reach = np.where(pairs.total < FEWEST, np.inf, believed)
     fitted, shifts = _fit(pairs, len(names), prior, reach)
 
     sizes = np.bincount(component, minlength=1)
@@ -142,6 +145,7 @@ def bradley_terry(
         scores=scores,
         components=tuple(sorted(map(tuple, members.values()), key=lambda each: (-len(each), each))),
         outliers=_outliers(names, pairs, fitted, shifts),
+        bounded=int(np.isfinite(reach).sum()),
     )
 
 

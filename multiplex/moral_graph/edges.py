@@ -90,6 +90,11 @@ class Counts(_Frozen):
         return self.wiser + self.not_wiser + self.unsure + self.less_wise
 
     @property
+    def judged(self) -> bool:
+        """Whether this very move got a verdict; verdicts on the reversed move alone are none on it."""
+        return self.total > self.less_wise
+
+    @property
     def asked(self) -> int:
         """How often this very move was put to a judge."""
         return self.wiser + self.not_wiser + self.unsure + self.abstained

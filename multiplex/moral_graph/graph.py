@@ -162,33 +162,27 @@ def _edge(
     )
 
 
-def to_networkx(graph: MoralGraph, *, kept_only: bool = True) -> "nx.DiGraph[str]":
-    """Return the graph with one edge a pair, from source to wiser: `weight`, `contexts` and `kept`.
+def to_networkx(graph: MoralGraph) -> "nx.DiGraph[str]":
+    """Return the kept edges with one a pair, from source to wiser: `weight` and `contexts`.
 
-    The weight is the sum of the likelihoods over the contexts in which the pair is kept: a value found
-    wiser in two contexts counts twice. With `kept_only`, the nodes are the endpoints of kept edges, as in
-    the published code, and weights are positive. Otherwise all values are nodes, and a pair that is kept
-    nowhere weighs the sum over all contexts, which may be negative; one on which nobody gave a verdict is
-    left out. An edge that was asserted and never judged, as in graphs that others published, weighs 1.
-    Nodes carry `title`.
+    The weight, above 0, is the sum of the likelihoods over the contexts in which the pair is kept: a value
+    found wiser in two contexts counts twice. An edge that was asserted and never judged, as in graphs that
+    others published, weighs 1. Nodes are the endpoints of kept edges, as in the published code, and carry
+    `title`.
     """
     titles = {card.id: card.title for card in graph.values}
     pairs: dict[tuple[str, str], list[Edge]] = {}
     for edge in graph.edges:
-        if edge.kept or (not kept_only and edge.likelihood is not None):
+        if edge.kept:
             pairs.setdefault((edge.source, edge.wiser), []).append(edge)
     digraph: nx.DiGraph[str] = nx.DiGraph()
-    if not kept_only:
-        digraph.add_nodes_from((id_, {"title": title}) for id_, title in titles.items())
     for (source, wiser), edges in pairs.items():
         for id_ in (source, wiser):
             digraph.add_node(id_, title=titles[id_])
-        counted = [edge for edge in edges if edge.kept] or edges
         digraph.add_edge(
             source,
             wiser,
-            weight=sum(1.0 if edge.likelihood is None else edge.likelihood for edge in counted),
-            contexts=tuple(context for edge in counted for context in edge.contexts),
-            kept=any(edge.kept for edge in edges),
+            weight=sum(1.0 if edge.likelihood is None else edge.likelihood for edge in edges),
+            contexts=tuple(context for edge in edges for context in edge.contexts),
         )
     return digraph

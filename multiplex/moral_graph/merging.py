@@ -18,8 +18,8 @@ def card_text(card: ValuesCard) -> str:
 
     The published text opens with "It feels meaningful to pay attention to the following in certain
     choices for me:". An opening that all cards share brings all of them nearer to one another, and a
-    small embedder most: with one, all-MiniLM-L6-v2 chains 379 of the 406 commitments of the shipped
-    personas into a single group at distance 0.3, without it 37 of them into 14 groups of at most 5.
+    small embedder most: with this one, all-MiniLM-L6-v2 chains 159 of the 406 commitments of the shipped
+    personas at distance 0.3 into 31 groups, the largest of 68, without it 38 of them into 14 of at most 5.
     """
     return "\n".join(card.policies)
 

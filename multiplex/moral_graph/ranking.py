@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import networkx as nx
 import numpy as np
 
 from multiplex.errors import near_miss
-from multiplex.moral_graph.bradley_terry import Outlier, bradley_terry
+from multiplex.moral_graph.bradley_terry import FEWEST, Outlier, bradley_terry
 from multiplex.moral_graph.edges import Edge
 from multiplex.moral_graph.graph import MoralGraph, to_networkx
 
@@ -24,6 +24,8 @@ METHODS: dict[Method, str] = {
     "bradley_terry": "robust Bradley-Terry",
 }
 """The four rankings, and what they are called in a sentence."""
+
+_PLAIN = f"Bradley-Terry (no pair has the {FEWEST} verdicts that robustness needs)"
 
 _OUTLIER_PENALTY = 0.5
 """Best or near it with corrupted pairs in bench/moral_graph.py; sound ones lose a hundredth of Kendall's tau."""
@@ -82,7 +84,8 @@ class Winners:
     component and Bradley-Terry rank. `winners` holds the ids that are first under each method: under
     Bradley-Terry in any component that has a kept edge, and that may be one of `others`. `warning` says who wins
     under which where no value is first under all of them. `outliers` are the pairs whose judgements contradict the
-    Bradley-Terry scores, with the value that they favour as the winner.
+    Bradley-Terry scores, with the value that they favour as the winner. `bounded` is how many pairs have verdicts
+    enough for Bradley-Terry to bound their influence; at 0 it is the plain fit.
     """
 
     values: tuple[Winner, ...]
@@ -91,6 +94,12 @@ class Winners:
     warning: str | None = None
     outliers: tuple[Outlier, ...] = ()
     others: tuple[Compared, ...] = ()
+    bounded: int = 0
+
+    @property
+    def methods(self) -> Mapping[Method, str]:
+        """What the rankings are called in a sentence on these values: Bradley-Terry is robust where it can be."""
+        return METHODS if self.bounded else {**METHODS, "bradley_terry": _PLAIN}
 
 
 def winning_values(graph: MoralGraph, *, damping: float = 0.85, context: str | None = None) -> Winners:
@@ -107,7 +116,7 @@ def winning_values(graph: MoralGraph, *, damping: float = 0.85, context: str | N
       differ in values and not in order, as long as 100 steps are enough.
     - `likelihood_sum`: summed likelihood of incoming kept edges, in [0, in-degree].
     - `bradley_terry`: natural log odds, mean 0 over a component; fitted to all `comparisons`, with bounded
-      influence of every pair (see `bradley_terry`).
+      influence of every pair of five verdicts or more (see `bradley_terry`).
 
     With `context`, edges that were judged in it count, and no others. An edge that pools contexts counts in
     each of them with all of its judgements. Self-loops are left out: nothing is wiser than itself.
@@ -131,7 +140,7 @@ def winning_values(graph: MoralGraph, *, damping: float = 0.85, context: str | N
             )
     digraph = to_networkx(chosen)
     if not digraph:
-        judged = sum(edge.counts.total > edge.counts.less_wise for edge in chosen.edges)
+        judged = sum(edge.counts.judged for edge in chosen.edges)
         why = f"none of {judged} judged edges passed the thresholds" if judged else "no transition was judged"
         return Winners((), f"no edge was kept: {why}")
 
@@ -179,10 +188,11 @@ def winning_values(graph: MoralGraph, *, damping: float = 0.85, context: str | N
         "likelihood_sum": _first(likelihood_rank),
         "bradley_terry": _first({id_: odds_rank[id_] for id_ in odds_rank if component[id_] in kept_in}),
     }
-    return Winners(tuple(values), None, first, _warning(first, titles), fit.outliers, tuple(others))
+    found = Winners(tuple(values), None, first, None, fit.outliers, tuple(others), fit.bounded)
+    return replace(found, warning=_warning(found, titles))
 
 
-def comparisons(graph: MoralGraph, *, context: str | None = None) -> dict[tuple[str, str], float]:
+def comparisons(graph: MoralGraph) -> dict[tuple[str, str], float]:
     """Return how often each value was found wiser than each other, as (winner, loser) and a count.
 
     "Wiser" about A to B is a win of B; `less_wise` is the same said of the reversed move, and is not
@@ -190,10 +200,8 @@ def comparisons(graph: MoralGraph, *, context: str | None = None) -> dict[tuple[
     than A has not said that A is wiser than B. So the share of an edge's wins is (1 + likelihood) / 2.
     Abstentions are left out. A kept edge without verdicts, as others publish them, is one win. Self-loops
     are left out.
-
-    Raises ValueError for a context in which nothing was judged.
     """
-    edges = {_key(edge, graph): edge for edge in _within(graph, context).edges}
+    edges = {_key(edge, graph): edge for edge in _within(graph, None).edges}
     found: dict[tuple[str, str], float] = {}
     for (source, wiser, where), edge in edges.items():
         back = edges.get((wiser, source, where))
@@ -255,13 +263,13 @@ def _first(ranks: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(sorted(id_ for id_, rank in ranks.items() if rank == 1))
 
 
-def _warning(first: Mapping[Method, tuple[str, ...]], titles: Mapping[str, str]) -> str | None:
+def _warning(found: Winners, titles: Mapping[str, str]) -> str | None:
     """Return one sentence where no value is first under every method."""
-    if set.intersection(*(set(ids) for ids in first.values())):
+    if set.intersection(*(set(ids) for ids in found.winners.values())):
         return None
     by_winner: dict[tuple[str, ...], list[str]] = {}
-    for method, ids in first.items():
-        by_winner.setdefault(ids, []).append(METHODS[method])
+    for method, ids in found.winners.items():
+        by_winner.setdefault(ids, []).append(found.methods[method])
     said = []
     for ids, names in by_winner.items():
         more = [f"{len(ids) - 3} more"] if len(ids) > 4 else []

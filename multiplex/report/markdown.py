@@ -112,6 +112,8 @@ def _values(run: Run) -> list[str]:
     if not winners:
         return [f"No value won: {graph['winners']['reason']}."]
     card = {value["id"]: value for value in graph["values"]}
+    verdicts = ("markedWiser", "markedNotWiser", "markedUnsure")
+    judged = sum(any(edge["counts"][name] for name in verdicts) for edge in graph["edges"])
     kept = sum(edge["kept"] for edge in graph["edges"])
     lines = []
     for winner in winners[:8]:
@@ -123,7 +125,7 @@ def _values(run: Run) -> list[str]:
             + "\n".join(f"    - {policy}" for policy in value["policies"])
         )
     return [
-        f"{len(graph['values'])} values, {len(graph['edges'])} moves judged, {kept} kept.",
+        f"{len(graph['values'])} values, {judged} moves judged, {kept} kept.",
         "\n".join(lines),
         *([f"*{graph['winners']['warning']}*"] if graph["winners"].get("warning") else []),
     ]

@@ -139,10 +139,14 @@ def _seats(composition: Mapping[str, float], seats: int) -> dict[str, int]:
     for group, weight in composition.items():
         if not (math.isfinite(weight) and weight >= 0):
             raise ValueError(f"weight of {group!r}: needs a finite number of at least 0, not {weight!r}")
-    whole = math.fsum(composition.values())
-    if not whole > 0:
+    largest = max(composition.values(), default=0)
+    if not largest > 0:
         raise ValueError("the composition gives no group a weight")
-    due = {group: seats * composition[group] / whole for group in sorted(composition)}
+    # By a power of two about as large as the largest, which loses no digit, so that no sum overflows.
+    power = math.frexp(largest)[1]
+    scaled = {group: math.ldexp(composition[group], -power) for group in sorted(composition)}
+    whole = math.fsum(scaled.values())
+    due = {group: seats * each / whole for group, each in scaled.items()}
     taken = {group: math.floor(each + 1e-9) for group, each in due.items()}
     by_remainder = sorted(due, key=lambda group: (taken[group] - due[group], group))
     for group in by_remainder[: seats - sum(taken.values())]:

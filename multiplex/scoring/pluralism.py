@@ -47,8 +47,10 @@ def representation(similarity: Mapping[str, Sequence[Sequence[float]]], threshol
     The form of OvertonBench (arXiv 2512.01351), with similarity in the place of people's ratings:
     resemblance in wording or topic is not endorsement.
 
-    Raises ValueError where the rows of a matrix differ in length, or a number is not finite.
+    Raises ValueError where the rows of a matrix differ in length, or a number is not finite, the threshold
+    included.
     """
+    _check_threshold(threshold)
     personas = {persona: _carried(persona, rows, threshold) for persona, rows in similarity.items()}
     shares = [each.detail["carried"] for each in personas.values() if each.value is not None]
     covered = sum(share >= 0.5 for share in shares)
@@ -61,6 +63,11 @@ def representation(similarity: Mapping[str, Sequence[Sequence[float]]], threshol
     detail["interval"] = interval_of(flags, over="personas", seed=0).beside()
     detail["interval_over_claims"] = coverage(claims).beside()
     return Score(covered / len(shares), detail=detail)
+
+
+def _check_threshold(threshold: float) -> None:
+    if not math.isfinite(threshold):
+        raise ValueError(f"threshold needs a finite number, not {threshold!r}")
 
 
 def _carried(persona: str, rows: Sequence[Sequence[float]], threshold: float) -> Score:
@@ -105,8 +112,10 @@ def overton_entailment(
 
     Source: Feng et al., Modular Pluralism (arXiv 2406.15951), with its threshold 0.33.
 
-    Raises ValueError where `entails` answers with another number of values, or with no probability.
+    Raises ValueError where `entails` answers with another number of values, or with no probability, or the
+    threshold is not finite.
     """
+    _check_threshold(threshold)
     columns = list(dict.fromkeys(sentences))
     pairs = dict.fromkeys(
         (claim, sentence) if premise == "claim" else (sentence, claim)

@@ -23,6 +23,7 @@ __all__ = ["Battle", "Priorities", "Utilities", "elo", "thurstone"]
 _Floats = NDArray[np.float64]
 _FEWEST_HELD_OUT = 5
 _SAME = 1e-6
+_MOST = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +87,10 @@ def elo(
 
     Raises ValueError where a battle names an unlisted value, or an option is out of its range.
     """
-    if orders < 1 or not (k > 0 and scale > 0 and base > 1 and math.isfinite(start) and 0 < confidence < 1):
+    in_range = k > 0 and scale > 0 and base > 1 and 0 < confidence < 1
+    if orders < 1 or not in_range or not all(map(math.isfinite, (k, scale, base, start))):
         raise ValueError(
-            "elo needs orders >= 1, k > 0, scale > 0, base > 1, a finite start, confidence in (0, 1)"
+            "elo needs orders >= 1, k > 0, scale > 0, base > 1, confidence in (0, 1), all of them and start finite"
         )
     # Sorted, a tie by its names too, so that the seed alone decides the orders.
     fought = sorted(_canonical(battle) for battle in battles if battle.winner != battle.loser)
@@ -226,8 +228,8 @@ def thurstone(
     Source: Mazeika et al., Utility Engineering (arXiv 2502.08640; `centerforaisafety/emergent-values`), which
     fits with Adam and no penalty; the model is Thurstone's (A Law of Comparative Judgment, 1927), case III.
 
-    Raises ValueError where an option meets itself, a count is negative or not whole, `holdout` is not
-    in [0, 1), `penalty` is not above 0, or `resamples` is below 0.
+    Raises ValueError where an option meets itself, a count is negative, not whole or above 10^9, `holdout`
+    is not in [0, 1), `penalty` is not above 0, or `resamples` is below 0.
     """
     if resamples < 0:
         raise ValueError(f"resamples needs at least 0, not {resamples}")
@@ -294,6 +296,8 @@ def _pairs(
             raise ValueError(
                 f"counts of {one!r} before {other!r}: two whole numbers of at least 0, not {chosen!r}"
             )
+        if max(chosen) > _MOST:
+            raise ValueError(f"counts of {one!r} before {other!r}: 10^9 at most")
     columns: list[tuple[int, int, float, int]] = []
     effects: list[float] = []
     for one, other in sorted({(min(pair), max(pair)) for pair in counts}):

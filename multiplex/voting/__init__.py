@@ -9,7 +9,6 @@ equal is a tie, None an abstention. No rule is neutral, so the one that decides 
 from multiplex.voting.beat_paths import SchulzeOutcome, Ties, schulze, strongest_paths
 from multiplex.voting.comparison import Comparison, Rule, winners_under_every_rule
 from multiplex.voting.outcome import Outcome
-from multiplex.voting.profile import pairwise_preferences
 from multiplex.voting.rules import (
     Round,
     RunOff,
@@ -37,7 +36,6 @@ __all__ = [
     "copeland",
     "instant_runoff",
     "minimax",
-    "pairwise_preferences",
     "schulze",
     "strongest_paths",
     "winners_under_every_rule",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Matrix", "Profile", "Ranking", "pairwise_preferences", "read_rankings"]
+__all__ = ["Matrix", "Profile", "Ranking", "read_rankings"]
 
 Matrix = tuple[tuple[int, ...], ...]
 """One row a candidate."""
@@ -62,14 +62,6 @@ def read_rankings(rankings: Iterable[Ranking | None]) -> Profile:
             return Profile(ranks, abstained)
     bad = next(row for row in rows if not _is_ballot(row, len(rows[0])))
     raise ValueError(f"ballot {list(bad)!r}: needs a rank of at least 0 for each of the candidates")
-
-
-def pairwise_preferences(rankings: Sequence[Ranking]) -> Matrix:
-    """Return d of shape (n, n): d[x][y] voters rank x strictly before y.
-
-    `rankings` has shape (voters, n): position is the candidate, the number its rank, lower is better.
-    """
-    return tuple(map(tuple, read_rankings(rankings).preferences().tolist()))
 
 
 def _is_ballot(row: Sequence[Any], n: int) -> bool:

@@ -21,6 +21,8 @@ from multiplex.deliberation.scores import (
     scores_of,
 )
 from multiplex.deliberation.state import Context
+from multiplex.moral_graph.formats.reading import read_graph
+from multiplex.moral_graph.judgements import Opinion
 from multiplex.scoring.agreement import krippendorff_alpha
 from multiplex.scoring.intervals import bootstrap
 from multiplex.scoring.perspectives import PerspectiveClassifier
@@ -37,6 +39,8 @@ from tests.table import (
     play,
     protocol,
 )
+
+pytestmark = pytest.mark.heavy
 
 WORDS = Words()
 
@@ -140,6 +144,38 @@ def test_group_aware_consensus_takes_the_options_that_openings_lean_to_for_group
     alone = scored(WHOLE, of_one_mind)[0]["consensus"]["group_aware"]
     assert alone["value"] is None
     assert "no two opinion groups" in alone["reason"]
+    assert alone["ungrouped"] == []
+
+
+@pytest.mark.parametrize("stance", [{"keep": 50, "stop": 50}, None], ids=["tied", "failed"])
+def test_who_leans_to_no_single_option_is_in_no_group_whatever_the_order_of_the_options(
+    stance: dict[str, int] | None,
+) -> None:
+    leans: dict[str, dict[str, int] | None] = {
+        "miller": {"keep": 80, "stop": 20},
+        "sailor": {"keep": 30, "stop": 70},
+        "nurse": stance,
+    }
+
+    def script(act: Act[Any], seed: int) -> BaseModel | Failure:
+        said = marks(miller=7, sailor=6, nurse=2)(act, seed)
+        if not isinstance(act, TakePosition):
+            return said
+        weights = leans[act.persona.name]
+        if weights is None:
+            return Failure(kind="timeout", reason="no answer within 9 s")
+        assert isinstance(said, BaseModel)
+        ordered = {option.key: weights[option.key] for option in act.scenario.options}
+        return said.model_copy(update={"stance": ordered})
+
+    turned = SCENARIO.model_copy(update={"options": SCENARIO.options[::-1]})
+    one, other = (scored(WHOLE, script, scenario=each)[0]["consensus"] for each in (SCENARIO, turned))
+    assert one["group_aware"] == other["group_aware"]
+    assert {name: group["n"] for name, group in one["group_aware"]["groups"].items()} == {
+        "keep": 1,
+        "stop": 1,
+    }
+    assert one["group_aware"]["ungrouped"] == ["nurse"]
 
 
 def verdicts(act: Act[Any], seed: int) -> BaseModel | Failure:
@@ -283,6 +319,37 @@ def test_a_published_moral_graph_is_read_back() -> None:
     graph, published = moral_graph_of(state)
     assert published is not None
     assert read_moral_graph(published) == graph
+
+
+@pytest.mark.parametrize("said", ["wiser", "unsure"])
+def test_a_published_moral_graph_says_of_its_edges_what_its_judgements_do(said: Opinion) -> None:
+    def thirds(act: Act[Any], seed: int) -> BaseModel:
+        if isinstance(act, JudgeTransition):
+            verdict = {MILLER.name: "wiser", NURSE.name: "unsure"}.get(act.persona.name, said)
+            return Verdict.model_validate({"verdict": verdict, "reason": "So it seems."})
+        return answer(act, seed)
+
+    graph, published = moral_graph_of(play(WHOLE, thirds)[0])
+    assert graph is not None
+    assert published is not None
+    likelihoods = [edge.likelihood for edge in graph.edges]
+    assert (2 / 3 if said == "wiser" else 1 / 3) in likelihoods
+    assert read_graph(published).disagreements == ()
+    bare = read_graph({key: value for key, value in published.items() if key != "judgements"})
+    assert [edge.likelihood for edge in bare.graph.edges] == likelihoods
+
+
+def test_an_edge_on_which_nobody_gave_a_verdict_is_not_counted_as_judged() -> None:
+    def silent_on_one(act: Act[Any], seed: int) -> BaseModel | Failure:
+        if isinstance(act, JudgeTransition) and act.transition.id == "t1":
+            return Failure(kind="timeout", reason="no answer within 9 s")
+        return answer(act, seed)
+
+    scores, state = scored(WHOLE, silent_on_one)
+    graph, _ = moral_graph_of(state)
+    assert graph is not None
+    assert [edge.counts.judged for edge in graph.edges].count(False) == 1
+    assert scores["moral_graph"]["edges_judged"] == len(graph.edges) - 1
 
 
 def test_what_the_observer_marked_is_kept_apart_from_the_entropy() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from multiplex.moral_graph.candidates import Pair, candidate_pairs
@@ -100,7 +100,6 @@ def test_ties_are_broken_by_the_seed_and_depend_on_no_order() -> None:
     assert first == again != other
 
 
-@settings(max_examples=40)
 @given(
     st.lists(st.integers(0, 3), min_size=2, max_size=14),
     st.integers(1, 5),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import networkx as nx
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from multiplex.moral_graph.across import near_across, same_words
@@ -139,7 +139,6 @@ def test_of_equally_near_rows_the_first_are_joined_whatever_rounding_says() -> N
         assert near_across(sets("122"), vectors, distance=0.05) == [[0, 1]]
 
 
-@settings(max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from("xyz"), st.integers(0, 90)), max_size=12))
 def test_groups_lie_within_clusters_and_have_no_run_twice(rows: list[tuple[str, int]]) -> None:
     owners, degrees = [row[0] for row in rows], np.radians([row[1] for row in rows])
@@ -188,7 +187,6 @@ moves = st.lists(
 ).map(lambda found: [said(pair, verdict, context=context)[0] for pair, verdict, context in found])
 
 
-@settings(max_examples=40)
 @given(moves, moves)
 def test_merging_loses_no_judgement_and_its_order_changes_only_names(
     one: list[Judgement], two: list[Judgement]
@@ -207,7 +205,6 @@ def test_merging_loses_no_judgement_and_its_order_changes_only_names(
     assert shape(merged.graph) == shape(turned.graph) == shape(bare)
 
 
-@settings(max_examples=40)
 @given(moves, moves)
 def test_a_difference_is_empty_with_oneself_and_turns_round(
     one: list[Judgement], two: list[Judgement]
@@ -237,7 +234,6 @@ def test_a_difference_names_what_changed() -> None:
     assert found.not_compared == ()
 
 
-@settings(max_examples=30)
 @given(moves)
 def test_graphs_of_one_set_of_judgements_do_not_differ_across_profiles(judgements: list[Judgement]) -> None:
     cards = [card(id_) for id_ in "abcde"]
@@ -334,7 +330,6 @@ def test_a_likelihood_that_is_no_number_differs_from_every_other() -> None:
     assert len(difference(graph, wrong).edges_changed) == 1
 
 
-@settings(max_examples=40)
 @given(moves)
 def test_paths_are_those_that_trying_all_finds(judgements: list[Judgement]) -> None:
     graph = graph_of(judgements)
@@ -370,7 +365,6 @@ def test_cycles_and_judges_who_said_both_are_found() -> None:
     assert tuple(found) == ("p0", "a", "b", "care")
 
 
-@settings(max_examples=40)
 @given(moves)
 def test_every_example_of_a_cycle_is_one(judgements: list[Judgement]) -> None:
     graph = graph_of(judgements)

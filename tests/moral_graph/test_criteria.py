@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from multiplex.content.schwartz import SCHWARTZ_VALUES
@@ -130,7 +130,6 @@ anything = st.recursive(
 )
 
 
-@settings(max_examples=60)
 @given(title=anything, policies=anything | st.lists(anything, max_size=9), schwartz=anything)
 def test_nothing_that_a_card_holds_raises(title: object, policies: object, schwartz: object) -> None:
     for each in complaints(
@@ -140,7 +139,6 @@ def test_nothing_that_a_card_holds_raises(title: object, policies: object, schwa
         assert each.where.split("[")[0] in {"title", "policies", "schwartz"}
 
 
-@settings(max_examples=40)
 @given(st.text(max_size=80))
 def test_a_policy_that_passes_begins_with_capitals(policy: str) -> None:
     if not of_policy(policy):

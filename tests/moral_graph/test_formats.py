@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import networkx as nx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from multiplex.moral_graph.cards import ValuesCard
@@ -146,7 +146,6 @@ def test_an_edge_without_verdicts_has_a_null_summary() -> None:
     assert shape["otherValues"][0]["createdAt"] is None
 
 
-@settings(max_examples=40)
 @given(pairs_of_values)
 def test_a_runs_file_agrees_with_the_graph_where_there_is_one_context(
     pairs: dict[str, list[Opinion]],
@@ -161,7 +160,6 @@ def test_a_runs_file_agrees_with_the_graph_where_there_is_one_context(
         assert theirs["counts"]["markedLessWise"] == ours.counts.less_wise
 
 
-@settings(max_examples=40)
 @given(judgements_in_contexts, st.sampled_from(["multiplex", "dft"]), st.sampled_from([0.33, 0.6]))
 def test_the_dft_shape_has_kept_edges_under_edges_and_is_read_as_what_was_written(
     judgements: list[Judgement], profile: Profile, least: float
@@ -222,7 +220,6 @@ def test_the_published_shape_is_read_with_its_own_rule() -> None:
 _counts = st.lists(st.integers(0, 9), min_size=5, max_size=5)
 
 
-@settings(max_examples=40)
 @given(
     st.dictionaries(
         st.permutations("abcd").map(lambda letters: letters[0] + letters[1]),
@@ -406,7 +403,6 @@ def test_a_judged_graph_becomes_mgg_with_the_stories_of_its_kept_edges() -> None
     assert edge["metadata"]["input_value_was_really_about"] == "trust"
 
 
-@settings(max_examples=40)
 @given(pairs_of_values, st.sampled_from(["multiplex", "dft"]), st.sampled_from([0.5, 0.95]))
 def test_a_graph_written_with_its_judgements_is_read_as_the_same(
     pairs: dict[str, list[Opinion]], profile: Literal["multiplex", "dft"], level: float
@@ -439,7 +435,6 @@ _json = st.recursive(
 )
 
 
-@settings(max_examples=40)
 @given(
     st.sampled_from(
         ["values", "edges", "judgements", "thresholds", "seed_questions", "level", "transitions"]
@@ -535,7 +530,6 @@ def test_a_table_of_judgements_that_makes_no_sense_is_refused_with_its_line(
     assert str(caught.value) == said
 
 
-@settings(max_examples=40)
 @given(st.datetimes(timezones=st.none() | st.timezones()), st.sampled_from("T "))
 def test_a_time_of_iso_8601_is_kept_as_it_is_written(when: datetime, between: str) -> None:
     for text in (
@@ -570,6 +564,7 @@ def test_a_time_that_is_none_is_refused_with_its_line(time: str) -> None:
         ("[1]", "line 2: needs to be a JSON object with the keys from, to, verdict, judge, context, time"),
         ('{"frm": 1}', "line 2: unknown column 'frm'; did you mean 'from'?"),
         ('{"from": "ana"}', "line 2: the column 'to' is missing"),
+        ('{"from": "ana", "to": "ben", "from": "ben"}', "line 2: the column 'from' stands twice"),
         (
             '{"from": "ana", "to": "ben", "verdict": NaN, "judge": "j"}',
             "line 2: verdict needs to be text",
@@ -587,7 +582,6 @@ def test_json_lines_that_make_no_sense_are_refused_with_their_line(line: str, sa
     assert str(caught.value) == said
 
 
-@settings(max_examples=40)
 @given(st.text(max_size=10))
 def test_graphml_can_be_read_back_whatever_the_titles(title: str) -> None:
     graph = graph_of({"ab": ["wiser", "wiser"], "cd": ["not_wiser"]}, context="R&D <home>", title=title)
@@ -633,7 +627,6 @@ _cards = st.builds(
 )
 
 
-@settings(max_examples=60)
 @given(
     _cards,
     judgements_in_contexts,
@@ -804,7 +797,6 @@ def test_rows_of_different_thresholds_are_no_graph() -> None:
         read_csv(mixed)
 
 
-@settings(max_examples=40)
 @given(pairs_of_values, st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8))
 def test_the_csv_tables_hold_every_value_and_edge(pairs: dict[str, list[Opinion]], title: str) -> None:
     graph = graph_of(pairs, title=title, context='at "work"; late, or not')

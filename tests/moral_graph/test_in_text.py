@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -111,7 +111,6 @@ words = "water rivers elders parents care games buses nobody".split()  # noqa: S
 texts = st.lists(st.lists(st.sampled_from(words), min_size=1, max_size=5).map(" ".join), max_size=8)
 
 
-@settings(max_examples=40, deadline=None)
 @given(texts, st.floats(0, 1))
 def test_counts_add_up_in_any_order(lines: list[str], floor: float) -> None:
     spans = [Span(line) for line in lines]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.cluster import DBSCAN
 
@@ -69,7 +69,6 @@ def test_the_dense_cards_are_grouped_as_scikit_learn_does(seed: int, min_cards: 
     assert (same == (ours[core][:, None] == ours[core])).all()
 
 
-@settings(max_examples=40)
 @given(st.lists(st.integers(0, 359), max_size=25), st.randoms(use_true_random=False), st.integers(1, 4))
 def test_groups_are_disjoint_and_depend_on_no_order(degrees: list[int], random: Random, least: int) -> None:
     degrees = list(dict.fromkeys(degrees))

@@ -60,7 +60,6 @@ def test_what_two_opposed_camps_share_bridges_in_full_and_what_one_likes_does_no
 
 
 @given(ballots)
-@settings(max_examples=50)
 def test_pairwise_bridging_follows_the_formula_pair_by_pair(votes: Votes) -> None:
     for statement, score in pairwise_bridging(votes).items():
         if score.value is not None:
@@ -69,7 +68,6 @@ def test_pairwise_bridging_follows_the_formula_pair_by_pair(votes: Votes) -> Non
 
 
 @given(whole_ballots, st.randoms(use_true_random=False))
-@settings(max_examples=50)
 def test_whole_ballots_bridge_by_one_at_most_in_any_order(votes: Votes, rng: Random) -> None:
     shuffled = list(votes.items())
     rng.shuffle(shuffled)
@@ -111,7 +109,6 @@ def test_unknown_pairs_are_taken_to_be_as_far_apart_as_the_others() -> None:
 
 
 @given(ballots)
-@settings(max_examples=30)
 def test_blocks_of_voters_change_nothing(votes: Votes) -> None:
     whole = pairwise_bridging(votes)
     with pytest.MonkeyPatch.context() as patch:

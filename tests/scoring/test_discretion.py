@@ -4,7 +4,7 @@ import math
 from itertools import combinations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
@@ -109,7 +109,6 @@ rankings = st.integers(2, 4).flatmap(
 )
 
 
-@settings(max_examples=60)
 @given(rankings)
 def test_an_audit_keeps_its_bounds_and_ignores_order(rows: dict[str, list[int]]) -> None:
     cases = cases_from_rankings(rows, 0)
@@ -147,7 +146,6 @@ def test_priorities_that_cannot_be_compared() -> None:
         discrepancy({"a": math.nan}, {})
 
 
-@settings(max_examples=60)
 @given(priorities, priorities)
 def test_the_distance_is_symmetric_and_counts_pairs(one: dict[str, float], other: dict[str, float]) -> None:
     score = discrepancy(one, other)
@@ -165,7 +163,6 @@ def test_the_distance_is_symmetric_and_counts_pairs(one: dict[str, float], other
     assert score.value == pytest.approx(cost / len(pairs))
 
 
-@settings(max_examples=30)
 @given(st.permutations(range(6)))
 def test_without_ties_it_is_scipys_tau_turned_into_a_distance(order: list[int]) -> None:
     names = "abcdef"

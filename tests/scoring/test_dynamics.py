@@ -6,7 +6,7 @@ import math
 import networkx as nx
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from multiplex.scoring.dynamics import dynamics, euclidean_diversity, spanning_tree_diversity
@@ -172,7 +172,6 @@ rounds_of_three = st.lists(st.fixed_dictionaries(dict.fromkeys("abc", stances | 
 
 
 @given(rounds_of_three)
-@settings(max_examples=50)
 def test_everything_is_bounded_and_plain(rounds: list[Round]) -> None:
     result = dynamics(rounds, options="xyz")
     for spread in result.rounds:
@@ -186,7 +185,6 @@ def test_everything_is_bounded_and_plain(rounds: list[Round]) -> None:
 
 
 @given(rounds_of_three)
-@settings(max_examples=50)
 def test_the_order_of_personas_does_not_matter(rounds: list[Round]) -> None:
     forward = dynamics(rounds, options="xyz")
     backward = dynamics([dict(reversed(each.items())) for each in rounds], options="xyz")
@@ -250,7 +248,6 @@ def test_points_that_make_no_sense_are_refused(
 
 
 @given(st.lists(st.lists(st.integers(0, 3), min_size=2, max_size=2), min_size=2, max_size=7))
-@settings(max_examples=40)
 def test_the_tree_is_that_of_networkx_with_edges_of_no_length(points: list[list[int]]) -> None:
     graph: nx.Graph[int] = nx.Graph()
     rows = np.array(points, float)
@@ -332,7 +329,6 @@ def test_an_unknown_consensus_and_a_senseless_bar_are_refused() -> None:
 
 
 @given(st.lists(st.lists(st.floats(0, 1), min_size=4, max_size=4), min_size=2, max_size=4))
-@settings(max_examples=25, deadline=None)
 def test_an_evaluation_is_bounded_blind_to_order_and_says_what_the_gain_says(
     table: list[list[float]],
 ) -> None:

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from multiplex.scoring.inequity import value_inequity
@@ -58,7 +58,6 @@ def test_strangers_and_broken_numbers_are_refused() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.sampled_from("xyz")), max_size=12))
-@settings(max_examples=50)
 def test_it_is_bounded_shifts_with_nothing_and_scales_with_the_unit(cells: list[tuple[float, str]]) -> None:
     scores = {str(i): number for i, (number, _) in enumerate(cells)}
     groups = {"g": {str(i): group for i, (_, group) in enumerate(cells)}}

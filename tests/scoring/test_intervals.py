@@ -74,7 +74,6 @@ def test_intervals_over_items_alone_miss_what_differs_between_runs_and_both_leve
 
 
 @given(numbers, st.integers(0, 99))
-@settings(max_examples=30)
 def test_the_interval_of_a_mean_lies_within_the_data(values: list[float], seed: int) -> None:
     for estimate in (
         interval_of(values, resamples=50, seed=seed),
@@ -180,7 +179,6 @@ runs = st.lists(st.lists(st.floats(-100, 100), min_size=1, max_size=5), min_size
 
 
 @given(runs, st.floats(-3, 3), st.integers(0, 99))
-@settings(max_examples=25)
 def test_intervals_over_runs_and_items_lie_within_the_data_and_move_with_it(
     given_runs: list[list[float]], by: float, seed: int
 ) -> None:
@@ -198,7 +196,6 @@ def test_intervals_over_runs_and_items_lie_within_the_data_and_move_with_it(
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 1)), min_size=1, max_size=6), st.integers(0, 99))
-@settings(max_examples=40)
 def test_counted_kinds_are_as_many_units_of_each(kinds: list[tuple[int, float]], seed: int) -> None:
     times, values = [count for count, _ in kinds], np.array([value for _, value in kinds])
     n = sum(times)

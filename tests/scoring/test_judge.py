@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from multiplex.acts import Act, Choice, Failure, Performed
@@ -393,7 +393,6 @@ def test_cohens_kappa_of_published_cases() -> None:
 rated = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), max_size=20)
 
 
-@settings(max_examples=60, deadline=None)
 @given(rated, st.randoms())
 def test_kappa_is_bounded_symmetric_and_blind_to_order(pairs: list[tuple[str, str]], random: Any) -> None:
     one, other = [a for a, _ in pairs], [b for _, b in pairs]
@@ -451,7 +450,6 @@ spoken = st.lists(
 TURNED = {"positive": "negative", "neutral": "neutral", "negative": "positive"}
 
 
-@settings(max_examples=40, deadline=None)
 @given(spoken)
 def test_sentiment_is_bounded_blind_to_order_and_turns_with_its_words(told: list[dict[str, Any]]) -> None:
     def balance(sentences: Sequence[Mapping[str, Any]]) -> Any:
@@ -486,7 +484,6 @@ labelled = st.dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None)
 @given(labelled)
 def test_agreement_is_at_most_one_and_does_not_hang_on_the_names_of_labels(
     labels: dict[str, dict[str, str]],

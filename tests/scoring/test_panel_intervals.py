@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from multiplex.scoring.agreement import kendall_w
@@ -175,7 +175,6 @@ rows_of_shares = st.lists(
 )
 
 
-@settings(max_examples=25)
 @given(rows_of_shares, st.randoms(use_true_random=False))
 def test_every_spread_is_inside_its_interval_and_the_order_of_personas_does_not_show(
     rows: list[tuple[float, ...]], random: Any

@@ -325,7 +325,6 @@ prose = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
 @given(prose)
 def test_entropies_stay_in_bounds_and_order_does_not_matter(drawn: list[list[str]]) -> None:
     lines = [" ".join(words) for words in drawn]
@@ -338,7 +337,6 @@ def test_entropies_stay_in_bounds_and_order_does_not_matter(drawn: list[list[str
             assert one.value == pytest.approx(other.value, abs=1e-3)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 12), st.integers(2, 6), st.integers(0, 2**20))
 def test_mixtures_count_no_more_than_there_is(n: int, classes: int, seed: int) -> None:
     shares = np.random.default_rng(seed).dirichlet(np.ones(classes + 1), size=(3, n))
@@ -414,13 +412,13 @@ def test_a_corrected_interval_is_not_moved_away_from_one_perspective() -> None:
 
 
 def test_resamples_of_a_long_text_take_bounded_memory() -> None:
-    parts = np.eye(8)[np.arange(20_000) % 8]
+    parts = np.eye(8)[np.arange(10_000) % 8]
     tracemalloc.start()
     interval = resampled(parts, draws=300, level=0.95, seed=0)
     mean_interval(parts[:, 0], draws=300, level=0.95, seed=0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 30_000_000  # all draws at once: 48 MB, and as much again as floats
+    assert peak < 20_000_000  # all draws at once: 24 MB, and as much again as floats
     assert interval.draws == 300
 
 
@@ -439,7 +437,6 @@ def test_more_than_two_thousand_sentences_are_corrected_without_an_interval() ->
     assert "2001 sentences: no more than 2000" in score.detail["interval"].reason
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(0, 2), min_size=2, max_size=30), st.integers(0, 2**16))
 def test_intervals_are_ordered_and_bounded(drawn: list[int], seed: int) -> None:
     parts = np.eye(3)[drawn]
@@ -546,7 +543,6 @@ tables = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(tables, st.sampled_from(["counts", "presence"]))
 def test_entropies_over_texts_are_bounded_and_blind_to_order(table: list[dict[str, int]], mode: Any) -> None:
     one = pooled_entropy(table, SIX, mode=mode, draws=20)
@@ -602,7 +598,6 @@ def test_entropies_of_a_corpus_are_bounded_blind_to_order_and_those_of_one_text(
         assert alone.micro.value == alone.macro.value == perspective_entropy(texts[0], small(), draws=0).value
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.integers(2, 8), st.integers(2, 5), st.floats(0.05, 3), st.integers(0, 2**16))
 def test_a_corrected_entropy_is_bounded_blind_to_order_and_to_the_scale_of_likelihoods(
     n: int, classes: int, spread: float, seed: int

@@ -8,7 +8,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from multiplex.scoring.polis import (
@@ -267,7 +267,6 @@ def test_groups_are_undefined_for_three_participants_and_where_all_vote_alike() 
 
 
 @given(ballots, st.randoms(use_true_random=False))
-@settings(max_examples=25)
 def test_groups_part_the_participants_and_do_not_depend_on_order(rows: Votes, rng: Random) -> None:
     found = opinion_groups(rows, seed=3)
     shuffled = list(rows.items())
@@ -286,7 +285,6 @@ def test_groups_part_the_participants_and_do_not_depend_on_order(rows: Votes, rn
 
 
 @given(ballots.filter(bool), st.integers(1, 3), st.randoms(use_true_random=False))
-@settings(max_examples=40)
 def test_scores_of_groups_keep_their_bounds_in_any_order(rows: Votes, parts: int, rng: Random) -> None:
     groups = {f"g{part}": sorted(rows)[part::parts] for part in range(parts)}
     shuffled = list(rows.items())

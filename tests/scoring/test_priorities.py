@@ -1,6 +1,7 @@
 """Elo and Thurstone."""
 
 import json
+import math
 from itertools import combinations, permutations
 from typing import Any
 
@@ -53,13 +54,19 @@ def test_unlisted_values_and_senseless_options_are_refused() -> None:
         elo([], seed=1, k=0)
 
 
+@pytest.mark.parametrize("option", ["k", "scale", "base", "start"])
+def test_elo_takes_no_infinite_option(option: str) -> None:
+    options: dict[str, Any] = {option: math.inf}
+    with pytest.raises(ValueError, match="elo needs"):
+        elo([Battle("care", "truth")], seed=1, **options)
+
+
 battles = st.lists(
     st.builds(Battle, st.sampled_from("abcd"), st.sampled_from("abcd"), st.booleans()), max_size=15
 )
 
 
 @given(battles, st.booleans())
-@settings(max_examples=40)
 def test_points_are_kept_and_the_order_given_does_not_matter(fought: list[Battle], resample: bool) -> None:
     result = elo(fought, seed=3, orders=20, resample=resample)
     values = [score.value for score in result.ratings.values() if score.value is not None]
@@ -175,6 +182,7 @@ def test_choices_at_random_are_not_coherent() -> None:
         ({("a", "a"): (1, 0)}, {}, "'a' is compared with itself"),
         ({("a", "b"): (-1, 0)}, {}, "two whole numbers of at least 0"),
         ({("a", "b"): (0.5, 0.5)}, {}, "two whole numbers"),
+        ({("a", "b"): (10**400, 1)}, {}, "'a' before 'b': 10\\^9 at most"),
         ({}, {"holdout": 1.0}, "holdout needs a share"),
         ({}, {"penalty": 0.0}, "penalty needs a finite number above 0"),
     ],

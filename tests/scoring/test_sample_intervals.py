@@ -7,10 +7,9 @@ from typing import Any
 import krippendorff
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
-from scipy.stats import pmean
 from sklearn.metrics import cohen_kappa_score, f1_score
 
 from multiplex.scoring.agreement import Level, krippendorff_alpha
@@ -42,6 +41,12 @@ def one_by_one(
     assert found.low is not None
     assert found.high is not None
     return found.low, found.high
+
+
+def power_mean(sample: Sequence[float], p: float) -> float:
+    """Return what `pmean` of scipy returns, without its checks of each small sample (see test_consensus.py)."""
+    values = np.asarray(sample, float)
+    return float(np.exp(np.log(values).mean()) if p == 0 else (values**p).mean() ** (1 / p))
 
 
 def _number(value: float) -> float | None:
@@ -83,7 +88,6 @@ ratings = st.lists(
 
 
 @given(ratings, st.sampled_from(["nominal", "ordinal"]))
-@settings(max_examples=40, deadline=None)
 def test_alpha_lies_in_its_interval_whatever_the_order_of_units(units: list[Unit], level: Level) -> None:
     score = krippendorff_alpha(units, level=level, order="abc")
     assert krippendorff_alpha(units[::-1], level=level, order="abc").detail == score.detail
@@ -100,7 +104,7 @@ def test_the_interval_of_kappa_is_that_of_resampled_items() -> None:
     one = draw.choice(list("abc"), 60)
     other = np.where(draw.random(60) < 0.6, one, draw.choice(list("abc"), 60))
     pairs = list(zip(one.tolist(), other.tolist(), strict=True))
-    slow = one_by_one(pairs, lambda sample: float(cohen_kappa_score(*zip(*sample, strict=True))), 400)
+    slow = one_by_one(pairs, lambda sample: float(cohen_kappa_score(*zip(*sample, strict=True))), 200)
     score = cohen_kappa(one.tolist(), other.tolist())
     assert ends(told(score)) == pytest.approx(slow, abs=0.04)
     assert told(cohen_kappa([], []))["reason"] == "no item was rated by both"
@@ -111,13 +115,12 @@ def test_the_interval_of_kappa_is_that_of_resampled_items() -> None:
 def test_the_interval_of_welfare_is_that_of_resampled_jurors(p: float) -> None:
     supports = np.random.default_rng(7).uniform(0.1, 1, 15).tolist()
     score = jury_welfare({str(i): x for i, x in enumerate(supports)}, p=p)
-    low, high = one_by_one(supports, lambda sample: float(pmean(sample, p)))
+    low, high = one_by_one(supports, lambda sample: power_mean(sample, p))
     assert ends(told(score)) == pytest.approx((low, high), abs=(high - low) / 10)
     assert (told(score)["over"], told(score)["n"]) == ("jurors", 15)
 
 
 @given(st.lists(st.floats(0, 1, allow_subnormal=False), min_size=2, max_size=6), st.floats(-30, 30))
-@settings(max_examples=40, deadline=None)
 def test_welfare_lies_in_its_interval_and_between_least_and_greatest(jury: list[float], p: float) -> None:
     score = jury_welfare({str(i): x for i, x in enumerate(jury)}, p=p)
     low, high = ends(told(score))
@@ -150,8 +153,8 @@ def test_every_welfare_of_an_endorsement_has_an_interval_but_its_minimum() -> No
     assert intervals["minimum"]["reason"].startswith("no resample of personas reaches beyond the least")
     slow = {
         "share": one_by_one(votes, lambda sample: float(np.mean(np.array(sample) >= 5))),
-        "nash": one_by_one(votes, lambda sample: float(pmean(sample, 0))),
-        "harmonic": one_by_one(votes, lambda sample: float(pmean(sample, -1))),
+        "nash": one_by_one(votes, lambda sample: power_mean(sample, 0)),
+        "harmonic": one_by_one(votes, lambda sample: power_mean(sample, -1)),
     }
     for name, expected in slow.items():
         assert ends(intervals[name]) == pytest.approx(expected, abs=0.2 if name != "share" else 0.126)
@@ -237,7 +240,7 @@ def test_value_and_action_have_intervals_over_personas_and_over_cells() -> None:
         cells = [(stated[p][v] > 2.5, acted[p][v] < 0.5) for p in personas for v in "abcdef"]
         return float(f1_score(*zip(*cells, strict=True)))
 
-    assert ends(told(found.alignment)) == pytest.approx(one_by_one(list(stated), f1_of, 300), abs=0.04)
+    assert ends(told(found.alignment)) == pytest.approx(one_by_one(list(stated), f1_of, 150), abs=0.04)
     for score in (found.alignment, found.distance):
         over_cells = score.detail["interval_over_cells"]
         assert (told(score)["over"], told(score)["n"]) == ("personas", 8)

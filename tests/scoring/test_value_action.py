@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
@@ -201,7 +201,6 @@ sides = st.lists(st.tuples(st.sampled_from([1, 2, 3, 4]), st.sampled_from([0.0, 
 
 
 @given(sides)
-@settings(max_examples=50)
 def test_f1_is_that_of_scikit_learn_and_everything_is_bounded(cells: list[tuple[int, float]]) -> None:
     said = {"p": {str(i): level for i, (level, _) in enumerate(cells)}}
     done = {"p": {str(i): share for i, (_, share) in enumerate(cells)}}
@@ -225,7 +224,6 @@ cells_of_a_row = st.lists(
 
 
 @given(st.lists(cells_of_a_row, max_size=6))
-@settings(max_examples=50)
 def test_the_mean_over_rows_with_zeros_is_that_of_scikit_learn(rows: list[list[tuple[int, float]]]) -> None:
     said, done = (
         {str(p): {str(i): cell[side] for i, cell in enumerate(row)} for p, row in enumerate(rows)}
@@ -244,7 +242,6 @@ def test_the_mean_over_rows_with_zeros_is_that_of_scikit_learn(rows: list[list[t
 
 
 @given(st.lists(st.sampled_from([1, 4]), min_size=1))
-@settings(max_examples=25)
 def test_doing_as_one_says_is_perfect(levels: list[int]) -> None:
     said = {"p": {str(i): level for i, level in enumerate(levels)}}
     done = {"p": {str(i): float(level == 1) for i, level in enumerate(levels)}}
@@ -299,7 +296,6 @@ choices = st.lists(st.tuples(st.sampled_from([1, 2, None]), st.booleans()), max_
 
 
 @given(choices)
-@settings(max_examples=60)
 def test_a_share_of_choices_is_bounded_blind_to_order_and_turns_with_the_options(
     asked: list[tuple[Any, bool]],
 ) -> None:

@@ -3,7 +3,7 @@
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from multiplex.voting import Rule, winners_under_every_rule
@@ -62,7 +62,6 @@ def test_unknown_rules_and_wrong_names_are_refused() -> None:
         winners_under_every_rule([[0, 1]], declared="borda", top=0)
 
 
-@settings(max_examples=40)
 @given(
     st.lists(st.lists(st.integers(0, 3), min_size=3, max_size=3), min_size=1, max_size=7), st.integers(0, 9)
 )

@@ -164,7 +164,6 @@ def test_malformed_ballots_are_refused_by_every_rule(rule: Rule, bad: list[Any])
 
 
 @every_rule
-@settings(max_examples=30)
 @given(profiles, st.randoms(use_true_random=False))
 def test_ballots_and_candidates_are_treated_alike(rule: Rule, rows: list[list[int]], rng: Random) -> None:
     ranks = rule(rows).ranks
@@ -176,7 +175,6 @@ def test_ballots_and_candidates_are_treated_alike(rule: Rule, rows: list[list[in
 
 
 @every_rule
-@settings(max_examples=30)
 @given(profiles)
 def test_ranks_are_dense_and_follow_the_scores(rule: Rule, rows: list[list[int]]) -> None:
     outcome = rule(rows)
@@ -194,7 +192,6 @@ def test_what_everyone_puts_first_wins_alone(rule: Rule, row: list[int], voters:
     assert rule([row] * voters).winners == (row.index(0),)
 
 
-@settings(max_examples=50)
 @given(profiles)
 def test_scores_keep_their_bounds(rows: list[list[int]]) -> None:
     voters, n = len(rows), len(rows[0])
@@ -204,7 +201,6 @@ def test_scores_keep_their_bounds(rows: list[list[int]]) -> None:
     assert all(0 <= score <= voters for score in approval_of_the_best(rows).scores)
 
 
-@settings(max_examples=50)
 @given(profiles)
 def test_who_wins_every_duel_wins_by_copeland_and_minimax(rows: list[list[int]]) -> None:
     n = len(rows[0])
@@ -215,7 +211,6 @@ def test_who_wins_every_duel_wins_by_copeland_and_minimax(rows: list[list[int]])
                 assert rule(rows).winners == (x,)
 
 
-@settings(max_examples=50)
 @given(profiles, st.integers(0, 99))
 def test_the_lot_leaves_one_winner_and_a_strict_order(rows: list[list[int]], seed: int) -> None:
     outcome = instant_runoff(rows, ties="lot", seed=seed)

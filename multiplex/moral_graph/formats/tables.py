@@ -92,13 +92,13 @@ def _json_rows(stream: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=tuple)  # a dict forgets what stands twice
         except (ValueError, RecursionError):
             raise ValueError(f"line {number}: is no JSON; every line needs to be one JSON object") from None
-        if not isinstance(row, dict):
+        if not isinstance(row, tuple):
             raise ValueError(f"line {number}: needs to be a JSON object with the keys {', '.join(_COLUMNS)}")
-        _check_columns(list(row), number)
-        yield number, row
+        _check_columns([name for name, _ in row], number)
+        yield number, dict(row)
 
 
 def _check_columns(columns: Sequence[str], number: int) -> None:
