@@ -1,5 +1,5 @@
 # make run     set up once, then run a shipped scenario with the default model
-# make test    set up what tests need, and run all but the slow ones (make slow runs those)
+# make test    set up what tests need, and run all but the slow ones (make slow runs those, and tries properties longer)
 # make test-engine   set up vLLM for the CPU in .venv-engine, and run it on a model that the tests make
 # make check   ruff and mypy --strict
 PYTHON ?= python3
@@ -29,7 +29,7 @@ test: .venv/dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 slow: .venv/dev .venv/oracles/ready
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow or hypothesis" --hypothesis-profile=thorough
 
 # What the slow tests hold our rules of choice against, in an environment of its own: it pins an older numpy.
 .venv/oracles/ready: .venv/ready constraints-oracles.txt

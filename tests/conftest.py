@@ -12,21 +12,32 @@ import shutil
 import socket
 import tempfile
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import threadpoolctl
+import typer.testing
 from hypothesis import settings
 
 from multiplex.embedding import SentenceEmbedder, cache_folder
 
-# Machines are noisy, and no test is about time. Fifty examples a property, the same in every run: what fails
-# here has been changed, and what has not been thought of yet is looked for with the other profile.
-settings.register_profile("steady", deadline=None, max_examples=50, derandomize=True)
-settings.register_profile(
-    "thorough", deadline=None, max_examples=1000
-)  # pytest --hypothesis-profile=thorough
+# Machines are noisy, and no test is about time. A property is tried with as many examples as its profile says,
+# the same in every run of two of them: what fails there has been changed. `make test` takes the steady one,
+# `make slow` the thorough one; what has not been thought of yet is looked for with --hypothesis-profile=search.
+settings.register_profile("steady", deadline=None, max_examples=25, derandomize=True)
+settings.register_profile("thorough", deadline=None, max_examples=250, derandomize=True)
+settings.register_profile("search", deadline=None, max_examples=1000)
 settings.load_profile("steady")
+
+# Typer builds every command anew for every test that runs one. They keep nothing from one call to the next.
+typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
+
+# Which libraries have threads is looked up in all that a process has loaded, 5 ms each time that something is fitted.
+# Here they have one thread each (see above), whatever is loaded later.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    threadpoolctl.ThreadpoolController = cache(threadpoolctl.ThreadpoolController)
 
 gc.freeze()  # what was imported stays: it need not be looked through again and again
 gc.set_threshold(50_000, 20, 20)

@@ -41,6 +41,7 @@ class Endpoint:
 
     base_url: str = ""
     requests: list[dict[str, Any]] = field(default_factory=list)
+    at_once: int = 0
     most_at_once: int = 0
 
     @property
@@ -101,7 +102,6 @@ class _Service:
         self._latency = latency
         self._reasoning = reasoning
         self._logprobs = logprobs
-        self._at_once = 0
 
     def run(self) -> None:
         asyncio.run(self._serve())
@@ -131,14 +131,14 @@ class _Service:
     async def _complete(self, request: web.Request) -> web.Response:
         body = await request.json()
         self._server.requests.append(body)
-        self._at_once += 1
-        self._server.most_at_once = max(self._server.most_at_once, self._at_once)
+        self._server.at_once += 1
+        self._server.most_at_once = max(self._server.most_at_once, self._server.at_once)
         try:
             if self._latency:
                 await asyncio.sleep(self._latency)
             return await self._answer(body)
         finally:
-            self._at_once -= 1
+            self._server.at_once -= 1
 
     async def _answer(self, body: dict[str, Any]) -> web.Response:
         fault = self._fault if _hash(body) % self._every == 0 else "none"

@@ -11,6 +11,7 @@ from tests.table import PERSONAS
 
 __all__ = ["write_scenario", "write_table"]
 
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # in C where there is one: ten times as quick
 OPTIONS = [{"key": "keep", "text": "Keep the ferry"}, {"key": "stop", "text": "Stop it until spring"}]
 
 
@@ -43,4 +44,5 @@ def write_scenario(folder: Path, name: str, **changes: Any) -> str:
 
 
 def _write(path: Path, data: dict[str, Any]) -> None:
-    path.write_text(yaml.safe_dump(data, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    text = yaml.dump(data, Dumper=_DUMPER, allow_unicode=True, sort_keys=False)
+    path.write_text(text, encoding="utf-8")

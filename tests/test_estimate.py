@@ -5,6 +5,7 @@ import itertools
 import json
 import random
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import pytest
@@ -65,6 +66,7 @@ PROTOCOLS = {
     "alone": protocol({"answer": {"told": "multiplex"}}, "observe"),
     **{name: load_protocol(name) for name in protocol_names()},
 }
+THREE_SHIPPED = seat(["hindu", "western", "confucian"])
 PANELS = {"two": panel_of(MILLER, NURSE), "three": PANEL}
 
 
@@ -73,6 +75,16 @@ def estimated(
 ) -> dict[str, Any]:
     models = model_names(scenario, panel, model)
     return asyncio.run(estimate(scenario, panel, stages, models=models)).as_dict()
+
+
+@cache
+def of_every_stage(*, options: bool = True) -> Mapping[str, Any]:
+    return estimated(WHOLE, model="openai:test", scenario=SCENARIO if options else OPEN_QUESTION)
+
+
+@cache
+def of_what_ships(name: str) -> Mapping[str, Any]:
+    return estimated(load_protocol(name), THREE_SHIPPED, "openai:speaker", load_scenario("eldercare"))
 
 
 def conducted(
@@ -266,10 +278,8 @@ def test_a_panel_that_is_too_small_is_refused() -> None:
 @pytest.mark.parametrize("how", ["short", "usual", "long"])
 @pytest.mark.parametrize("name", protocol_names())
 def test_real_runs_of_what_ships_lie_within_the_range_stage_by_stage(name: str, how: str) -> None:
-    scenario, panel = load_scenario("eldercare"), seat(["hindu", "western", "confucian"])
-    stages = load_protocol(name)
-    found = estimated(stages, panel, "openai:speaker", scenario)
-    run = conducted(stages, panel, Speaker(how).model(), scenario)
+    found = of_what_ships(name)
+    run = conducted(load_protocol(name), THREE_SHIPPED, Speaker(how).model(), load_scenario("eldercare"))
     encloses_tokens(found, run)
     asked, (least, most) = run.usage["tokens"]["prompt"], found["prompt_tokens"]
     if how == "short":
@@ -280,13 +290,12 @@ def test_real_runs_of_what_ships_lie_within_the_range_stage_by_stage(name: str, 
 
 @pytest.mark.parametrize("how", ["short", "long"])
 def test_real_runs_of_every_stage_lie_within_the_range_with_and_without_options(how: str) -> None:
-    for scenario in (SCENARIO, OPEN_QUESTION):
-        found = estimated(WHOLE, model="openai:speaker", scenario=scenario)
+    for found, scenario in ((of_every_stage(), SCENARIO), (of_every_stage(options=False), OPEN_QUESTION)):
         encloses_tokens(found, conducted(WHOLE, PANEL, Speaker(how).model(), scenario))
 
 
 def test_every_reply_may_have_to_be_repaired_and_what_that_takes_is_told_apart() -> None:
-    found = estimated(WHOLE, model="openai:speaker")
+    found = of_every_stage()
     polled = found["by_stage"]["poll"]["calls"][1]  # a letter is not asked for again
     assert found["repairs"]["calls"] == found["acts"][1] - polled
     assert found["calls"] == [found["acts"][0], found["acts"][1] + found["repairs"]["calls"]]
@@ -323,7 +332,7 @@ def test_a_served_run_lies_within_the_range_and_its_prompts_within_a_sane_factor
     with endpoint() as server:
         run = conducted(WHOLE, PANEL, "openai:test", base_url=server.base_url, cache=False)
         first = [body["messages"] for body in server.requests if len(body["messages"]) <= 2]
-    found = estimated(WHOLE, model="openai:test")
+    found = of_every_stage()
     encloses(found, run)
     assert found["calls"][0] == found["acts"][0]
     assert "poll" in found["by_stage"]
@@ -351,7 +360,7 @@ def test_of_many_cards_as_many_are_counted_as_the_moderator_is_shown() -> None:
 
 
 def test_what_a_prefix_cache_leaves_is_less_than_the_prompts_and_more_than_nothing() -> None:
-    found = estimated(WHOLE, model="openai:test")
+    found = of_every_stage()
     for distinct, all_of_them in zip(found["distinct_prompt_tokens"], found["prompt_tokens"], strict=True):
         assert 0 < distinct < 0.6 * all_of_them
 
@@ -368,7 +377,11 @@ def test_only_those_with_a_language_model_take_tokens() -> None:
 
 def test_a_longer_case_takes_more_tokens_and_as_many_acts() -> None:
     short, long = (
-        estimated(WHOLE, model="openai:x", scenario=SCENARIO.model_copy(update={"context": context}))
+        estimated(
+            protocol("open", "synthesise"),
+            model="openai:x",
+            scenario=SCENARIO.model_copy(update={"context": context}),
+        )
         for context in ("Short.", "A long story. " * 300)
     )
     assert short["acts"] == long["acts"]
@@ -376,14 +389,14 @@ def test_a_longer_case_takes_more_tokens_and_as_many_acts() -> None:
 
 
 def test_stages_sum_to_the_whole() -> None:
-    found = estimated(WHOLE, model="openai:test")
+    found = of_every_stage()
     for key in ("acts", "prompt_tokens", "completion_tokens"):
         for end in (0, 1):
             assert sum(stage[key][end] for stage in found["by_stage"].values()) == found[key][end]
 
 
 def test_an_estimate_is_the_same_each_time_and_asks_nobody() -> None:
-    assert estimated(WHOLE, model="openai:nowhere") == estimated(WHOLE, model="openai:nowhere")
+    assert estimated(WHOLE, model="openai:test") == of_every_stage()
     assert all("\n" not in line for line in ASSUMPTIONS)
 
 

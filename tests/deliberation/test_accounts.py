@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from multiplex.api import deliberate
@@ -101,7 +101,6 @@ results = st.lists(
 )
 
 
-@settings(max_examples=60)
 @given(results)
 def test_whatever_acts_took_their_parts_sum_to_the_whole(acts: list[dict[str, Any]]) -> None:
     usage = accounts(acts, 1.0)

@@ -20,6 +20,8 @@ from multiplex.runs import Answers, Consensus, Run, Steered, save_run
 from multiplex.scoring.classifiers import Recorded, SentenceLabel
 from tests.table import SCENARIO, Words, answer, protocol
 
+pytestmark = pytest.mark.heavy
+
 SPEAKERS = ("miller", "sailor", "nurse")
 PERSPECTIVES = {"miller": "rural", "sailor": "maritime", "nurse": "clinical"}
 

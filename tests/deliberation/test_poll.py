@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -270,7 +270,6 @@ weights = st.one_of(
 )
 
 
-@settings(max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from(["miller", "sailor", "nurse"]), weights), max_size=9), st.randoms())
 def test_shares_are_shares_in_whatever_order_the_answers_came(asked: list[Any], dice: Any) -> None:
     def found(answers: list[Any]) -> dict[str, Any]:
