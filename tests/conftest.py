@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import threadpoolctl
 import typer.testing
 from hypothesis import settings
 
@@ -33,11 +32,6 @@ settings.load_profile("steady")
 
 # Typer builds every command anew for every test that runs one. They keep nothing from one call to the next.
 typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
-
-# Which libraries have threads is looked up in all that a process has loaded, 5 ms each time that something is fitted.
-# Here they have one thread each (see above), whatever is loaded later.
-if "PYTEST_XDIST_WORKER" in os.environ:
-    threadpoolctl.ThreadpoolController = cache(threadpoolctl.ThreadpoolController)
 
 gc.freeze()  # what was imported stays: it need not be looked through again and again
 gc.set_threshold(50_000, 20, 20)

@@ -11,8 +11,8 @@ from scipy.optimize import minimize
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import expit, logit
-from threadpoolctl import threadpool_limits
 
+from multiplex.blas import one_thread
 from multiplex.scoring.score import Score
 
 __all__ = ["FEWEST", "BradleyTerry", "Outlier", "bradley_terry"]
@@ -206,7 +206,7 @@ def _fit(pairs: _Pairs, size: int, prior: float, reach: Floats) -> tuple[Floats,
         return (float(value.sum()) + prior / 2 * float(scores @ scores)) / scale, gradient / scale
 
     options: Any = {"maxiter": 10_000, "maxfun": 20_000, "gtol": 1e-9, "ftol": 0.0}
-    with threadpool_limits(1, user_api="blas"):  # threads wait for one another on vectors this short
+    with one_thread():
         found = minimize(loss, np.zeros(size), jac=True, method="L-BFGS-B", options=options)
     scores = np.asarray(found.x, dtype=np.float64)
     odds = scores[first] - scores[second]

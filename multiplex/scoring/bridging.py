@@ -7,8 +7,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from threadpoolctl import threadpool_limits
 
+from multiplex.blas import one_thread
 from multiplex.scoring.intervals import no_interval
 from multiplex.scoring.panel_intervals import jackknife
 from multiplex.scoring.polis import Votes, tabulate, vote_table
@@ -202,8 +202,7 @@ def community_notes(
         return CommunityNotes(Score.undefined(reason, **size), notes, raters)
     values = table.values[np.ix_(active, enough)]
     weights = _weights(values, intercept_penalty, factor_penalty, penalty)
-    # Threads cost many times more than they give on vectors of this size, where other work runs beside.
-    with threadpool_limits(1, user_api="blas"):
+    with one_thread():
         solution, runs = _best(values, weights, starts, np.random.default_rng(seed))
     for name, i, f in zip(_of(table.columns, enough), solution.note, solution.note_factor, strict=True):
         n = int(counts[table.columns.index(name)])

@@ -12,8 +12,8 @@ from scipy.optimize import minimize
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import expit, log_ndtr
-from threadpoolctl import threadpool_limits
 
+from multiplex.blas import one_thread
 from multiplex.errors import near_miss
 from multiplex.scoring.intervals import interval_of, no_interval, summarised
 from multiplex.scoring.score import Score, plain
@@ -394,7 +394,7 @@ def _fit(
         return float(nats), slope + penalty * flat
 
     bounds = [(-50.0, 50.0)] * options + [(-20.0, 20.0)] * options
-    with threadpool_limits(1, user_api="blas"):  # the matrices are small: threads would wait for one another
+    with one_thread():
         best = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 2000})
     flat: _Floats = best.x
     return flat[:options], flat[options:]

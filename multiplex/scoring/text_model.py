@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
-from threadpoolctl import threadpool_limits
+
+from multiplex.blas import one_thread
 
 __all__ = ["Embed", "Floats", "Labels", "TextModel", "Wording", "calibrate", "calibrated", "fit"]
 
@@ -96,8 +97,7 @@ def fit(
     truth = np.eye(classes)[labels]
     system = _kernel(vectors, words, vectors, words)
     system[np.diag_indices_from(system)] += _RIDGE * counts[labels] / share
-    # On a busy machine BLAS threads wait for one another by spinning: one alone is seldom slower, and steady.
-    with threadpool_limits(limits=1):
+    with one_thread():
         inverse = _inverse(system)
     weights = inverse @ truth
     held_out = np.empty_like(weights)
