@@ -225,7 +225,8 @@ def test_a_base_url_that_is_none_is_refused_before_any_call(base_url: str) -> No
 
 
 @pytest.mark.parametrize("retries", [0, 2])
-def test_a_status_500_is_tried_again_as_often_as_asked(retries: int) -> None:
+def test_a_status_500_is_tried_again_as_often_as_asked(retries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("multiplex.models.endpoint._FIRST_PAUSE", 0.01)
     with endpoint("status_500") as server:
         assert failure(server.base_url, retries=retries).kind == "status"
         assert server.count == 1 + retries
