@@ -166,7 +166,7 @@ def build_command(
             Asked(
                 prompts=tuple(prompts or ()),
                 out=out,
-                prompt_column=prompt_column,
+                prompt_column=None if prompt_column is None else prompt_column.strip().lower(),
                 longest_prompt=longest_prompt,
                 extend=extend,
                 generate=generate,

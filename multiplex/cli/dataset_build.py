@@ -147,6 +147,11 @@ def build_dataset(asked: Asked, *, dry: bool, as_json: bool, quiet: bool) -> Non
     if asked.prompts:  # a path that leads nowhere is told before anything is loaded or made
         asked.read()
     sources, recipe = sources_of(asked.prompts), asked.recipe
+    # What is extended is named the same column as before, whatever is added.
+    if asked.prompt_column is not None and not asked.extend and not any(map(_has_columns, sources)):
+        raise ContentError(
+            f"--prompt-column {asked.prompt_column}: lines of text and scenarios have no columns; leave it out"
+        )
     scenario, panel = asked.usual
     protocol = protocol_of(recipe, scenario)
     check_panel(protocol, panel)
@@ -276,6 +281,10 @@ async def _proposed(
         topics=asked.topics or None,
     )
     return [each async for each in proposals]
+
+
+def _has_columns(source: Mapping[str, Any]) -> bool:
+    return Path(source["path"]).suffix.lower() not in {".txt", ".yaml"}
 
 
 def _promised(asked: Asked, tables: Sequence[Table]) -> str | None:

@@ -25,7 +25,7 @@ from multiplex.dataset.curation import BALANCE, Item, curate
 from multiplex.dataset.masking import Masks, masked
 from multiplex.dataset.material import Material, Text, user_turn
 from multiplex.dataset.preferences import Pair, Thresholds, pairs_of
-from multiplex.dataset.quality import CHECKS, LIMITS, Limits, Tally, gate, malformed
+from multiplex.dataset.quality import CHECKS, LIMITS, Limits, Tally, dropped, gate, malformed
 from multiplex.dataset.records import Row, rows_of
 from multiplex.dataset.schemas import CONFIGS
 from multiplex.dataset.similarity import Seen
@@ -53,7 +53,7 @@ _ENDS = {
 """Whose turn is the last of each column of messages."""
 
 _BATCH = 256
-_FORM = ("empty", "too_long", "control", "prompt_leak")
+_FORM = ("empty", "too_long", "control", "prompt_leak", "off_topic")
 """The checks of a text that is there to be compared with."""
 
 _STAGES = ("texts", "pairs", "rows", "masked in texts", "near-duplicate completions", "curation")
@@ -239,6 +239,7 @@ def _gated(
     if seated not in known:
         known[seated] = Sources(source for voice in material.voices for source in voice.sources)
     asked = user_turn(material.prompt.scenario)
+    overton = material.text("overton")
     kept: list[Text] = []
     for text in material.texts:
         # What is only ever rejected need not be good: it is the answer of the same model as it came.
@@ -250,6 +251,7 @@ def _gated(
             carried=text.carried,
             sources=known[seated],
             given=asked,
+            overton="" if overton is None else overton.text,
             limits=assembly.limits,
             checks=checks,
         )
@@ -340,12 +342,8 @@ def _why(store: Store, report: Mapping[str, Any]) -> str:
     """Say in a sentence where everything went."""
     states = store.states()
     parts = [f"{states['done']} of {sum(states.values())} deliberations came to something"]
-    gated = report["gate"]
-    if gated["judged"]:
-        worst = ", ".join(f"{name} {number}" for name, number in list(gated["dropped_for"].items())[:3])
-        why = f" (dropped: {worst})" if worst else ""
-        parts.append(f"{gated['passed']} of {gated['judged']} texts passed the gate{why}")
-    failures = store.failures(1)
-    if failures:
-        parts.append(f"the first failure was: {failures[0][1]}")
+    if said := dropped(report["gate"]):
+        parts.append(f"texts: {said}")
+    for _, _, reason in store.failures(1):
+        parts.append(f"the first failure was: {reason}")
     return "; ".join(parts)

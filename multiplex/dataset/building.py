@@ -7,7 +7,6 @@ without asking any model again. Remove it when you do not need it any more.
 
 import asyncio
 import json
-import re
 import shutil
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -411,8 +410,8 @@ def _report(store: Store, report: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "prompts": {"deliberated": states["done"], "failed": states["failed"]},
         "failures": [
-            {"prompt": prompt, "reason": re.sub(r"\w+://\S+", "[address]", reason)}
-            for prompt, reason in store.failures()
+            {"prompt": prompt, "kind": kind}  # the reason may quote an endpoint
+            for prompt, kind, _ in store.failures()
         ],
         "left_out": store.counts(),
         "personal_groups": store.fact("personal_groups") or [],

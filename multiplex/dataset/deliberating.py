@@ -6,12 +6,15 @@ from collections.abc import Awaitable, Callable
 from multiplex.dataset.producing import Made
 from multiplex.dataset.prompts import Prompt
 from multiplex.dataset.store import Store, Task
-from multiplex.errors import ModelError, MultiplexError, RunError
+from multiplex.errors import ContentError, ModelError, MultiplexError, NoQuorumError, RunError
 
 __all__ = ["deliberate_all"]
 
 _HOPELESS = 20
 """After how many failures without any success the rest is not tried."""
+
+_KINDS = {ContentError: "content", NoQuorumError: "no_quorum", RunError: "run"}
+"""What a failure is called in what is published; that of a model has a kind of its own."""
 
 Produce = Callable[[Prompt], Awaitable[Made]]
 
@@ -51,7 +54,7 @@ async def deliberate_all(
             made = await produce(task.prompt)
         except MultiplexError as error:
             failed += 1
-            store.failed(task.place, str(error))
+            store.failed(task.place, str(error), kind=_kind(error))
             on_done(task.prompt, None, str(error))
             hopeless = hopeless or (failed >= _HOPELESS and not succeeded)
             if isinstance(error, ModelError) or hopeless:
@@ -92,3 +95,7 @@ async def deliberate_all(
                 f"the first {failed} deliberations all failed, so the rest was not tried: {error}"
             ) from error
         raise error
+
+
+def _kind(error: MultiplexError) -> str:
+    return error.kind if isinstance(error, ModelError) else _KINDS.get(type(error), "failed")

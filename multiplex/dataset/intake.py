@@ -29,6 +29,8 @@ __all__ = ["Likeness", "take_in"]
 
 _BATCH = 256
 
+_THERE = "the same prompt is there already"
+
 _PIECE = 800
 """Characters of a context that are embedded at a time: as many as surely fit into the embedding model."""
 
@@ -230,8 +232,7 @@ class _Intake:
             if known is None:
                 yield replace(each, prompt=prompt) if other else each
             elif prompt.id in met or file_of(known.origin) != file_of(prompt.origin):
-                reason = "the same prompt is there already"
-                self._store.skip(Skipped(origin=prompt.origin, kind="duplicate", reason=reason))
+                self._store.skip(Skipped(origin=prompt.origin, kind="duplicate", reason=_THERE))
             else:
                 met.add(prompt.id)
 
@@ -240,6 +241,7 @@ class _Intake:
 
     def add(self, seen: Seen, batch: Sequence[_Taken], vectors: Vectors) -> None:
         """Put those into the store that repeat nothing."""
+        batch, vectors = self._of_their_own(batch, vectors)
         ids = [each.prompt.id for each in batch]
         for each, repeats in zip(batch, seen.add_many(ids, vectors), strict=True):
             prompt = each.prompt
@@ -250,15 +252,25 @@ class _Intake:
                     self._repeats.setdefault(repeats.key, []).append((each, skipped))
                 else:
                     self._store.skip(skipped)
-            elif not self._store.add_prompt(prompt):
-                reason = "the same id stands there twice"
-                self._store.skip(Skipped(origin=prompt.origin, kind="duplicate_id", reason=reason))
             else:
+                self._store.add_prompt(prompt)
                 self._new[prompt.id] = prompt.origin
                 if each.given is not None:
                     self.given[prompt.id] = each.given
                 if each.found:
                     self._found[prompt.id] = each.found
+
+    def _of_their_own(self, batch: Sequence[_Taken], vectors: Vectors) -> tuple[list[_Taken], Vectors]:
+        """Return those whose id no other has, with their vectors, and count the rest: once masked they ask the same."""
+        ids: set[str] = set()
+        places = []
+        for place, each in enumerate(batch):
+            if each.prompt.id in ids or each.prompt.id in self._new or each.prompt.id in self._there:
+                self._store.skip(Skipped(origin=each.prompt.origin, kind="duplicate", reason=_THERE))
+            else:
+                ids.add(each.prompt.id)
+                places.append(place)
+        return [batch[place] for place in places], vectors[places]
 
     def grouped(self, seen: Seen, related: float, committed: int, embedder: Embedder) -> dict[str, str]:
         """Return the group of each prompt that came in, those that would link what is there left out again."""
@@ -355,7 +367,7 @@ def _taken(prompt: Prompt, masks: "Masks | None", names: _Names) -> _Taken:
     session = None if masks is None else masks.session(prompt.scenario)
     told = prompt if session is None else _masked(prompt, session, found)
     label = None if prompt.label is None else names.label(prompt.label, session)
-    given = None if prompt.group == prompt.id else names.group(prompt.group, session)
+    given = names.group(prompt.group, session) if prompt.is_grouped else None
     return _Taken(told.model_copy(update={"group": told.id, "label": label}), found, given)
 
 

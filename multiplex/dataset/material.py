@@ -141,13 +141,8 @@ def _shown(option: Option) -> str:
     )
 
 
-def material_of(
-    prompt: Prompt, run: Run, panel: Panel, *, embed: Embed, classifier: Controlled | None
-) -> Material:
-    """Distil a run into what rows are made of, and measure its texts.
-
-    Without a classifier (`None`) perspectives are not counted and entropies are None.
-    """
+def material_of(prompt: Prompt, run: Run, panel: Panel, *, embed: Embed, classifier: Controlled) -> Material:
+    """Distil a run into what rows are made of, and measure its texts."""
     claims = {
         name: tuple(claim["text"] for claim in steered.claims)
         for name, steered in run.answers.steered.items()
@@ -259,7 +254,7 @@ def _ballots(run: Run, step: str, about: str, round: int = 1) -> dict[str, Any]:
     }
 
 
-def _measured(text: Text, claims: Claims | None, classifier: Controlled | None) -> Text:
+def _measured(text: Text, claims: Claims | None, classifier: Controlled) -> Text:
     parts = sentences(text.text)
     update: dict[str, Any] = {}
     if parts and claims is not None:
@@ -267,10 +262,9 @@ def _measured(text: Text, claims: Claims | None, classifier: Controlled | None) 
         update["carried"] = rounded(
             {n: each.detail["carried"] for n, each in found.detail["personas"].items()}
         )
-    if classifier is not None:
-        entropy = perspective_entropy(text.text, classifier, draws=0)
-        update["references"] = {k: v for k, v in rounded(dict(entropy.detail["counts"])).items() if v}
-        update["entropy"] = rounded(entropy.detail["corrected"].value)
+    entropy = perspective_entropy(text.text, classifier, draws=0)
+    update["references"] = {k: v for k, v in rounded(dict(entropy.detail["counts"])).items() if v}
+    update["entropy"] = rounded(entropy.detail["corrected"].value)
     return text.model_copy(update=update)
 
 

@@ -118,6 +118,8 @@ def read_preferences(sources: Sources, columns: Columns) -> Iterator[tuple[str, 
     form: _Form | None = None
     lacking, row = 0, {}
     for where, given in source_rows(sources, wanted):
+        if isinstance(given, str):
+            given = BadRow("malformed", "is a text without columns")
         if isinstance(given, BadRow):
             yield where, given
             continue

@@ -68,13 +68,15 @@ class Prompt(BaseModel):
 
     id: str
     """The first 16 hexadecimal digits of the sha256 of what is asked (see `prompt_id`); or the file's own, where no
-    other prompt came before with the same."""
+    other prompt came before with the same, and which is none of what something else asks."""
     scenario: Scenario
     group: str
     origin: str
     """File and line, as in `file 1:12`; a scenario's file, as in `file 2`; or `generated`."""
     label: str | None = None
     """The file's own word for the topic, where it is none of the topics."""
+    is_grouped: bool = Field(default=False, exclude=True, repr=False)
+    """Whether the group was given, and does not stand for there being none; in memory alone."""
     keys: tuple[str, ...] = Field(default=(), exclude=True, repr=False)
     """The options' keys as the file has them, which may tell of somebody; in memory alone, and never written."""
 
@@ -120,7 +122,7 @@ def by_what_is_asked(prompt: Prompt) -> Prompt:
     asked = asked_of(prompt.scenario)
     name = f"prompt_{asked}" if prompt.scenario.name == _name(prompt.id) else prompt.scenario.name
     update = {"id": asked, "scenario": prompt.scenario.model_copy(update={"name": name})}
-    if prompt.group == prompt.id:
+    if not prompt.is_grouped:
         update["group"] = asked
     return prompt.model_copy(update=update)
 
@@ -149,7 +151,8 @@ def read_prompts(
     `context`, `choice_context`, `domain` (one of the topics, or a label of one's own), `options` (a list of
     texts, or of mappings of key and text; in CSV the same as JSON) and `group`. Control characters are taken
     out. A prompt that has been seen, in whatever file, is skipped; another one under an `id` that has been seen, as
-    where two files number their rows, goes by the id of what it asks.
+    where two files number their rows, goes by the id of what it asks. So does one whose `id` has the form of such a
+    one, which another prompt may have.
 
     Of a folder every file of a known format is read, by name; other files and folders in it are skipped as
     `passed_over`, and so is, as `malformed`, what is wrong with one of its files as a whole. What is hidden, or
@@ -158,7 +161,8 @@ def read_prompts(
     Args:
         paths: prompt files, scenario files and folders of these.
         longest: characters that a question may have, up to 20,000.
-        column: where the question is, in place of the usual columns; plain lines and scenarios have none.
+        column: where the question is, in place of the usual columns, and nothing else; plain lines and scenarios
+            have none.
         only: of the files that the paths stand for, those to read by their places (see `origins.place_of`), and
             what each is called; None is all, called `file 1`, `file 2` and so on in their order.
 
@@ -172,6 +176,7 @@ def read_prompts(
     if not found:
         raise ContentError("prompts: no file is named; name a .jsonl, .csv, .parquet, .txt or .yaml file")
     names = numbered(file for file, _ in found if isinstance(file, Path)) if only is None else only
+    column = None if column is None else column.strip().lower()
     return _told_apart(
         entry
         for file, in_folder in found
@@ -237,7 +242,10 @@ def _in_folder(folder: Path) -> list[Path | Skipped]:
 
 
 def _told_apart(entries: Iterable[Prompt | Skipped]) -> Iterator[Prompt | Skipped]:
-    """Skip the same prompt again, and give another under the same id one of its own."""
+    """Skip the same prompt again, and give another under the same id one of its own.
+
+    No own id is the hash of what something else asks (see `prompt_of`): so the two do not meet.
+    """
     seen: set[int] = set()
     for entry in entries:
         if isinstance(entry, Prompt):
@@ -286,12 +294,17 @@ def _from_rows(path: Path, name: str, longest: int, column: str | None) -> Itera
         try:
             if isinstance(row, BadRow):
                 raise row
+            if isinstance(row, str):
+                if column is not None:
+                    raise _NoQuestionError("malformed", "is a text, which has no columns")
+                row = {"question": row}
             entry: Prompt | Skipped = prompt_of(row, origin=origin, longest=longest, column=column)
             has_question = True
         except BadRow as bad:
-            if isinstance(bad, _NoQuestionError) and isinstance(row, Mapping):
+            if isinstance(bad, _NoQuestionError):
                 lacking += 1
-                found.update(dict.fromkeys(map(str, row)))
+                if isinstance(row, Mapping):
+                    found.update(dict.fromkeys(map(str, row)))
                 if lacking == _PATIENCE and not has_question:
                     raise _lacks_question(path, found, column) from None
             elif not isinstance(row, BadRow):
@@ -317,6 +330,10 @@ def _from_scenario(path: Path, origin: str, longest: int) -> Iterator[Prompt | S
 def _lacks_question(path: Path, columns: Iterable[str], column: str | None) -> ContentError:
     names = [repr(name[:60]) for name in columns]
     shown = ", ".join([*names[:12], "..."] if len(names) > 12 else names) or "none"
+    if not names and column is not None:
+        return ContentError(
+            f"{path}: its rows are texts without columns, and so none is {column!r}; leave its name out"
+        )
     if column is not None:
         return ContentError(f"{path}: has no column {column!r}; found: {shown}; name one of these")
     wanted = ", ".join(_QUESTIONS)
@@ -331,7 +348,7 @@ def _lacks_question(path: Path, columns: Iterable[str], column: str | None) -> C
 def prompt_of(
     given: Mapping[str, Any], *, origin: str, longest: int = LONGEST, column: str | None = None
 ) -> Prompt:
-    """Return the prompt that a row holds, its columns as in `read_prompts`.
+    """Return the prompt that a row holds, its columns as in `read_prompts`; `column` in lower case.
 
     Raises:
         BadRow: the row holds none, and why.
@@ -339,7 +356,9 @@ def prompt_of(
     row: dict[str, Any] = {}
     for name, value in given.items():
         row.setdefault(str(name).strip().lower(), value)
-    asked, earlier = _asked(row, _asked_in(column))
+    asked, earlier = _asked(row, column)
+    if column is not None:
+        row.pop(column)  # it does not stand beside the question too
     question = _text(asked, "the question", longest)
     if not question:
         raise BadRow("empty", "the question is empty")
@@ -350,6 +369,8 @@ def prompt_of(
     domain = re.sub(r"[\s-]+", "_", str(row.get("domain") or "").strip().lower())
     label = None if domain in TOPICS else _label(row.get("domain"), "domain") or None
     own = _label(row.get("id"), "id")
+    if re.fullmatch(r"[0-9a-f]{16}", own):
+        own = ""  # as the hashes that prompts without one go by: another may have it
     try:
         keys, options = _options(row.get("options"))
         choice = _text(row.get("choice_context"), "choice_context", 600) or None
@@ -366,23 +387,41 @@ def prompt_of(
         # What stands in quotes there stands in the row.
         said = re.sub(r"""(['"]).*\1""", "what stands there", explain(error, Scenario))
         raise BadRow("malformed", said) from error
-    group = _label(row.get("group"), "group") or identity
-    return Prompt(id=identity, scenario=scenario, group=group, origin=origin, label=label, keys=keys)
+    group = _label(row.get("group"), "group")
+    return Prompt(
+        id=identity,
+        scenario=scenario,
+        group=group or identity,
+        is_grouped=bool(group),
+        origin=origin,
+        label=label,
+        keys=keys,
+    )
 
 
 def _asked_in(column: str | None) -> tuple[str, ...]:
     """Return the columns that the question may be in, as rows are looked up by them."""
-    return (*_QUESTIONS, *_CHATS) if column is None else (column.strip().lower(),)
+    return (*_QUESTIONS, *_CHATS) if column is None else (column,)
 
 
-def _asked(row: Mapping[str, Any], columns: Iterable[str]) -> tuple[Any, str]:
-    """Return what a row asks, in the first of these columns that it has; what was said before, where it is a chat."""
-    for name in columns:
+def _asked(row: Mapping[str, Any], column: str | None) -> tuple[Any, str]:
+    """Return what a row asks, in the first of its columns that may; what was said before, where it is a chat."""
+    for name in _asked_in(column):
         if name in row:
-            value = row[name]
+            value = row[name] if column is None else _chat_in(row[name])
             is_chat = isinstance(value, list) or name in _CHATS
             return _last_user_turn(_parsed(value, name), name) if is_chat and value else (value, "")
     raise _NoQuestionError("malformed", "has no column that a question is in")
+
+
+def _chat_in(value: Any) -> Any:
+    """Return the chat that stands in a text as JSON, and anything else as it is."""
+    try:
+        found = json.loads(value) if isinstance(value, str) else None
+    except (ValueError, RecursionError):
+        return value
+    is_chat = isinstance(found, list) and found and all(isinstance(turn, Mapping) for turn in found)
+    return found if is_chat else value
 
 
 def _last_user_turn(chat: Any, column: str) -> tuple[Any, str]:

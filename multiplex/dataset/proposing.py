@@ -103,8 +103,8 @@ async def propose_prompts(
         for (cell, entry), vector in zip(entries, vectors, strict=True):
             if found == n:
                 break
-            if isinstance(entry, Prompt) and (near := kept.nearest(vector)) is not None:
-                reason = f"is nearly this question: {fitted(near, 200)}"
+            if isinstance(entry, Prompt) and kept.has(vector):
+                reason = "is nearly a question that was kept before"
                 entry = Skipped(origin="generated", kind="near_duplicate", reason=reason)
             if isinstance(entry, Prompt):
                 kept.keep(entry.scenario.question, vector)
@@ -114,6 +114,8 @@ async def propose_prompts(
                 skipped[entry.kind] += 1
                 last = entry.reason
             yield entry
+        if failed := [performed.failure.reason for performed in answers if performed.failure is not None]:
+            last = failed[-1]  # for who generates alone: it may quote an endpoint
         barren = 0 if found > before else barren + 1
     if not found:
         raise ModelError(f"generate: none of {requests} requests brought a question; the last: {last}")
@@ -186,13 +188,11 @@ class _Kept:
         self._vectors[count] = vector
         self._questions.append(question)
 
-    def nearest(self, vector: NDArray[np.float32]) -> str | None:
-        """Return the kept question that this one is nearly, if there is one."""
+    def has(self, vector: NDArray[np.float32]) -> bool:
+        """Return whether a question is kept that this one is nearly."""
         if not self._questions:
-            return None
-        cosines = self._vectors[: len(self._questions)] @ vector
-        best = int(cosines.argmax())
-        return self._questions[best] if cosines[best] >= _SAME else None
+            return False
+        return bool((self._vectors[: len(self._questions)] @ vector).max() >= _SAME)
 
     def around(self, vector: NDArray[np.float32], count: int) -> tuple[str, ...]:
         """Return the kept questions that lie nearest."""
@@ -249,7 +249,7 @@ def _least_covered(cells: list[_Cell], by_topic: Counter[str], most: int) -> lis
 def _entries(performed: Performed[Questions], cell: _Cell) -> list[Prompt | Skipped]:
     """Return the prompts that an answer holds, or that there is none."""
     if performed.reply is None:
-        reason = performed.failure.reason if performed.failure else "there was no reply"
+        reason = performed.failure.kind if performed.failure else "there was no reply"
         return [Skipped(origin="generated", kind="not_generated", reason=reason)]
     found: list[Prompt | Skipped] = []
     for each in performed.reply.questions:

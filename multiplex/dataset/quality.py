@@ -18,7 +18,18 @@ from multiplex.dataset.refusals import refusal
 from multiplex.responders.extractive import moderator
 from multiplex.responders.extractive import persona as speaker
 
-__all__ = ["CHECKS", "LIMITS", "Fault", "Limits", "Tally", "gate", "malformed", "repetition", "template_mark"]
+__all__ = [
+    "CHECKS",
+    "LIMITS",
+    "Fault",
+    "Limits",
+    "Tally",
+    "dropped",
+    "gate",
+    "malformed",
+    "repetition",
+    "template_mark",
+]
 
 CHECKS: Mapping[str, str] = MappingProxyType(
     {
@@ -86,6 +97,7 @@ def gate(
     carried: Mapping[str, float | None] | None = None,
     sources: Sources | None = None,
     given: str = "",
+    overton: str = "",
     limits: Limits = LIMITS,
     checks: Collection[str] = tuple(CHECKS),
 ) -> tuple[Fault, ...]:
@@ -94,7 +106,8 @@ def gate(
     `persona` and `carried` (the share of each persona's
     claims that the text carries, 0..1, None where unknown) judge a text of kind "steered"; one whose
     own share is unknown is not judged. `sources` are those that may be cited; without them citations
-    are not judged, and what stands in `given` (the question with its context) may be quoted from.
+    are not judged, and what stands in `given` (the question with its context) may be quoted from. A consensus
+    statement, or a draft of one, is off topic where the same panel's `overton` answer is.
     `checks` names those to make: a rejected text need not stay in character.
 
     Raises:
@@ -114,7 +127,7 @@ def gate(
         found["out_of_character"] = _out_of_character(persona, carried, limits.behind)
     if sources is not None and "unknown_citation" in checks:
         found["unknown_citation"] = "; ".join(unknown_citations(text, sources, given=given)[:3]) or None
-    if (said := _NOTHING.get(kind)) and said in text:
+    if (said := _NOTHING.get(kind)) and said in (overton if kind in {"consensus", "draft"} else text):
         found["off_topic"] = repr(said[:60])
     return tuple(Fault(name, what) for name in CHECKS if name in checks and (what := found.get(name)))
 
@@ -200,19 +213,21 @@ class Tally:
             "checks": dict(CHECKS),
         }
 
-    def __str__(self) -> str:
-        """Return the counts in a sentence."""
-        if not self.judged:
-            return "No text came to the quality gate."
-        passed = f"{self.passed:,}" if self.passed else "None"
-        why = ", ".join(f"{name} {count:,}" for name, count in self._first.most_common())
-        return (
-            f"{passed} of {self.judged:,} texts passed the quality gate{f' (dropped: {why})' if why else ''}."
-        )
+
+def dropped(counts: Mapping[str, Any]) -> str | None:
+    """Return what the gate left out and why, in a sentence, by a tally's report; None where that was nothing."""
+    why = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in counts["dropped_for"].items())
+    return f"of {counts['judged']:,} the quality gate left out {why}" if why else None
 
 
-_NOTHING = {"steered": speaker.NOTHING, "overton": moderator.NOTHING}
-"""What an extractive answer says, by its kind, where no commitment bears on the question."""
+_NOTHING = {
+    "steered": speaker.NOTHING,
+    **dict.fromkeys(("overton", "consensus", "draft"), moderator.NOTHING),
+}
+"""What an extractive answer says where no commitment bears on the question, by the kind of text that is then off topic.
+
+A consensus statement does not say it itself: the Overton answer beside it does.
+"""
 
 _UNSPACED = r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
 """One character of a script that is written without spaces between words."""

@@ -25,13 +25,14 @@ class BadRow(Exception):  # noqa: N818 (it stands in a row's place as often as i
         self.kind = kind
 
 
-Row = Mapping[str, Any] | BadRow
+Row = Mapping[str, Any] | str | BadRow
 
 
 def read_rows(path: Path, *, columns: Container[str]) -> Iterator[tuple[int, Row]]:
     """Yield the rows of a file by the line, or in Parquet the row, on which each begins, from 1.
 
-    Of Parquet only `columns`, in lower case, are read; others stand in a row as None.
+    A line of plain text, and a text alone in JSONL, is a row without columns. Of Parquet only `columns`, in lower
+    case, are read; others stand in a row as None.
 
     Raises:
         ContentError: the file cannot be read, is binary, or is not of the format that its suffix says.
@@ -71,8 +72,7 @@ def _check_text(path: Path, stream: BinaryIO) -> None:
 
 
 def _plain(path: Path, _: Container[str]) -> Iterator[tuple[int, Row]]:
-    for number, line in _lines(path):
-        yield number, line if isinstance(line, BadRow) else {"question": line}
+    yield from _lines(path)
 
 
 def _jsonl(path: Path, _: Container[str]) -> Iterator[tuple[int, Row]]:
@@ -92,9 +92,7 @@ def _object(line: str) -> Row:
         return BadRow("malformed", f"is no JSON: {error.msg} at character {error.colno}")
     except (ValueError, RecursionError):
         return BadRow("malformed", "is no JSON that can be read: nested too deeply, or a number too long")
-    if isinstance(row, str):
-        return {"question": row}
-    if not isinstance(row, dict):
+    if not isinstance(row, dict | str):
         return BadRow("malformed", 'needs to be a JSON object, as in {"question": "..."}')
     return row
 

@@ -161,10 +161,6 @@ class Seen:
         except OSError as error:
             raise RunError(f"{self._path}: cannot be written: {error.strerror}") from error
 
-    def add(self, key: str, vector: NDArray[np.floating[Any]], *, partition: str = "") -> Nearest | None:
-        """Keep one vector of shape (d,) and return None, or return what it repeats and do not keep it."""
-        return self.add_many([key], np.asarray(vector)[None, :], partitions=[partition])[0]
-
     def add_many(
         self,
         keys: Sequence[str],

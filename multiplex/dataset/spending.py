@@ -68,8 +68,11 @@ class Spending:
 def keep_spent(store: Store, cache: str, spent: Mapping[str, int]) -> None:
     """Keep what a cache elsewhere holds so far, by its name; of two that tell it at once the later may come first."""
     kept = store.fact(_ELSEWHERE) or {}
-    if spent["calls"] > kept.get(cache, {}).get("calls", 0):
-        store.keep_fact(_ELSEWHERE, {**kept, cache: dict(spent)})
+    before = kept.get(cache, {})
+    # An answer that could not be read, and was asked for again, brings tokens and no call.
+    most = {name: max(number, before.get(name, 0)) for name, number in spent.items()}
+    if most != before:
+        store.keep_fact(_ELSEWHERE, {**kept, cache: most})
 
 
 def name_of(folder: Path) -> str:

@@ -14,20 +14,10 @@ from typing import Any
 
 from multiplex.errors import ContentError
 
-__all__ = ["SHARES", "Splitter", "anchors_of", "split_of"]
+__all__ = ["SHARES", "Splitter", "anchors_of"]
 
 SHARES: Mapping[str, float] = MappingProxyType({"train": 0.9, "validation": 0.05, "test": 0.05})
 """The split names in their order, and the share of the groups that each is meant to hold."""
-
-
-def split_of(group: str, *, seed: int, shares: Mapping[str, float] = SHARES) -> str:
-    """Return the split that a group falls into by its hash: each with the probability of its share.
-
-    Raises:
-        ContentError: the shares are no shares.
-    """
-    _check(shares)
-    return _fallen(group, seed, shares)
 
 
 def anchors_of(rows: Iterable[tuple[str, str]]) -> frozenset[str]:
@@ -44,7 +34,13 @@ def anchors_of(rows: Iterable[tuple[str, str]]) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Splitter:
-    """One dataset's splits: a seed, the shares, and the groups that are in train whatever their hash."""
+    """One dataset's splits: a seed, the shares, and the groups that are in train whatever their hash.
+
+    Any other group falls by its hash into each split with the probability of its share.
+
+    Raises:
+        ContentError: the shares are no shares.
+    """
 
     seed: int
     shares: Mapping[str, float] = field(default_factory=lambda: SHARES)

@@ -24,7 +24,7 @@ __all__ = ["Staged", "Store", "Task"]
 _EXAMPLES = 20
 """How many of what was left out are kept as examples, of each kind; the rest is counted."""
 
-_FORMAT = 1
+_FORMAT = 2
 """To be raised when tables or facts change, so that nobody goes on with what another version wrote."""
 
 _TABLES = f"""
@@ -32,7 +32,7 @@ PRAGMA user_version={_FORMAT};
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS prompts (
     place INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, prompt TEXT NOT NULL,
-    state TEXT NOT NULL DEFAULT 'todo', material BLOB, failure TEXT);
+    state TEXT NOT NULL DEFAULT 'todo', material BLOB, failure TEXT, failure_kind TEXT);
 CREATE INDEX IF NOT EXISTS states ON prompts (state, place);
 CREATE TABLE IF NOT EXISTS left_out (
     stage TEXT NOT NULL, kind TEXT NOT NULL, source TEXT NOT NULL, number INTEGER NOT NULL, examples TEXT NOT NULL,
@@ -137,14 +137,11 @@ class Store:
         with self._told():
             self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, _json(value)))
 
-    def add_prompt(self, prompt: Prompt) -> bool:
-        """Put a prompt in the next place; return False where one of that id is there already."""
+    def add_prompt(self, prompt: Prompt) -> None:
+        """Put a prompt, whose id no other there has, in the next place."""
         with self._told():
-            added = self._db.execute(
-                "INSERT OR IGNORE INTO prompts (id, prompt) VALUES (?, ?)",
-                (prompt.id, prompt.model_dump_json()),
-            )
-            return added.rowcount == 1
+            query = "INSERT INTO prompts (id, prompt) VALUES (?, ?)"
+            self._db.execute(query, (prompt.id, prompt.model_dump_json()))
 
     def regroup(self, groups: Mapping[str, str]) -> None:
         """Give every prompt its group, by the prompts' ids."""
@@ -271,19 +268,21 @@ class Store:
                 (zlib.compress(material.encode("utf-8", "backslashreplace"), 6), place),
             )
 
-    def failed(self, place: int, failure: str) -> None:
-        """Keep why a deliberation came to nothing."""
+    def failed(self, place: int, failure: str, *, kind: str) -> None:
+        """Keep why a deliberation came to nothing, and the kind of the failure, which alone is published."""
         with self._told():
             self._db.execute(
-                "UPDATE prompts SET state = 'failed', failure = ? WHERE place = ?",
-                (failure.encode("utf-8", "backslashreplace").decode(), place),
+                "UPDATE prompts SET state = 'failed', failure = ?, failure_kind = ? WHERE place = ?",
+                (failure.encode("utf-8", "backslashreplace").decode(), kind, place),
             )
 
-    def failures(self, most: int = _EXAMPLES) -> list[tuple[str, str]]:
-        """Return the ids of prompts that failed, and why."""
+    def failures(self, most: int = _EXAMPLES) -> list[tuple[str, str, str]]:
+        """Return the ids of prompts that failed, the kind of each failure, and its reason."""
         with self._told():
-            query = "SELECT id, failure FROM prompts WHERE state = 'failed' ORDER BY place LIMIT ?"
-            return [(prompt, failure) for prompt, failure in self._db.execute(query, (most,))]
+            query = (
+                "SELECT id, failure_kind, failure FROM prompts WHERE state = 'failed' ORDER BY place LIMIT ?"
+            )
+            return self._db.execute(query, (most,)).fetchall()
 
     def materials(self) -> Iterator[Material]:
         """Return what the deliberations left, in the prompts' order, one at a time."""

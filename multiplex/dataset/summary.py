@@ -9,10 +9,17 @@ from typing import Any
 from multiplex.content.topics import TOPICS
 from multiplex.dataset.assembling import PAIRED
 from multiplex.dataset.card import kept_cards
+from multiplex.dataset.quality import dropped
 
 __all__ = ["covered", "left_out", "personal", "told"]
 
 _AXES = {"perspective": "perspectives", "topics": "topics", "schwartz": "Schwartz values"}
+_NO_ROWS = {
+    "not_generated": "requests for questions that brought none",
+    "passed_over": "files and folders that are not read",
+}
+"""What kinds are called that count something else than rows."""
+
 _MOST = 6
 """How many topics and choice contexts are named."""
 
@@ -33,7 +40,7 @@ def told(folder: Path) -> list[str]:
             lost.append(
                 "balance: --balance none keeps all of them, and --balance schwartz=9, say, loosens one axis"
             )
-        lines += [*lost, f"prompts: {covered(report)}"]
+        lines += [*lost, f"coverage: {covered(report)}"]
         lines += [f"personal data: {said}"] if (said := personal(report)) else []
     return lines + [
         f"{path.name}: the card that was there, with what had been written into it; carry it over into README.md"
@@ -107,17 +114,18 @@ def _before(report: Mapping[str, Any]) -> dict[str, str]:
         stage: {kind: each["number"] for kind, each in kinds.items()}
         for stage, kinds in report["left_out"].items()
     }
-    gate = report["gate"]
-    found = {
-        "prompts": ("left out", numbers.get("prompts")),
-        "texts": (f"of {gate['judged']:,} the quality gate left out", gate["dropped_for"]),
-        "rows": ("left out", numbers.get("rows")),
-    }
-    return {
-        stage: f"{said} " + ", ".join(f"{n:,} {kind.replace('_', ' ')}" for kind, n in kinds.items())
-        for stage, (said, kinds) in found.items()
-        if kinds
-    }
+    found = {"prompts": _kinds(numbers.get("prompts", {})), "texts": dropped(report["gate"])}
+    found["rows"] = _kinds(numbers.get("rows", {}))
+    return {stage: said for stage, said in found.items() if said}
+
+
+def _kinds(numbers: Mapping[str, int]) -> str | None:
+    said = [
+        f"{number:,} {_NO_ROWS.get(kind, kind.replace('_', ' '))}"
+        for kind, number in numbers.items()
+        if kind != "exhausted"  # it says why there are no more, and is none itself
+    ]
+    return f"left out {', '.join(said)}" if said else None
 
 
 def _lost(report: Mapping[str, Any], unit: str, *, whole: bool = True) -> str | None:

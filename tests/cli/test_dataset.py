@@ -88,6 +88,10 @@ def left() -> list[str]:
             ("--generate", "3", "--prompt-column", "asked"),
             "--prompt-column is for prompts from files: name them, instead of --generate",
         ),
+        (
+            ("lines.txt", "--prompt-column", " Asked"),
+            "--prompt-column asked: lines of text and scenarios have no columns; leave it out",
+        ),
         (("--generate", "3", "--topic", "famly"), "no topic named 'famly'; did you mean 'family'?"),
         (("prompts.jsonl", "--price", "0.1"), "--price 0.1: needs two prices"),
         (("prompts.jsonl", "--price", "0.1,-2"), "--price 0.1,-2: needs two prices"),
@@ -99,7 +103,8 @@ def left() -> list[str]:
     ],
 )
 def test_what_is_wrong_is_one_sentence_and_exit_code_1(words: tuple[str, ...], said: str) -> None:
-    Path("notes.md").write_text("Should we?\n")
+    for name in ("notes.md", "lines.txt"):
+        Path(name).write_text("Should we?\n")
     before = left()
     result = typed(*words, "--no-mask")
     assert (result.exit_code, result.stdout) == (1, "")

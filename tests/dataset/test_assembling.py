@@ -14,6 +14,7 @@ from multiplex.dataset.prompts import Prompt
 from multiplex.dataset.store import Store
 from multiplex.dataset.summary import covered, left_out, told
 from multiplex.embedding import Vectors
+from multiplex.responders.extractive.moderator import NOTHING
 from tests.dataset.made import NAMES, material, text
 from tests.table import Words
 
@@ -228,6 +229,32 @@ def test_what_the_gate_left_out_is_told_of_beside_the_rows_that_were_made(tmp_pa
     told_of = left_out(Made(tmp_path, [short], configs=("sft",)).report)
     judged = len(made.texts) + 1
     assert told_of == {"texts": f"of {judged} the quality gate left out 1 too short", "sft": "5 of 5 rows"}
+
+
+def test_where_the_panel_had_nothing_to_say_no_form_holds_what_it_agreed_on(tmp_path: Path) -> None:
+    made = of(0)
+    texts = [
+        each.model_copy(update={"text": f"{each.text} {NOTHING}"}) if each.kind == "overton" else each
+        for each in made.texts
+    ]
+    found = Made(tmp_path, [made.model_copy(update={"texts": tuple(texts)})])
+    assert found.counts["texts"]["off_topic"]["number"] == 3
+    assert {row["kind"] for row in found.rows["sft"]} == {"steered"}
+    assert {row["rule"] for row in found.rows["dpo"]} == {"in_character"}
+    assert [each["kind"] for row in found.rows["grpo"] for each in row["answers"]] == ["alone"]
+    assert found.rows["distribution"] == []
+    assert [row["kind"] for row in Made(tmp_path / "x", [made]).rows["distribution"]] == ["endorsement"]
+
+
+def test_what_is_no_row_is_not_called_one(tmp_path: Path) -> None:
+    report = Made(tmp_path, [of(0)], configs=("sft",)).report
+    kinds = {"empty": 1, "exhausted": 1, "not_generated": 2, "passed_over": 3}
+    counts = {kind: {"number": number, "examples": []} for kind, number in kinds.items()}
+    assert left_out({**report, "left_out": {"prompts": counts}})["prompts"] == (
+        "left out 1 empty, 2 requests for questions that brought none, 3 files and folders that are not read"
+    )
+    del counts["empty"], counts["not_generated"], counts["passed_over"]
+    assert set(left_out({**report, "left_out": {"prompts": counts}})) == {"sft"}
 
 
 def test_a_topic_of_ones_own_is_kept_and_balanced_over(balanced: Made) -> None:

@@ -26,7 +26,7 @@ from multiplex.dataset.building import Publication
 from multiplex.dataset.checking import examine
 from multiplex.dataset.masking import Masks, masked
 from multiplex.dataset.privacy import Masker
-from multiplex.dataset.prompts import Prompt, Skipped, read_prompts
+from multiplex.dataset.prompts import Prompt, Skipped, prompt_id, read_prompts
 from multiplex.dataset.schemas import CONFIGS
 from multiplex.dataset.summary import told
 from multiplex.errors import ContentError, ModelError, RunError
@@ -196,7 +196,8 @@ def test_one_deliberation_that_fails_is_counted_and_tried_again_the_next_time(
     first = flaky.build(prompts, assembly=WORDS)
     assert first.counts == {"transcripts": {"train": 1}}
     assert report(flaky.out)["prompts"] == {"deliberated": 1, "failed": 1}
-    assert "no answer within 9 s" in report(flaky.out)["failures"][0]["reason"]
+    [failure] = report(flaky.out)["failures"]
+    assert failure == {"prompt": prompt_id(QUESTIONS[1]), "kind": "no_quorum"}
     again = flaky.build(prompts, assembly=WORDS)  # it fails again: nothing has changed
     assert again.sha256 == first.sha256
     ill = False
@@ -315,7 +316,7 @@ def test_a_generator_that_refuses_everything_leaves_no_row_and_no_manifest(
     with pytest.raises(RunError) as error:
         refused.build(prompts, assembly=Assembly(configs=("sft", "dpo", "kto", "reward")))
     assert "dataset: no row is left to write: 2 of 2 deliberations came to something; " in str(error.value)
-    assert "texts passed the gate (dropped: " in str(error.value)
+    assert "; texts: of 12 the quality gate left out 2 too short, 8 refusal" in str(error.value)
     assert half_written(refused.out) == []
 
 

@@ -150,8 +150,8 @@ def test_a_build_keeps_a_completed_card_beside_the_new_one_and_writes_its_statis
     assert json.loads((table.out / "statistics.json").read_text()) == json.loads(
         json.dumps(statistics(table.out))
     )
-    (completed,) = [line for line in told(table.out) if line.startswith("prompts: ")]
-    assert completed == "prompts: 2 on 0 of 16 topics; 2 without a topic, over which they are not balanced"
+    (completed,) = [line for line in told(table.out) if line.startswith("coverage: ")]
+    assert completed == "coverage: 2 on 0 of 16 topics; 2 without a topic, over which they are not balanced"
     card = table.out / "README.md"
     card.write_text(card.read_text() + "Ada Lovelace\n")
     table.build(prompts, assembly=Assembly(configs=("transcripts",)))

@@ -265,8 +265,8 @@ def test_prompts_that_kill_their_workers_fail_alone_and_keep_no_build_from_its_e
             store.retry_failed()
             asyncio.run(work(store))
             assert store.states() == {"todo": 0, "done": 9 - len(deadly), "failed": len(deadly)}
-            assert [name for name, _ in store.failures()] == list(deadly)
-            assert all("3 workers died while" in why for _, why in store.failures())
+            assert [(name, kind) for name, kind, _ in store.failures()] == [(name, "run") for name in deadly]
+            assert all("3 workers died while" in why for _, _, why in store.failures())
 
 
 def test_workers_that_all_die_leave_a_build_deserted_and_an_error_of_ours_is_raised() -> None:

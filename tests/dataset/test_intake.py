@@ -232,6 +232,54 @@ def test_files_that_number_their_rows_alike_are_told_apart_also_where_one_is_add
         assert {kind: each["number"] for kind, each in store.counts()["prompts"].items()} == {"duplicate": 2}
 
 
+ALIKE = "Who keeps the old bees alive in the cold dark winter months here?"
+
+
+@pytest.mark.parametrize("group", ["1", "g"])
+def test_a_group_links_its_prompts_also_where_it_is_called_as_one_of_them(tmp_path: Path, group: str) -> None:
+    found, _ = taken_in(
+        tmp_path,
+        {"id": 0, "question": ALIKE},
+        {"id": 1, "question": ALIKE.replace("cold", "warm"), "group": group},
+        {"id": 2, "question": "Is salt dear?", "group": group},
+    )
+    assert [prompt.group for prompt in found] == [group] * 3
+
+
+def test_a_group_that_is_called_as_one_of_its_prompts_stays_one_where_it_is_hidden_and_where_it_grows(
+    tmp_path: Path,
+) -> None:
+    of_ada = [{"id": "Ada", "question": BEES}, {"id": "2", "question": "Is salt dear?"}]
+    found, _ = taken_in(tmp_path, *({**row, "group": "Ada"} for row in of_ada), masks=_Masks())
+    assert [prompt.group for prompt in found] == [prompt_id(BEES)] * 2
+    first = [{"id": "1", "question": BEES, "group": "1"}]
+    more = [
+        {"id": "1", "question": "May a goat graze there?", "group": "1"},
+        {"id": "2", "question": "Is salt dear?", "group": "1"},
+    ]
+    (tmp_path / "x").mkdir()
+    found, _ = extended(tmp_path / "x", first, more, masks=None)
+    assert [prompt.group for prompt in found] == ["1"] * 3
+
+
+def test_no_prompt_is_lost_for_an_id_that_is_the_hash_of_another(tmp_path: Path) -> None:
+    salt = "Is salt dear?"
+    named = {"id": prompt_id(BEES), "question": salt}
+    for number, files in enumerate(([[{"question": BEES}], [named]], [[named], [{"question": BEES}]])):
+        (folder := tmp_path / str(number)).mkdir()
+        found, _ = extended(folder, *files, masks=None)
+        assert {prompt.id for prompt in found} == {prompt_id(BEES), prompt_id(salt)}
+        once, _ = taken_in(folder / "once", *(row for rows in files for row in rows))
+        assert [prompt.id for prompt in once] == [prompt.id for prompt in found]
+
+
+def test_prompts_that_ask_the_same_once_they_are_masked_are_one(tmp_path: Path) -> None:
+    asked = ("May Ada sing at night?", "May [NAME_1] sing at night?", "Is salt dear?")
+    found, left_out = taken_in(tmp_path, *({"question": each} for each in asked), masks=_Masks())
+    assert [prompt.scenario.question for prompt in found] == list(asked[1:])
+    assert left_out == {"duplicate": 1}
+
+
 def test_prompts_that_differ_in_what_is_chosen_are_not_alike(tmp_path: Path) -> None:
     choices = ("a bishop resting between two long journeys", "children milling flour without any pay")
     found, left_out = taken_in(tmp_path, *({"question": BEES, "choice_context": each} for each in choices))

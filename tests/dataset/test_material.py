@@ -12,6 +12,7 @@ from multiplex.content.protocols import Protocol, load_protocol
 from multiplex.dataset.material import Material, material_of, with_contrast
 from multiplex.dataset.preferences import Pair, pairs_of
 from multiplex.dataset.prompts import Prompt
+from multiplex.deliberation.scores import classifier_for
 from multiplex.responders.scripted import ScriptedResponder
 from tests.table import PANEL, SCENARIO, Script, Words, answer, protocol
 
@@ -42,7 +43,9 @@ def held(stages: Protocol, script: Script) -> tuple[Material, ScriptedResponder]
         async with Session(model=responder, embedder=Words(), cache=False) as session:
             held = await session.deliberate(SCENARIO, personas=PANEL, protocol=stages, seed=7, scores=False)
         prompt = Prompt(id="p1", scenario=SCENARIO, group="p1", origin="ferry.yaml")
-        return material_of(prompt, held, PANEL, embed=Words().embed, classifier=None)
+        return material_of(
+            prompt, held, PANEL, embed=Words().embed, classifier=classifier_for(PANEL.pack, Words())
+        )
 
     return asyncio.run(run()), responder
 

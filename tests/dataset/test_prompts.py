@@ -282,6 +282,22 @@ def test_files_that_number_their_rows_alike_lose_none_of_them(tmp_path: Path) ->
     assert len({each.scenario.name for each in found}) == len(found)
 
 
+def test_a_group_that_is_called_as_one_of_its_rows_stays_one(tmp_path: Path) -> None:
+    first = write(tmp_path, "a.csv", "id,question,group\n1,One?,1\n2,Two?,1\n")
+    second = write(tmp_path, "b.csv", "id,question,group\n1,Three?,1\n2,Four?,1\n")
+    found = [each for each in read(first, second) if isinstance(each, Prompt)]
+    assert [each.id for each in found] == ["1", "2", prompt_id("Three?"), prompt_id("Four?")]
+    assert [each.group for each in found] == ["1"] * 4
+
+
+def test_an_id_that_is_the_hash_of_what_another_prompt_asks_is_not_kept(tmp_path: Path) -> None:
+    taken = {"id": prompt_id("One?"), "question": "Two?"}
+    own = {"id": prompt_id("Three?"), "question": "Three?"}
+    for order in ({"question": "One?"}, taken, own), (own, taken, {"question": "One?"}):
+        found = [each for each in read(rows(tmp_path, *order)) if isinstance(each, Prompt)]
+        assert [each.id for each in found] == [prompt_id(str(row["question"])) for row in order]
+
+
 def test_the_column_that_the_question_is_in_may_be_named(tmp_path: Path) -> None:
     pa = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
@@ -298,6 +314,39 @@ def test_the_column_that_the_question_is_in_may_be_named(tmp_path: Path) -> None
     assert complaint(chat, column="dialogue") == (
         f"{chat}: has no column 'dialogue'; found: 'dialog'; name one of these"
     )
+
+
+def test_a_chat_in_a_column_that_is_named_may_be_written_as_json(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    chat = json.dumps([{"role": "user", "content": ASKED}, {"role": "assistant", "content": "No."}])
+    texts = [chat, "[1] Is this so?", '["Is this?"]', "[]"]
+    with (tmp_path / "asked.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["dialog"], *([text] for text in texts)])
+    parquet.write_table(pa.table({"dialog": texts}), tmp_path / "asked.parquet")
+    for name in ("asked.csv", "asked.parquet"):
+        found = [e.scenario.question for e in read(tmp_path / name, column="dialog") if isinstance(e, Prompt)]
+        assert found == [ASKED, *texts[1:]]
+
+
+@pytest.mark.parametrize("column", ["context", "id", "group", "domain", "options"])
+def test_a_column_that_is_named_does_not_stand_beside_the_question_too(tmp_path: Path, column: str) -> None:
+    [prompt] = read(rows(tmp_path, {column: ASKED, "text": "An answer."}), column=column.upper())
+    assert isinstance(prompt, Prompt)
+    assert prompt == one(rows(tmp_path, {"question": ASKED}))
+
+
+def test_a_text_alone_has_no_column_that_could_be_named(tmp_path: Path) -> None:
+    alone = write(tmp_path, "alone.jsonl", '"Is this so?"\n"And this?"\n')
+    assert questions(alone) == ["Is this so?", "And this?"]
+    assert complaint(alone, column="asked") == (
+        f"{alone}: its rows are texts without columns, and so none is 'asked'; leave its name out"
+    )
+    mixed = write(tmp_path, "mixed.jsonl", f'"Is this so?"\n{{"asked": "{ASKED}"}}\n')
+    bare, prompt = read(mixed, column="asked")
+    assert isinstance(bare, Skipped)
+    assert (bare.kind, bare.reason) == ("malformed", "is a text, which has no columns")
+    assert isinstance(prompt, Prompt)
 
 
 # --- lines -----------------------------------------------------------------------------------

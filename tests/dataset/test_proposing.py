@@ -198,6 +198,7 @@ def test_what_is_nearly_the_same_is_skipped_and_the_end_says_how_many_there_are_
     found = propose(5, responder=same)
     assert len(prompts(found)) == 1
     kinds = Counter(entry.kind for entry in found if isinstance(entry, Skipped))
+    assert not any("mill" in entry.reason for entry in found if isinstance(entry, Skipped))
     assert kinds["near_duplicate"] > 3
     assert kinds["exhausted"] == 1
     end = found[-1]
@@ -223,7 +224,7 @@ def test_a_request_that_failed_is_counted_and_others_go_on() -> None:
     assert len(prompts(found)) == 10
     failed = [entry for entry in found if isinstance(entry, Skipped)]
     assert {(entry.origin, entry.kind, entry.reason) for entry in failed} == {
-        ("generated", "not_generated", "Too late.")
+        ("generated", "not_generated", "timeout")  # the reason may quote an endpoint
     }
 
 

@@ -13,7 +13,7 @@ from multiplex.content.personas import Source
 from multiplex.content.roles import load_roles
 from multiplex.content.scenarios import Scenario
 from multiplex.dataset.citations import Sources, unknown_citations
-from multiplex.dataset.quality import CHECKS, Fault, Limits, Tally, gate, malformed, repetition
+from multiplex.dataset.quality import CHECKS, Fault, Limits, Tally, dropped, gate, malformed, repetition
 from multiplex.dataset.refusals import OPENINGS, refusal
 from multiplex.runs import Run
 from tests.files import write_table
@@ -57,8 +57,11 @@ def test_answers_that_say_that_nothing_bears_on_the_question_are_off_topic(tmp_p
     assert checks(answers.overton, kind="overton") == ["off_topic"]
     for steered in answers.steered.values():
         assert checks(steered.answer, kind="steered") == ["off_topic"]
+    for kind in ("consensus", "draft"):
+        assert checks(GOOD, kind=kind, overton=answers.overton) == ["off_topic"]
+        assert checks(GOOD, kind=kind) == []
     some = answers.overton.replace("that they stand for", "that Miller and Nurse stand for")
-    assert checks(some, kind="overton") == []
+    assert checks(some, kind="overton") == checks(GOOD, kind="consensus", overton=some) == []
 
 
 def test_a_good_text_passes_every_check() -> None:
@@ -372,21 +375,20 @@ def test_a_generator_that_refuses_everything_ends_with_a_clear_count() -> None:
     tally = Tally()
     for _ in range(1_000):
         tally.add(gate("I'm sorry, but I can't help with that.", kind="overton"))
-    assert str(tally) == "None of 1,000 texts passed the quality gate (dropped: too_short 1,000)."
+    assert dropped(tally.report()) == "of 1,000 the quality gate left out 1,000 too short"
     assert tally.report()["faults"] == {"too_short": 1_000, "refusal": 1_000}
     assert tally.report()["passed"] == 0
 
 
 def test_counts_come_to_what_was_judged() -> None:
     tally = Tally()
-    assert str(tally) == "No text came to the quality gate."
+    assert dropped(tally.report()) is None
     for names in ([], ["refusal"], ["too_short", "refusal"], []):
         tally.add(names)
     report = tally.report()
     assert report["judged"] == report["passed"] + sum(report["dropped_for"].values()) == 4
     assert report["dropped_for"] == {"too_short": 1, "refusal": 1}
     assert report["faults"] == {"too_short": 1, "refusal": 2}
-    assert str(tally).startswith("2 of 4 texts passed")
 
 
 def test_a_place_with_letters_among_its_numbers_is_read_whole() -> None:

@@ -26,6 +26,11 @@ def told(near: Nearest | None) -> tuple[str, float] | None:
     return (near.key, round(near.cosine, 3)) if near else None
 
 
+def added(seen: Seen, key: str, vector: Vectors, partition: str = "") -> Nearest | None:
+    [near] = seen.add_many([key], vector[None, :], partitions=[partition])
+    return near
+
+
 def slowly(
     keys: Sequence[str], vectors: Vectors, partitions: Sequence[str], threshold: float
 ) -> list[str | None]:
@@ -50,10 +55,10 @@ def slowly(
 def test_a_repeated_vector_is_told_with_the_key_it_repeats_and_is_not_kept(tmp_path: Path) -> None:
     first, second = directions(2)
     with Seen(tmp_path / "seen", dimensions=6) as seen:
-        assert seen.add("a", first) is None
-        assert seen.add("b", second) is None
-        assert told(seen.add("c", first * 1e6)) == ("a", 1.0)
-        assert told(seen.add("d", first * 1e-3)) == ("a", 1.0)
+        assert added(seen, "a", first) is None
+        assert added(seen, "b", second) is None
+        assert told(added(seen, "c", first * 1e6)) == ("a", 1.0)
+        assert told(added(seen, "d", first * 1e-3)) == ("a", 1.0)
         assert list(seen.keys()) == ["a", "b"]
         assert len(seen) == 2
 
@@ -61,9 +66,9 @@ def test_a_repeated_vector_is_told_with_the_key_it_repeats_and_is_not_kept(tmp_p
 def test_only_like_is_compared_with_like(tmp_path: Path) -> None:
     (vector,) = directions(1)
     with Seen(tmp_path / "seen", dimensions=6) as seen:
-        assert seen.add("a", vector, partition="steered miller") is None
-        assert seen.add("b", vector, partition="steered nurse") is None
-        assert told(seen.add("c", vector, partition="steered nurse")) == ("b", 1.0)
+        assert added(seen, "a", vector, "steered miller") is None
+        assert added(seen, "b", vector, "steered nurse") is None
+        assert told(added(seen, "c", vector, "steered nurse")) == ("b", 1.0)
         assert list(seen.keys(partition="steered nurse")) == ["b"]
 
 
@@ -73,7 +78,7 @@ def test_of_two_that_are_as_near_the_first_is_named(tmp_path: Path, monkeypatch:
     assert [told(near) for near in found] == [None, None, ("a", 0.707)]
     monkeypatch.setattr("multiplex.dataset.similarity._BLOCK", 1)
     with Seen(tmp_path / "seen", dimensions=2, threshold=0.6, committed=2) as seen:
-        assert told(seen.add("d", np.array([1.0, 1.0]))) == ("a", 0.707)
+        assert told(added(seen, "d", np.array([1.0, 1.0]))) == ("a", 0.707)
     with Seen(tmp_path / "seen", dimensions=2, threshold=0.6, committed=1) as seen:
         found = seen.add_many(["b", "c"], np.array([[0.0, 1.0], [1.0, 1.0]]))
         assert [told(near) for near in found] == [None, ("a", 0.707)]
@@ -91,7 +96,7 @@ def test_the_decisions_are_those_of_the_definition_and_the_file_is_the_same_in_a
     with TemporaryDirectory() as folder:
         one, many = Path(folder) / "one", Path(folder) / "many"
         with Seen(one, dimensions=3, threshold=0.9) as seen:
-            singly = [seen.add(k, v, partition=p) for k, v, p in zip(keys, vectors, partitions, strict=True)]
+            singly = [added(seen, k, v, p) for k, v, p in zip(keys, vectors, partitions, strict=True)]
         found: list[Nearest | None] = []
         committed, done = 0, 0
         while done < count:  # each batch in a file opened anew, as after an interruption
@@ -205,7 +210,7 @@ def test_most_pairs_are_left_out_by_their_bounds(tmp_path: Path, monkeypatch: py
         bounds, true = heads @ heads.T, vectors.astype(np.float64) @ vectors.T.astype(np.float64)
         assert (bounds >= true - similarity._BOUND_SLACK).all()
         assert (bounds[np.triu_indices(600, 1)] >= 0.95).mean() < 0.001
-        assert told(seen.add("again", vectors[500])) == ("k3", 1.0)
+        assert told(added(seen, "again", vectors[500])) == ("k3", 1.0)
 
 
 def test_what_was_written_after_the_last_commit_is_cut_off(tmp_path: Path) -> None:
@@ -216,13 +221,13 @@ def test_what_was_written_after_the_last_commit_is_cut_off(tmp_path: Path) -> No
         seen.flush()
         committed = len(seen)
         before = path.read_bytes()
-        seen.add("c", vectors[2])
+        added(seen, "c", vectors[2])
     with path.open("ab") as file:
         file.write(b"half a rec")
     with Seen(path, dimensions=16, committed=committed) as seen:
         assert path.read_bytes() == before
-        assert seen.add("c", vectors[2]) is None
-        assert told(seen.add("d", vectors[0])) == ("a", 1.0)
+        assert added(seen, "c", vectors[2]) is None
+        assert told(added(seen, "d", vectors[0])) == ("a", 1.0)
     with Seen(path, dimensions=16) as seen:
         assert len(seen) == 0
 
@@ -231,7 +236,7 @@ def test_a_file_cut_in_its_head_is_begun_again(tmp_path: Path) -> None:
     path = tmp_path / "seen"
     path.write_bytes(b'{"format": "mult')
     with Seen(path, dimensions=6) as seen:
-        assert seen.add("a", directions(1)[0]) is None
+        assert added(seen, "a", directions(1)[0]) is None
     with Seen(path, dimensions=6, committed=1) as seen:
         assert list(seen.keys()) == ["a"]
 
@@ -239,7 +244,7 @@ def test_a_file_cut_in_its_head_is_begun_again(tmp_path: Path) -> None:
 def test_a_file_that_lost_vectors_or_is_of_another_embedding_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "seen"
     with Seen(path, dimensions=6, embedding="small") as seen:
-        seen.add("a", directions(1)[0])
+        added(seen, "a", directions(1)[0])
     with pytest.raises(RunError, match="holds 1 vectors where 2 were committed"):
         Seen(path, dimensions=6, embedding="small", committed=2)
     for other in ({"dimensions": 7, "embedding": "small"}, {"dimensions": 6, "embedding": "large"}):
@@ -254,7 +259,7 @@ def test_a_file_that_lost_vectors_or_is_of_another_embedding_is_refused(tmp_path
 def test_an_embedding_may_be_named_by_a_long_path(tmp_path: Path) -> None:
     long = "/models/" + "é" * 400
     with Seen(tmp_path / "seen", dimensions=6, embedding=long) as seen:
-        seen.add("a", directions(1)[0])
+        added(seen, "a", directions(1)[0])
     with Seen(tmp_path / "seen", dimensions=6, embedding=long, committed=1) as seen:
         assert list(seen.keys()) == ["a"]
     with pytest.raises(RunError, match="holds no vectors of this embedding"):
@@ -265,7 +270,7 @@ def test_a_full_disk_is_a_clear_error_and_what_was_kept_before_stays(tmp_path: P
     path = tmp_path / "seen"
     vectors = directions(40, dimensions=384)
     with Seen(path, dimensions=384) as seen:
-        seen.add("a", vectors[0])
+        added(seen, "a", vectors[0])
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 1_000, hard))
         try:
@@ -274,8 +279,8 @@ def test_a_full_disk_is_a_clear_error_and_what_was_kept_before_stays(tmp_path: P
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert len(seen) == 1
-        assert told(seen.add("b", vectors[0])) == ("a", 1.0)
-        assert seen.add("c", vectors[1]) is None
+        assert told(added(seen, "b", vectors[0])) == ("a", 1.0)
+        assert added(seen, "c", vectors[1]) is None
     with Seen(path, dimensions=384, committed=2) as seen:
         assert list(seen.keys()) == ["a", "c"]
 

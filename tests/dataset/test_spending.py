@@ -182,7 +182,10 @@ def test_of_what_a_cache_tells_the_most_stays(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         for calls in (2, 5, 4):
             keep_spent(store, "a cache", told(calls))
-    assert Spending(tmp_path).total() == told(5)
+        assert Spending(tmp_path).total() == told(5)
+        # An answer that could not be read was asked for again: it counted as a call before.
+        keep_spent(store, "a cache", {"calls": 5, "prompt": 70, "completion": 9})
+    assert Spending(tmp_path).total() == {"calls": 5, "prompt": 70, "completion": 9}
 
 
 def test_a_cache_keeps_its_name_and_another_gets_another(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiplex.dataset.splitting import SHARES, Splitter, anchors_of, split_of
+from multiplex.dataset.splitting import SHARES, Splitter, anchors_of
 from multiplex.errors import ContentError
 
 rows = st.lists(st.tuples(st.sampled_from(["sft", "dpo", "kto"]), st.text(max_size=4)), max_size=40)
@@ -50,11 +50,10 @@ def test_every_config_that_has_rows_has_something_to_train_on(made: list[tuple[s
 
 def test_the_shares_come_out_and_another_seed_splits_otherwise() -> None:
     groups = [f"group {n}" for n in range(4_000)]
-    found = [split_of(group, seed=1) for group in groups]
+    found = [Splitter(1).split_of(group) for group in groups]
     shares = {name: count / 4_000 for name, count in Counter(found).items()}
     assert shares == pytest.approx(SHARES, abs=0.02)
-    assert found != [split_of(group, seed=2) for group in groups]
-    assert found == [Splitter(1).split_of(group) for group in groups]
+    assert found != [Splitter(2).split_of(group) for group in groups]
 
 
 def test_a_group_falls_where_it_always_fell() -> None:
@@ -66,12 +65,12 @@ def test_a_group_falls_where_it_always_fell() -> None:
         "59": "test",
         "\ud800": "validation",
     }
-    assert {group: split_of(group, seed=7) for group in fell} == fell
+    assert {group: Splitter(7).split_of(group) for group in fell} == fell
 
 
 @pytest.mark.parametrize("shares", [{"train": 1.0}, {"train": 1.0, "test": 0.0}, {"train": 1 - 1e-12}])
 def test_a_split_without_a_share_stays_empty(shares: dict[str, float]) -> None:
-    assert {split_of(str(n), seed=1, shares=shares) for n in range(200)} == {"train"}
+    assert {Splitter(1, shares).split_of(str(n)) for n in range(200)} == {"train"}
 
 
 @pytest.mark.parametrize(
@@ -87,5 +86,3 @@ def test_a_split_without_a_share_stays_empty(shares: dict[str, float]) -> None:
 def test_shares_that_are_none_are_told(shares: dict[str, float], wrong: str) -> None:
     with pytest.raises(ContentError, match=wrong):
         Splitter(1, shares)
-    with pytest.raises(ContentError, match=wrong):
-        split_of("a", seed=1, shares=shares)
