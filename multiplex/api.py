@@ -21,7 +21,7 @@ from multiplex.deliberation.events import Event
 from multiplex.deliberation.run import check_panel, conduct
 from multiplex.deliberation.scores import read_moral_graph
 from multiplex.embedding import Embedder, SentenceEmbedder
-from multiplex.errors import ContentError, NoQuorumError, RunError
+from multiplex.errors import ContentError, NoQuorumError, RunError, near_miss
 from multiplex.models.base import Model
 from multiplex.models.cached import ResponseStore
 from multiplex.models.pool import ModelPool
@@ -287,7 +287,7 @@ class Session:
         seed: int | None,
         scores: bool,
     ) -> _Plan:
-        scenario = scenario_of(question) if isinstance(question, str) else question
+        scenario = question if isinstance(question, Scenario) else scenario_of(question)
         chosen = scenario.protocol if protocol is None else protocol
         compiled = chosen if isinstance(chosen, Protocol) else load_protocol(chosen)
         chosen_panel = scenario.personas if personas is None else personas
@@ -391,7 +391,23 @@ async def adeliberate(
     on_event: Watch | None = None,
     **options: Unpack[Options],
 ) -> Run:
-    """Deliberate once, in a `Session` of its own: its options, and those of `Session.deliberate`."""
+    """Deliberate once, in a `Session` of its own.
+
+    Args:
+        question: a question in words, or a `Scenario` as `load_scenario` returns it.
+        personas: a pack, a list of persona names, files and personas, or a panel; else the scenario's.
+        protocol: a protocol, its name or its file; else the scenario's.
+        seed: an integer from 0; else the scenario's, else 0.
+        scores: whether to score the texts.
+        out: a folder to write the run's own folder into; nothing is written without it.
+        on_event: called with every event as it happens.
+        options: those of `Session`: `model`, `base_url`, `api_key`, `timeout`, `retries`, `concurrency`,
+            `cache`, `engine` and `embedder`.
+
+    Raises:
+        ContentError, NoQuorumError, RunError, ModelError: as `Session.deliberate`.
+    """
+    _check_options("adeliberate", adeliberate, options)
     async with Session(**options) as session:
         return await session.deliberate(
             question,
@@ -415,8 +431,24 @@ def deliberate(
     on_event: Watch | None = None,
     **options: Unpack[Options],
 ) -> Run:
-    """Do what `adeliberate` does, from code that is not asynchronous; same arguments, same errors."""
+    """Deliberate on a question once, and return its `Run`; where an event loop runs, `await adeliberate(...)`.
+
+    Args:
+        question: a question in words, or a `Scenario` as `load_scenario` returns it.
+        personas: a pack, a list of persona names, files and personas, or a panel; else the scenario's.
+        protocol: a protocol, its name or its file; else the scenario's.
+        seed: an integer from 0; else the scenario's, else 0.
+        scores: whether to score the texts.
+        out: a folder to write the run's own folder into; nothing is written without it.
+        on_event: called with every event as it happens.
+        options: those of `Session`: `model`, `base_url`, `api_key`, `timeout`, `retries`, `concurrency`,
+            `cache`, `engine` and `embedder`.
+
+    Raises:
+        ContentError, NoQuorumError, RunError, ModelError: as `Session.deliberate`.
+    """
     _check_no_loop("deliberate", "adeliberate")
+    _check_options("deliberate", deliberate, options)
     return asyncio.run(
         adeliberate(
             question,
@@ -438,6 +470,7 @@ def resume(folder: str | Path, *, on_event: Watch | None = None, **options: Unpa
         RunError, ContentError, NoQuorumError, ModelError: as `Session.resume`.
     """
     _check_no_loop("resume", "Session.resume")
+    _check_options("resume", resume, options)
     folder = Path(folder)
     request = Unfinished(folder.parent, folder.name).request()
     kept: Options = {
@@ -464,6 +497,15 @@ def _check_no_loop(name: str, instead: str) -> None:
     except RuntimeError:
         return
     raise ContentError(f"{name}() cannot be called while an event loop runs; use 'await {instead}(...)'")
+
+
+def _check_options(name: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Raise TypeError for an option that there is not, in the name of the function that was called."""
+    known = [*(function.__kwdefaults__ or {}), *Options.__annotations__]
+    for option in options:
+        if option not in known:
+            hint = near_miss(option, known)
+            raise TypeError(f"{name}() got an unexpected keyword argument {option!r}; {hint}")
 
 
 async def _recorded(unfinished: Unfinished) -> list[dict[str, Any]]:

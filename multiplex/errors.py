@@ -35,10 +35,13 @@ class NoQuorumError(MultiplexError):
     """Too few of the panel answered a stage for the deliberation to go on."""
 
 
-def near_miss(name: str, known: Iterable[str]) -> str:
-    """Return what to say after an unknown name: the near miss, or the names there are."""
+def near_miss(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """Return what to say after an unknown name: the near miss, or the names there are.
+
+    `cutoff` (0 to 1) is how alike the two need to be: more for files, which share their suffix.
+    """
     names = sorted(known)
-    close = get_close_matches(name, names, n=1, cutoff=0.6)
+    close = get_close_matches(name, names, n=1, cutoff=cutoff)
     if close:
         return f"did you mean {close[0]!r}?"
     if len(names) > 12:

@@ -40,7 +40,7 @@ from multiplex.models.base import Message
 from multiplex.models.scripted import Scripted
 from multiplex.responders.language_model import MOST_COMMITMENTS, LanguageModelResponder
 
-__all__ = ["ASSUMPTIONS", "Estimate", "estimate"]
+__all__ = ["ASSUMPTIONS", "ASSUMPTIONS_OF_ACTS", "Estimate", "estimate"]
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -65,6 +65,14 @@ ASSUMPTIONS = (
     "no act fails for good, no call is tried again, nothing comes from the response cache",
     "a model's own reasoning is not counted",
 )
+
+
+ASSUMPTIONS_OF_ACTS = (
+    "least: nobody moves or objects, half of the values cards merge",
+    "most: everybody moves and objects, no cards merge",
+    "no act fails",
+)
+"""What remains of them where no language model takes part."""
 
 
 @dataclass(frozen=True, slots=True)

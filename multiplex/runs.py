@@ -119,9 +119,12 @@ def check_writable(folder: Path) -> None:
         with tempfile.TemporaryDirectory(prefix=".check-", dir=folder):
             pass
     except OSError as error:
-        raise RunError(
-            f"{folder}: runs cannot be written there: {error.strerror or error}; name another folder with --out"
-        ) from error
+        what = (
+            "it is a file; name a folder"
+            if folder.is_file()
+            else f"{error.strerror or error}; name another folder"
+        )
+        raise RunError(f"{folder}: runs cannot be written there: {what}") from error
 
 
 def save_run(run: Run, folder: Path, *, extra: dict[str, str] | None = None) -> Run:

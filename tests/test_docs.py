@@ -36,6 +36,20 @@ def test_the_six_lines_of_python_in_the_readme_run_and_print_what_stands_below_t
 
 
 @pytest.mark.slow
+def test_the_run_that_the_readme_begins_with_prints_what_stands_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    [shown] = blocks(ROOT / "README.md", "text output")
+    # What stands for lines that are left out may say what they are; time and place are of that run.
+    shown = re.sub(r"^\[\.\.\. .*\]$", "[...]", shown, flags=re.MULTILINE)
+    shown = re.sub(r"^(\d+ acts); .*$", "[...]", shown, flags=re.MULTILINE)
+    done = CliRunner().invoke(app, ["run", "eldercare"], catch_exceptions=False)
+    assert reads(shown, done.stdout), done.stdout
+
+
+@pytest.mark.slow
 def test_the_commands_of_the_example_run_run_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,7 +135,7 @@ def reads(shown: str, said: str) -> bool:
 @pytest.mark.slow  # some thirty commands; `make slow` and so every landing runs them
 @pytest.mark.parametrize(
     "pages",
-    [["docs/scores.md", "README.md"], ["docs/moral-graph.md"], ["docs/dataset.md"]],
+    [["docs/scores.md", "README.md"], ["docs/moral-graph.md"], ["docs/dataset.md"], ["docs/python.md"]],
     ids=" ".join,
 )
 def test_the_examples_of_these_pages_run_in_order_and_print_what_stands_there(

@@ -434,6 +434,30 @@ def test_an_option_that_is_wrong_is_refused_at_once(options: dict[str, Any], sai
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("eldercare", "'eldercare' is the name of a scenario: give load_scenario('eldercare')"),
+        ("./ferry.yaml", "'./ferry.yaml' is the path of a file: give load_scenario('./ferry.yaml')"),
+        (Path("ferry.yml"), "'ferry.yml' is the path of a file: give load_scenario('ferry.yml')"),
+        (None, "question: needs to be a question in words, or a Scenario as load_scenario"),
+        (5, "question: needs to be a question in words, or a Scenario as load_scenario"),
+        ("", "question: is empty"),
+    ],
+)
+def test_what_is_no_question_is_refused_and_never_taken_for_one(question: Any, said: str) -> None:
+    with pytest.raises(ContentError, match=f"^{re.escape(said)}"):
+        deliberate(question)
+
+
+def test_a_misspelt_keyword_is_told_in_the_name_of_what_was_called() -> None:
+    misspelt: Any = {"persona": "civilizations"}
+    with pytest.raises(TypeError, match=r"^deliberate\(\) got .* 'persona'; did you mean 'personas'\?$"):
+        deliberate("Should it ring?", **misspelt)
+    with pytest.raises(TypeError, match=r"^adeliberate\(\) got .* 'persona'"):
+        asyncio.run(adeliberate("Should it ring?", **misspelt))
+
+
 def test_a_scenarios_wrong_model_is_refused_before_anyone_is_asked() -> None:
     scenario = SCENARIO.model_copy(update={"models": {"nurse": "openai:x"}})
 

@@ -1,6 +1,9 @@
 """`multiplex dataset`: training data built from prompts; what is done with a finished one is in dataset_folder."""
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +22,7 @@ from multiplex.cli.options import (
     engine_options,
 )
 from multiplex.cli.outcome import Json, plain_errors
+from multiplex.dataset.asked_columns import any_of_them
 
 __all__ = ["dataset_app"]
 
@@ -50,7 +54,7 @@ def build_command(
     prompt_column: Annotated[
         str | None,
         typer.Option(
-            help="The column that the prompt is in; else question, prompt, text, instruction, query or messages.",
+            help=f"The column that the prompt is in; else {any_of_them()}.",
             show_default=False,
         ),
     ] = None,
@@ -159,7 +163,7 @@ def build_command(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the folder and nothing else.")] = False,
 ) -> None:
     """Deliberate on every prompt, and write training data; run the same again to go on where it was cut off."""
-    with plain_errors():
+    with plain_errors(), _going_on(dry=dry_run):
         from multiplex.cli.dataset_build import Asked, build_dataset
 
         build_dataset(
@@ -203,3 +207,14 @@ def build_command(
             as_json=as_json,
             quiet=quiet,
         )
+
+
+@contextmanager
+def _going_on(*, dry: bool) -> Iterator[None]:
+    """Say how to go on after Ctrl-C, whenever it comes: also while models are loaded."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not dry:
+            print("go on with: the same command again", file=sys.stderr)
+        raise

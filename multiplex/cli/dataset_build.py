@@ -147,7 +147,7 @@ def build_dataset(asked: Asked, *, dry: bool, as_json: bool, quiet: bool) -> Non
     if asked.prompts:  # a path that leads nowhere is told before anything is loaded or made
         asked.read()
     sources, recipe = sources_of(asked.prompts), asked.recipe
-    # What is extended is named the same column as before, whatever is added.
+    # A set may be extended with the options that it was begun with, whatever is added.
     if asked.prompt_column is not None and not asked.extend and not any(map(_has_columns, sources)):
         raise ContentError(
             f"--prompt-column {asked.prompt_column}: lines of text and scenarios have no columns; leave it out"
@@ -394,7 +394,9 @@ def _print(out: Path, manifest: Manifest, *, as_json: bool, quiet: bool) -> None
         table = Table(box=None, pad_edge=False)
         for column in ("config", *SPLITS):
             table.add_column(column, justify="left" if column == "config" else "right")
-        for config, counts in manifest.counts.items():
+        asked = manifest.options["assembly"]["configs"]
+        for config in sorted({*asked, *manifest.counts}):
+            counts = manifest.counts.get(config, {})  # none of what came out empty, which is told below
             table.add_row(config, *(f"{counts.get(split, 0):,}" for split in SPLITS))
         console.print(table)
         print("", *(safe(line).plain for line in told(out)), sep="\n")

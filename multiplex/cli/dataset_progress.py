@@ -1,6 +1,5 @@
 """What is seen while a dataset is built: a bar with the rate, what it has cost, and the time left."""
 
-import asyncio
 import sys
 import time
 from collections.abc import Mapping
@@ -68,13 +67,11 @@ class BuildProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop drawing, and say what it came to; after Ctrl-C, how to go on."""
+        """Stop drawing, and say what it came to."""
         if self._bar is not None:
             self._bar.stop()
         if self._shown and (self._ended or self._total_spent()["calls"] > self._paid_before):
             self._console.print(f"{self._ended:,} deliberations, {self._line()}")
-        if kind is not None and issubclass(kind, KeyboardInterrupt | asyncio.CancelledError):
-            self._console.print("go on with: the same command again")
 
     def note(self, note: str) -> None:
         """Say something that is to be known before it goes on."""

@@ -11,7 +11,7 @@ from multiplex.cli.text import safe
 from multiplex.content.panels import Panel
 from multiplex.content.protocols import Protocol
 from multiplex.content.scenarios import Scenario
-from multiplex.estimate import ASSUMPTIONS, Estimate, estimate
+from multiplex.estimate import ASSUMPTIONS, ASSUMPTIONS_OF_ACTS, Estimate, estimate
 from multiplex.responders.choose import model_names
 
 __all__ = ["print_estimates", "ranged"]
@@ -28,8 +28,10 @@ def print_estimates(tables: Sequence[tuple[Scenario, Panel, Protocol]], *, model
         return [await estimate(*table, models=model_names(table[0], table[1], model)) for table in tables]
 
     found = [each.as_dict() for each in asyncio.run(all_of_them())]
+    asks = any(each["prompt_tokens"][1] for each in found)
+    assumptions = ASSUMPTIONS if asks else ASSUMPTIONS_OF_ACTS
     if as_json:
-        print_json({"estimates": found, "assumptions": list(ASSUMPTIONS)})
+        print_json({"estimates": found, "assumptions": list(assumptions)})
         return
     console = Console(highlight=False)
     table = Table(box=None, pad_edge=False)
@@ -45,7 +47,7 @@ def print_estimates(tables: Sequence[tuple[Scenario, Panel, Protocol]], *, model
     if len(found) > 1:
         table.add_row("all", *(ranged(total[column]) for column in _COLUMNS))
     console.print(table)
-    if total["prompt_tokens"][1]:
+    if asks:
         left = ranged(total["distinct_prompt_tokens"])
         console.print(f"A prefix cache leaves about {left} prompt tokens to compute.", soft_wrap=True)
         once = {key: total[key][1] - sum(each["repairs"][key] for each in found) for key in _REPAIRED}
@@ -56,7 +58,7 @@ def print_estimates(tables: Sequence[tuple[Scenario, Panel, Protocol]], *, model
             soft_wrap=True,
         )
     console.print("Assumed:")
-    for line in ASSUMPTIONS:
+    for line in assumptions:
         console.print(safe(f"- {line}"))
 
 

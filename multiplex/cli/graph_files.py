@@ -230,7 +230,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
         if not path.exists():
             siblings = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
-            hint = f"; {near_miss(path.name, siblings)}" if siblings else ""
+            hint = f"; {near_miss(path.name, siblings, cutoff=0.75)}" if siblings else ""
             raise ContentError(f"{path}: no such file{hint}")
         if path.is_dir():
             raise ContentError(f"{path}: is a folder; name a file in it")

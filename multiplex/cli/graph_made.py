@@ -8,7 +8,7 @@ import typer
 
 from multiplex.cli.graph_shown import counted, say, summary, warn
 from multiplex.cli.outcome import Json, plain_errors, print_json
-from multiplex.errors import ContentError, ModelError
+from multiplex.errors import ContentError, ModelError, near_miss
 
 if TYPE_CHECKING:
     from multiplex.embedding import Embedder
@@ -34,6 +34,7 @@ GraphFile = Annotated[
 _Out = Annotated[
     Path | None, typer.Option(help="Write the graph there, as a run's moral_graph.json.", show_default=False)
 ]
+_SHAPES = ("dft", "mgg", "graphml", "csv")
 _Force = Annotated[bool, typer.Option("--force", help="Write over files that are there already.")]
 
 
@@ -232,7 +233,7 @@ def near_groups(parts: "Sequence[Part]", embedder: "Embedder", *, distance: floa
 
 def export_command(
     file: GraphFile,
-    form: Annotated[Literal["dft", "mgg", "graphml", "csv"], typer.Option("--format", help="The shape.")],
+    form: Annotated[str, typer.Option("--format", metavar="|".join(_SHAPES), help="The shape.")],
     out: Annotated[
         Path, typer.Option(help="Where to; csv makes two files of it, NAME.values.csv and NAME.edges.csv.")
     ],
@@ -243,6 +244,8 @@ def export_command(
     with plain_errors():
         from multiplex.cli.graph_files import load_graph, tables_of, write_files
 
+        if form not in _SHAPES:  # Typer would say so with "Value error, " before it
+            raise ContentError(f"--format {form!r}: no such shape; {near_miss(form, _SHAPES)}")
         data = load_graph(file)
         texts = _exported(data, form, out)
         write_files(texts, force=force, read=[file, *(tables_of(file) if data.shape == "csv" else ())])

@@ -163,9 +163,9 @@ def _read(reference: str, panel: Panel | None, protocol: Protocol | None, option
 
 
 def _in_words(reference: str) -> bool:
-    """Tell a question from the name or the path of a scenario."""
+    """Tell a question, an empty one too, from the name or the path of a scenario."""
     is_file = reference.endswith((".yaml", ".yml")) or os.path.isfile(reference)  # noqa: PTH113 (any length)
-    return len(reference.split()) > 1 and not is_file
+    return len(reference.split()) != 1 and not is_file
 
 
 def _sound(found: Iterable[Table | ContentError]) -> list[Table]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 from rich.console import Console
@@ -16,9 +16,12 @@ from multiplex.content.personas import PackFile, Persona, load_pack
 from multiplex.content.protocols import STAGES, Protocol, load_protocol, protocol_names
 from multiplex.content.roles import load_role, load_roles
 from multiplex.content.scenarios import Scenario, load_scenario, scenario_names
-from multiplex.errors import ContentError, near_miss
+from multiplex.errors import ContentError, RunError, near_miss
 from multiplex.report.markdown import score_rows
 from multiplex.runs import Run, list_runs, load_run
+
+if TYPE_CHECKING:
+    from multiplex.unfinished import Unfinished
 
 __all__ = [
     "content",
@@ -343,13 +346,12 @@ def past_runs(folder: Path) -> list[dict[str, Any]]:
 
     Those that are in progress, failed or were cut off come first.
     """
-    from multiplex.errors import RunError
     from multiplex.unfinished import unfinished_runs
 
-    keys = ("run", "status", "protocol", "model", "seed", "perspective_entropy", "failures")
+    keys = ("run", "status", "scenario", "protocol", "model", "seed", "perspective_entropy", "failures")
     rows = []
     for unfinished in unfinished_runs(folder):
-        row = {**dict.fromkeys(keys), "run": unfinished.run}
+        row = {**dict.fromkeys(keys), "run": unfinished.run, **_asked_for(unfinished)}
         if unfinished.running:
             rows.append({**row, "status": "running"})
         elif failure := unfinished.failure:
@@ -368,6 +370,7 @@ def past_runs(folder: Path) -> list[dict[str, Any]]:
             {
                 "run": run.run,
                 "status": "done",
+                "scenario": run.scenario,
                 "protocol": run.protocol,
                 "model": run.model,
                 "seed": run.seed,
@@ -376,6 +379,20 @@ def past_runs(folder: Path) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _asked_for(unfinished: "Unfinished") -> dict[str, Any]:
+    """Return what a run that has not ended began with; nothing where its request is damaged."""
+    try:
+        request = unfinished.request()
+    except RunError:
+        return {}
+    return {
+        "scenario": request.scenario.name,
+        "protocol": request.stages.name,
+        "model": request.model,
+        "seed": request.seed,
+    }
 
 
 def print_runs(rows: list[dict[str, Any]], folder: Path) -> None:

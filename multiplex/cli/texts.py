@@ -127,7 +127,7 @@ def _read(path: Path, most: int) -> str:
         siblings: list[str] = []
         with suppress(OSError):
             siblings = [p.name for p in path.parent.iterdir()]
-        hint = f"; {near_miss(path.name, siblings)}" if siblings else ""
+        hint = f"; {near_miss(path.name, siblings, cutoff=0.75)}" if siblings else ""
         raise ContentError(f"{path}: no such file{hint}") from error
     except (OSError, ValueError) as error:  # a name may hold what no name may
         raise ContentError(f"{str(path)[:200]!r}: cannot be read: {error}") from error

@@ -83,7 +83,7 @@ def read_path(path: Path) -> Text:
         if not path.exists():
             siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
             siblings = [name for name in siblings if name != path.name]  # a link that leads nowhere
-            hint = f"; {near_miss(path.name, siblings)}" if siblings else ""
+            hint = f"; {near_miss(path.name, siblings, cutoff=0.75)}" if siblings else ""
             raise ContentError(f"{path}: no such file{hint}")
         if path.is_dir():
             raise ContentError(f"{path}: is a folder; name a file in it")

@@ -1,5 +1,6 @@
 """Scenarios: the question, the shared facts, the choice context, the panel, optional closed options."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -106,7 +107,9 @@ def load_scenario(reference: str | Path) -> Scenario:
     else:
         known = named_files(shipped("scenarios"))
         if reference not in known:
-            raise ContentError(f"no scenario named {reference!r}; {near_miss(reference, known)}")
+            here = f"./{reference}.yaml"
+            hint = f"did you mean {here!r}?" if os.path.isfile(here) else near_miss(reference, known)  # noqa: PTH113 (any length)
+            raise ContentError(f"no scenario named {reference!r}; {hint}")
         text, name = read_text(known[reference], where=f"scenarios/{reference}.yaml"), reference
     scenario = model_from_yaml(Scenario, text)
     if scenario.name != name:
@@ -116,12 +119,23 @@ def load_scenario(reference: str | Path) -> Scenario:
     return scenario
 
 
-def scenario_of(question: str) -> Scenario:
+def scenario_of(question: object) -> Scenario:
     """Return the scenario that a question in words makes, with everything else as it is by default.
 
     Raises:
-        ContentError: it is empty or too long.
+        ContentError: it is no text, empty or too long, or names a scenario or its file.
     """
+    if isinstance(question, Path) or (isinstance(question, str) and question.endswith((".yaml", ".yml"))):
+        named = str(question)
+        raise ContentError(f"{named!r} is the path of a file: give load_scenario({named!r})")
+    if not isinstance(question, str):
+        raise ContentError(
+            "question: needs to be a question in words, or a Scenario as load_scenario(...) returns it, "
+            f"not {question!r}"
+        )
+    if question.strip() in scenario_names():
+        named = question.strip()
+        raise ContentError(f"{named!r} is the name of a scenario: give load_scenario({named!r})")
     try:
         return Scenario(name="question", question=question)
     except ValidationError as error:

@@ -1,8 +1,8 @@
 """Training data made of deliberations.
 
-To read it, go the way of a prompt: `prompts` (with `rows`, `origins`) and `proposing` (with `coverage`) bring it in,
-`privacy` masks it, `intake` leaves out near-duplicates (`similarity`) and puts it into the work file
-(`store`); `prospects` says what can come of a protocol; `producing` deliberates on one and measures it
+To read it, go the way of a prompt: `prompts` (with `rows`, `origins`, `asked_columns`) and `proposing` (with
+`coverage`) bring it in, `privacy` masks it, `intake` leaves out near-duplicates (`similarity`) and puts it into
+the work file (`store`); `prospects` says what can come of a protocol; `producing` deliberates on one and measures it
 (`material`), `deliberating` on all, `distributed` on many machines (`crew`, `worker`).
 `preferences` says what is preferred and why, `records` (with
 `conditions`) makes rows of it; `assembling` gates (`quality`, `citations`, `refusals`), masks (`masking`),

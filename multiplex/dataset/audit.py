@@ -63,7 +63,8 @@ def audit(
     - `form`: `pairs`, or `labels` where texts are marked as desirable or not without a pair.
     - `rows`, `pairs` that differ, `identical` ones, and rows `skipped` by kind, with the first `reasons`.
     - `basis`: whether sides are `recorded` in the rows or `estimated` by embeddings, over how many pairs, and
-      the same in words. Pairs that nobody voted on, as under a persona's own system turn, are no cases.
+      the same in words. Pairs that nobody voted on, as under a persona's own system turn, are no cases; a set of
+      ours that holds nothing else is `recorded` too, over 0 pairs.
     - `discretion`: cases of consensus, conflict and indifference and how each was `decided`; `arbitrariness`,
       the share of consensus cases decided against the consensus, `against` the first of these; for each
       persona its side `with` and `against`, its `win_rate` (with / both), its `supremacy` (the same in
@@ -83,9 +84,10 @@ def audit(
     beside the two means'. `discretion` is undefined, and so is whether the longer wins: both are of pairs.
 
     Sides are recorded where a persona endorsed both texts, or where a row without a persona of its own names
-    `supporters` or `opponents`. Else every persona of the pack takes the side of the text that carries more of
-    the concerns that it would open with on the prompt (all of its concerns where there is none), unless the
-    difference is below `band`; its endorsement is the extractive responder's, where there is a prompt.
+    `supporters` or `opponents`. In a set without any such row, or one of ours that nobody votes on, every persona
+    of the pack takes the side of the text that carries more of the concerns that it would open with on the prompt
+    (all of its concerns where there is none), unless the difference is below `band`; its endorsement is the
+    extractive responder's, where there is a prompt.
     Intervals take pairs as independent, which those on one prompt are not.
 
     Source: AI Alignment at Your Discretion, arXiv 2502.10441; intervals of shares: Wilson, Probable Inference,
@@ -137,7 +139,8 @@ def _of_pairs(
 ) -> dict[str, Any]:
     kept, judged = found.kept, found.whole.tally.cases
     _embed([text for pair in kept for text in pair.texts], embedder)
-    if not judged:
+    recorded = judged > 0 or found.nobodys > 0
+    if not recorded:
         _estimate(found, kept, pack, embedder, band)
     sides = {
         "chosen": [pair.chosen for pair in kept],
@@ -152,7 +155,7 @@ def _of_pairs(
             "seed": seed,
             "shortened": sum(not pair.whole for pair in kept),
         },
-        "basis": _basis(found.pairs, judged, len(kept), pack, embedder, band),
+        "basis": _basis(found.pairs, judged if recorded else None, len(kept), pack, embedder, band),
         **found.whole.summary(),
         "rules": {rule: part.summary() for rule, part in sorted(found.parts.items())},
         "perspective_entropy": _entropies(sides, pack, embedder, seed, "no pair was sampled"),
@@ -194,10 +197,10 @@ def _embed(texts: Sequence[str], embedder: Embedder) -> None:
 
 
 def _basis(
-    pairs: int, judged: int, sampled: int, pack: Pack, embedder: Embedder, band: float
+    pairs: int, judged: int | None, sampled: int, pack: Pack, embedder: Embedder, band: float
 ) -> dict[str, Any]:
-    """Return where sides come from, in words too."""
-    if judged:
+    """Return where sides come from, in words too; `judged` are the pairs that record some, None where none is ours."""
+    if judged is not None:
         said = "sides are those that the rows record"
         if left := pairs - judged:
             said += f"; in {left:,} of {pairs:,} pairs nobody's is, as under a persona's own system turn"

@@ -9,7 +9,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -38,11 +38,11 @@ from multiplex.dataset.plan import Plan, differing, numbered_sources, sources_of
 from multiplex.dataset.preferences import RULES
 from multiplex.dataset.prompts import Prompt, Skipped
 from multiplex.dataset.provenance import Provenance
-from multiplex.dataset.spending import Spending, cost_of
+from multiplex.dataset.spending import RESPONSES, Spending, cost_of
 from multiplex.dataset.splitting import Splitter
 from multiplex.dataset.statistics import STATISTICS, statistics
 from multiplex.dataset.store import Store
-from multiplex.dataset.summary import covered, left_out, personal
+from multiplex.dataset.summary import covered, empty, left_out, personal
 from multiplex.dataset.writing import SHARD_ROWS, write_split
 from multiplex.embedding import Embedder
 from multiplex.errors import ContentError, RunError
@@ -114,7 +114,7 @@ async def build(
     """
     _check_folder(folder)
     work = folder / BUILD
-    with _held(work), Store(work) as store:
+    with _held(work) as new, _leaving_nothing(work, new), Store(work) as store:
         plan, further = _begun(store, folder, plan, extends=extend is not None)
         publication = _as_before(store, publication)
         take = partial(
@@ -172,8 +172,12 @@ async def build(
 
 
 @contextmanager
-def _held(work: Path) -> Iterator[None]:
-    """Hold the folder while it is built in: two at once would undo each other's work."""
+def _held(work: Path) -> Iterator[list[Path]]:
+    """Hold the folder while it is built in, and yield which folders were made for it.
+
+    Two builds at once would undo each other's work.
+    """
+    new = [path for path in (work, *work.parents) if not path.exists()]
     try:
         work.mkdir(parents=True, exist_ok=True)
         lock = FileLock(work / "lock", timeout=0)
@@ -185,9 +189,26 @@ def _held(work: Path) -> Iterator[None]:
     except OSError as error:
         raise RunError(f"{work}: cannot be written: {error.strerror or error}") from error
     try:
-        yield
+        yield new
     finally:
         lock.release()
+
+
+@contextmanager
+def _leaving_nothing(work: Path, new: Sequence[Path]) -> Iterator[None]:
+    """Remove the folders that were made where nothing is in them that anything hangs on: a build was refused."""
+    try:
+        yield
+    except ContentError:
+        if new and not (work / RESPONSES).exists():  # what was paid for stays
+            with Store(work) as store:
+                is_begun = store.fact("taken_in") is not None
+            if not is_begun:
+                shutil.rmtree(work, ignore_errors=True)
+                with suppress(OSError):  # somebody put something there
+                    for path in new[1:]:
+                        path.rmdir()
+        raise
 
 
 def _check_folder(folder: Path) -> None:
@@ -228,6 +249,11 @@ def _begun(
         source for source in numbered_sources(plan.sources, sources) if source["sha256"] not in known
     )
     given = plan.sources
+    if extends and (further or plan.column in {before["column"], *(each.get("column") for each in sources)}):
+        # The column is of the files: those that are added may have another.
+        if plan.column != before["column"]:
+            further = tuple({**source, "column": plan.column} for source in further)
+        plan = replace(plan, column=before["column"])
     plan = replace(plan, sources=sources)
     if (what := differing(before, plan.as_dict())) is not None:
         raise ContentError(
@@ -407,7 +433,7 @@ def _put_in_place(new: Path, folder: Path) -> None:
 def _report(store: Store, report: Mapping[str, Any]) -> dict[str, Any]:
     """Return what became of everything, and nothing that a kill changes."""
     states = store.states()
-    return {
+    told = {
         "prompts": {"deliberated": states["done"], "failed": states["failed"]},
         "failures": [
             {"prompt": prompt, "kind": kind}  # the reason may quote an endpoint
@@ -416,6 +442,12 @@ def _report(store: Store, report: Mapping[str, Any]) -> dict[str, Any]:
         "left_out": store.counts(),
         "personal_groups": store.fact("personal_groups") or [],
         **report,
+    }
+    without = empty(told)
+    return {
+        **told,
+        "configs": [config for config in told["configs"] if config not in without],
+        "empty": without,
     }
 
 
@@ -460,9 +492,10 @@ def _about(
         masker=dict(plan.masker) if plan.masker is not None else None,
         report={"left out": _numbers(store.counts()), "near duplicates": report["near_duplicates"]},
         left_out=left_out(report),
+        empty=report["empty"],
         covered=covered(report),
         personal=personal(report),
-        options={"seed": plan.recipe.seed, **assembly.as_dict()},
+        options={"seed": plan.recipe.seed, **assembly.as_dict(), "configs": report["configs"]},
     )
 
 

@@ -56,9 +56,9 @@ class About(_Record):
     """What the card tells that cannot be counted from the shards; texts are the user's, and are escaped.
 
     `masker` is what the privacy agent says of itself, None where none ran. `report` holds counts of what
-    was skipped, masked and dropped, nested at will; `left_out` says the same of each config in a sentence,
-    `covered` what the prompts cover, `personal` which names stand although they tell of somebody. `created` is a
-    date (ISO 8601).
+    was skipped, masked and dropped, nested at will; `left_out` says the same of each config in a sentence, `empty` why
+    a config that was asked for has no row, `covered` what the prompts cover, `personal` which names stand although
+    they tell of somebody. `created` is a date (ISO 8601).
     """
 
     title: str
@@ -76,6 +76,7 @@ class About(_Record):
     masker: dict[str, Any] | None = None
     report: dict[str, Any] = {}
     left_out: dict[str, str] = {}
+    empty: dict[str, str] = {}
     covered: str | None = None
     personal: str | None = None
     options: dict[str, Any] = {}

@@ -81,6 +81,7 @@ def body(about: "About", statistics: Mapping[str, Any], pictures: Sequence[str])
         *([escaped(about.notice)] if about.notice else []),
         "## What is in it",
         _contents(statistics),
+        *_empty(about),
         "Each config is in `data/` as Parquet and in `jsonl/` as the same rows in JSONL. All rows that come from "
         "one prompt (or one group of near prompts) stand in one split, whatever the config. `manifest.json` "
         "holds the hash of every file, `report.json` the counts of what was left out and why, `statistics.json` those "
@@ -118,6 +119,12 @@ def _contents(statistics: Mapping[str, Any]) -> str:
         counts = ", ".join(f"{count:,} {split}" for split, count in found["rows"].items())
         rows.append((f"`{config}`", counts, f"{found['words']['mean']:,.0f}", _KINDS.get(config, "")))
     return _table(("config", "rows", "words a row", "what a row is"), rows)
+
+
+def _empty(about: "About") -> Iterator[str]:
+    if about.empty:
+        said = "\n".join(f"- {_code(config)}: {escaped(why)}" for config, why in about.empty.items())
+        yield f"Asked for, and empty:\n\n{said}"
 
 
 def _made(about: "About") -> Iterator[str]:

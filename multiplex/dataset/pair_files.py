@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from multiplex.dataset.pair_sources import Sources, source_rows
 from multiplex.dataset.pair_texts import ASSISTANT, answer, question, turns
+from multiplex.dataset.preferences import RULES
 from multiplex.dataset.rows import BadRow
 from multiplex.errors import ContentError
 
@@ -35,7 +36,7 @@ class Preference:
     """One row: two texts on a question (empty where it has none), and who is known to be on which side.
 
     `sides` are by persona, None for indifference; empty where nobody's is known. `ballots` are the endorsements,
-    1 to 7, by side and persona.
+    1 to 7, by side and persona. `nobodys` says that the row is of a rule of ours that takes nobody's side.
     """
 
     where: str
@@ -45,6 +46,7 @@ class Preference:
     rule: str | None = None
     sides: Mapping[str, Side | None] = field(default_factory=dict)
     ballots: Mapping[Side, Mapping[str, int]] = field(default_factory=dict)
+    nobodys: bool = False
     whole: bool = True
 
     def shortened(self) -> "Preference":
@@ -231,6 +233,7 @@ def _preference(
         rule=_rule(row),
         sides=held,
         ballots=ballots,
+        nobodys=not held and _takes_nobodys_side(row),
     )
 
 
@@ -296,6 +299,12 @@ def _recorded(
             if isinstance(named, list) and all(isinstance(name, str) for name in named):
                 sides.update(dict.fromkeys(map(label, named), side))  # type: ignore[arg-type]
     return sides, {"chosen": one, "rejected": other}
+
+
+def _takes_nobodys_side(row: Mapping[str, Any]) -> bool:
+    """Return whether a row is one of ours under a persona's own system turn, where nobody votes."""
+    named = (row.get("supporters"), row.get("opponents"))
+    return row.get("rule") in RULES and row.get("persona") is not None and all(type(n) is list for n in named)
 
 
 def _ballots(given: Any) -> dict[str, int]:

@@ -37,7 +37,8 @@ _SAID = {
 class Plan:
     """What the deliberations of a dataset depend on: a build goes on only with the same.
 
-    `sources` are the prompt files (see `sources_of`), `generated` what prompts were asked for instead;
+    `sources` are the prompt files (see `sources_of`; of those that were added with another `column`, with theirs),
+    `generated` what prompts were asked for instead;
     `content` the hashes of personas, protocols and roles; `masker` what masks personal data, None for nothing.
     """
 
@@ -111,8 +112,12 @@ def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name):
             what = next((said for begin, said in _SAID.items() if name.startswith(begin)), name)
-            return f"{what} ({old.get(name)!r}, and now {new.get(name)!r})"
+            return f"{what} ({_given(old.get(name))}, and now {_given(new.get(name))})"
     return None
+
+
+def _given(value: object) -> str:
+    return "not given" if value is None else repr(value)
 
 
 def _flat(data: Any, name: str = "") -> Iterator[tuple[str, Any]]:

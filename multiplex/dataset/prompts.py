@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from multiplex.content.files import explain
 from multiplex.content.scenarios import Option, Scenario, load_scenario
 from multiplex.content.topics import TOPICS
+from multiplex.dataset.asked_columns import CHATS, COLUMNS, any_of_them
 from multiplex.dataset.origins import numbered, place_of
 from multiplex.dataset.rows import FORMATS, BadRow, read_rows
 from multiplex.errors import ContentError, near_miss
@@ -37,8 +38,6 @@ __all__ = [
 LONGEST = 4000
 """Characters that a question may have, unless another number is asked for."""
 
-_QUESTIONS = ("question", "prompt", "text", "instruction", "query")
-_CHATS = ("messages", "conversation", "conversations", "chat")
 _BESIDE = frozenset({"id", "context", "choice_context", "domain", "options", "group"})
 
 _SUFFIXES = (*FORMATS, ".yaml")
@@ -145,11 +144,10 @@ def read_prompts(
 ) -> Iterator[Prompt | Skipped]:
     """Yield the prompts of files and folders in their order, and what was skipped where it stood.
 
-    A row's question is in its column `question`, `prompt`, `text`, `instruction` or `query` (the first of
-    these that the row has), or is the last user turn of a chat in `messages`; what was said before that turn
-    becomes the end of the context, but for system turns. A row may also have `id`,
-    `context`, `choice_context`, `domain` (one of the topics, or a label of one's own), `options` (a list of
-    texts, or of mappings of key and text; in CSV the same as JSON) and `group`. Control characters are taken
+    A row's question is in the first of `asked_columns.COLUMNS` that the row has; of a chat it is the last user
+    turn, and what was said before that turn becomes the end of the context, but for system turns. A row may
+    also have `id`, `context`, `choice_context`, `domain` (one of the topics, or a label of one's own), `options` (a
+    list of texts, or of mappings of key and text; in CSV the same as JSON) and `group`. Control characters are taken
     out. A prompt that has been seen, in whatever file, is skipped; another one under an `id` that has been seen, as
     where two files number their rows, goes by the id of what it asks. So does one whose `id` has the form of such a
     one, which another prompt may have.
@@ -336,9 +334,9 @@ def _lacks_question(path: Path, columns: Iterable[str], column: str | None) -> C
         )
     if column is not None:
         return ContentError(f"{path}: has no column {column!r}; found: {shown}; name one of these")
-    wanted = ", ".join(_QUESTIONS)
     return ContentError(
-        f"{path}: no column holds the question; found: {shown}; name one of them {wanted} or messages"
+        f"{path}: no column holds the question; found: {shown}; name it with --prompt-column NAME, or call it "
+        f"{any_of_them()}"
     )
 
 
@@ -401,7 +399,7 @@ def prompt_of(
 
 def _asked_in(column: str | None) -> tuple[str, ...]:
     """Return the columns that the question may be in, as rows are looked up by them."""
-    return (*_QUESTIONS, *_CHATS) if column is None else (column,)
+    return COLUMNS if column is None else (column,)
 
 
 def _asked(row: Mapping[str, Any], column: str | None) -> tuple[Any, str]:
@@ -409,7 +407,7 @@ def _asked(row: Mapping[str, Any], column: str | None) -> tuple[Any, str]:
     for name in _asked_in(column):
         if name in row:
             value = row[name] if column is None else _chat_in(row[name])
-            is_chat = isinstance(value, list) or name in _CHATS
+            is_chat = isinstance(value, list) or name in CHATS
             return _last_user_turn(_parsed(value, name), name) if is_chat and value else (value, "")
     raise _NoQuestionError("malformed", "has no column that a question is in")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from multiplex.content.protocols import Protocol, Ratify, Stage
 from multiplex.dataset.schemas import CONFIGS
 
-__all__ = ["Table", "lacking"]
+__all__ = ["Table", "lacking", "needed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,11 @@ _CONFIGS: Mapping[str, tuple[str, Callable[[Table], bool]]] = {
     "moral_graph": ("compare", lambda table: "compare" in table.stages),
 }
 """The stages that a config's rows come of, in words, and whether they are there."""
+
+
+def needed(config: str) -> str:
+    """Return the stages that a config's rows come of, in words; empty where any will do."""
+    return _CONFIGS[config][0]
 
 
 def lacking(tables: Iterable[Table]) -> dict[str, str]:

@@ -195,7 +195,7 @@ class Counts:
     """One pass over a set: counts, and a sample of its pairs."""
 
     def __init__(self, sample: int, seed: int) -> None:
-        self.rows = self.pairs = self.identical = 0
+        self.rows = self.pairs = self.identical = self.nobodys = 0
         self.skipped: Counter[str] = Counter()
         self.reasons: list[str] = []
         self.whole = _Part()
@@ -219,6 +219,7 @@ class Counts:
             self.identical += 1
             return
         self.pairs += 1
+        self.nobodys += entry.nobodys
         for part in self.both(entry):
             part.pairs += 1
             part.length.add(entry)

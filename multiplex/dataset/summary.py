@@ -9,9 +9,11 @@ from typing import Any
 from multiplex.content.topics import TOPICS
 from multiplex.dataset.assembling import PAIRED
 from multiplex.dataset.card import kept_cards
+from multiplex.dataset.prospects import needed
 from multiplex.dataset.quality import dropped
+from multiplex.dataset.schemas import CONFIGS
 
-__all__ = ["covered", "left_out", "personal", "told"]
+__all__ = ["covered", "empty", "left_out", "personal", "told"]
 
 _AXES = {"perspective": "perspectives", "topics": "topics", "schwartz": "Schwartz values"}
 _NO_ROWS = {
@@ -25,7 +27,8 @@ _MOST = 6
 
 
 def told(folder: Path) -> list[str]:
-    """Return what is to be said at the end of a build: what was left out, what is covered, which card was kept.
+    """Return what is to be said at the end of a build: what was left out, what is empty, what is covered, which card
+    was kept.
 
     Nothing where there is no report, or one that this version cannot read.
     """
@@ -40,6 +43,7 @@ def told(folder: Path) -> list[str]:
             lost.append(
                 "balance: --balance none keeps all of them, and --balance schwartz=9, say, loosens one axis"
             )
+        lines += [f"empty: {config}: {why}" for config, why in report.get("empty", {}).items()]
         lines += [*lost, f"coverage: {covered(report)}"]
         lines += [f"personal data: {said}"] if (said := personal(report)) else []
     return lines + [
@@ -60,10 +64,12 @@ def left_out(report: Mapping[str, Any]) -> dict[str, str]:
         lost = f"; {said}" if (said := _lost(report, unit, whole=False)) else ""
         kept = report["curation"][unit]["kept"]
         for config in PAIRED if unit == "pairs" else (unit,):
-            if config not in report["configs"]:
+            if config not in _asked(report):
                 continue
             here = rows.get(config, 0)
-            if config == "kto":
+            if not made:
+                lines[config] = _none(report, config)
+            elif config == "kto":
                 lines[config] = f"{here:,} answers of {kept:,} pairs{_halves(report['halves'])}{lost}"
             elif config == "reward":
                 why = (
@@ -75,6 +81,12 @@ def left_out(report: Mapping[str, Any]) -> dict[str, str]:
             else:
                 lines[config] = f"{here:,} of {made:,} {'pairs' if unit == 'pairs' else 'rows'}{lost}"
     return lines
+
+
+def empty(report: Mapping[str, Any]) -> dict[str, str]:
+    """Return the configs that were asked for and have no row, each with why, as `left_out` says it."""
+    rows, said = report["splits"]["rows"], left_out(report)
+    return {config: said[config] for config in _asked(report) if not sum(rows.get(config, {}).values())}
 
 
 def covered(report: Mapping[str, Any]) -> str:
@@ -119,6 +131,22 @@ def _before(report: Mapping[str, Any]) -> dict[str, str]:
     return {stage: said for stage, said in found.items() if said}
 
 
+def _asked(report: Mapping[str, Any]) -> list[str]:
+    """Return the configs that were asked for: those that there are, and those that came out empty."""
+    return [config for config in CONFIGS if config in report["configs"] or config in report.get("empty", {})]
+
+
+def _none(report: Mapping[str, Any], config: str) -> str:
+    """Return why nothing was made that a config could hold."""
+    if config not in PAIRED:
+        return f"0 rows; no deliberation came to one, which takes {needed(config) or 'any stage'}"
+    why = [
+        f"{rule} ({', '.join(f'{kind} {number:,}' for kind, number in counts.items())})"
+        for rule, counts in report["rules"].items()
+    ]
+    return f"0 of 0 pairs; no rule made one: {', '.join(why) or f'it takes {needed(config)}'}"
+
+
 def _kinds(numbers: Mapping[str, int]) -> str | None:
     said = [
         f"{number:,} {_NO_ROWS.get(kind, kind.replace('_', ' '))}"
@@ -140,9 +168,7 @@ def _lost(report: Mapping[str, Any], unit: str, *, whole: bool = True) -> str | 
         ]
         parts.append(f"{over:,} for balance ({', '.join(by)})")
     said = f"left out: {' and '.join(parts)}"
-    *others, last = (
-        [config for config in PAIRED if config in report["configs"]] if unit == "pairs" else [unit]
-    )
+    *others, last = [config for config in PAIRED if config in _asked(report)] if unit == "pairs" else [unit]
     name = f"{', '.join(others)} and {last}" if others else last
     return (
         f"{name}: of {report['made'][unit]:,} {'pairs' if unit == 'pairs' else 'rows'} {said}"

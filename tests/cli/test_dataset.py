@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from multiplex.cli import dataset_build
 from multiplex.cli.app import app
 from multiplex.dataset.spending import Spending
 from tests.endpoint import Endpoint, endpoint
@@ -244,6 +245,20 @@ def test_a_dry_run_is_refused_what_a_build_would_be() -> None:
         assert len(result.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize("dry", [False, True])
+def test_ctrl_c_says_how_to_go_on_also_before_anything_has_begun(
+    monkeypatch: pytest.MonkeyPatch, dry: bool
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dataset_build, "build_dataset", interrupted)
+    result = typed("prompts.jsonl", *(["--dry-run"] if dry else []))
+    assert (result.exit_code, result.stdout) == (130, "")
+    went_on = "" if dry else "go on with: the same command again\n"
+    assert result.stderr == f"{went_on}interrupted\n"
+
+
 # --- builds ------------------------------------------------------------------------------------
 
 
@@ -361,6 +376,10 @@ def test_a_build_prints_a_table_an_object_or_the_folder_alone() -> None:
         assert found["counts"]["transcripts"] == {"train": 2}
         quiet = typed(*given, "--quiet")
         assert (quiet.stdout, quiet.stderr) == ("made\n", "")
+        empty = typed(*given, "--config", "transcripts", "--config", "reward", "--least-margin", "1")
+        assert empty.exit_code == 0, empty.stderr
+        assert ["reward", "0", "0", "0"] in [line.split() for line in empty.stdout.splitlines()]
+        assert "\nempty: reward: 0 of 0 pairs; no rule made one: " in empty.stdout
         other = typed(*given, "--config", "grpo", "--json")
         assert json.loads(other.stdout)["counts"] == {"grpo": {"train": 2}}
         assert server.count == asked

@@ -87,7 +87,11 @@ def test_the_default_model_takes_acts_and_no_tokens() -> None:
     assert one["acts"][0] > 10
     assert [one[key] for key in RANGES[1:]] == [[0, 0]] * 4
     assert "calls" not in dry("ferry.yaml").stdout.partition("Assumed")[0]
-    assert "prefix cache leaves" not in dry("ferry.yaml").stdout
+    said = dry("ferry.yaml").stdout
+    assert "prefix cache leaves" not in said
+    assumed = said.partition("Assumed:\n")[2]
+    assert "no cards merge" in assumed
+    assert not any(word in assumed for word in ("token", "repl", "repair", "characters"))
 
 
 @pytest.mark.parametrize("protocol", protocol_names())

@@ -720,3 +720,21 @@ def test_a_value_that_ends_no_kept_edge_is_ranked_by_bradley_terry_and_said_to_b
     result = graph("winners", out)
     assert result.stdout.splitlines()[-1].startswith("-: ends no kept edge")
     assert "'Trust in c' under robust Bradley-Terry" in result.stderr
+
+
+def test_a_shape_that_there_is_not_is_told_with_those_that_there_are(tmp_path: Path, run: Path) -> None:
+    out = tmp_path / "out"
+    assert refused("export", run, "--format", "grapml", "--out", out) == (
+        "--format 'grapml': no such shape; did you mean 'graphml'?"
+    )
+    assert refused("export", run, "--format", "foo", "--out", out).endswith("known: csv, dft, graphml, mgg")
+
+
+@pytest.mark.parametrize("divider", [";", "\t"])
+def test_judgements_may_be_divided_as_spreadsheets_do(
+    tmp_path: Path, cards: Path, judgements: Path, divider: str
+) -> None:
+    (other := tmp_path / "other.csv").write_text(
+        judgements.read_text(encoding="utf-8").replace(",", divider), encoding="utf-8"
+    )
+    assert told("build", other, "--cards", cards) == told("build", judgements, "--cards", cards)

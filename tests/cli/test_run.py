@@ -183,6 +183,8 @@ def test_text_that_is_not_utf_8_is_refused() -> None:
 def test_a_missing_file_and_an_unknown_name_are_told_apart() -> None:
     scenario()
     assert refused("run", "oka.yaml") == "oka.yaml: no such file; did you mean 'oak.yaml'?"
+    assert refused("run", "nope.yaml") == "nope.yaml: no such file; known: oak.yaml"
+    assert refused("run", "oak") == "no scenario named 'oak'; did you mean './oak.yaml'?"
     assert refused("run", "eldercar") == "no scenario named 'eldercar'; did you mean 'eldercare'?"
 
 
@@ -200,7 +202,14 @@ def test_a_folder_that_may_not_be_written_is_refused() -> None:
 
 def test_an_output_folder_that_is_a_file_is_refused() -> None:
     scenario()
-    assert "oak.yaml: runs cannot be written there" in refused("run", "eldercare", "--out", "oak.yaml")
+    assert refused("run", "eldercare", "--out", "oak.yaml") == (
+        "oak.yaml: runs cannot be written there: it is a file; name a folder"
+    )
+
+
+@pytest.mark.parametrize("nothing", ["", "  "])
+def test_an_empty_question_is_told(nothing: str) -> None:
+    assert refused("run", nothing) == "question: is empty"
 
 
 def test_a_served_model_deliberates_end_to_end() -> None:

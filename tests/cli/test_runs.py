@@ -1,15 +1,18 @@
 """`multiplex runs`: what became of runs that left no result."""
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from multiplex.api import Session
 from multiplex.cli.app import app
 from multiplex.errors import NoQuorumError, RunError
 from multiplex.runs import load_run
 from multiplex.unfinished import Unfinished
+from tests.table import PERSONAS, SCENARIO, Words, protocol
 
 
 @pytest.fixture
@@ -60,3 +63,32 @@ def test_a_run_that_is_nested_beyond_reading_is_damaged_and_hides_no_other(tmp_p
     assert "deep" in done.stdout
     with pytest.raises(RunError, match="deep: is damaged"):
         load_run(folder)
+
+
+def test_a_run_that_was_cut_off_is_told_with_what_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def cut(_: object) -> None:
+        raise KeyboardInterrupt
+
+    async def begin() -> None:
+        async with Session(embedder=Words()) as session:
+            await session.deliberate(
+                SCENARIO,
+                personas=PERSONAS,
+                protocol=protocol("open", "synthesise"),
+                seed=5,
+                out="runs",
+                on_event=cut,
+            )
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(begin())
+    [row] = json.loads(CliRunner().invoke(app, ["runs", "--json"]).stdout)["runs"]
+    assert row["status"] == "cut off: multiplex resume"
+    began = [row[key] for key in ("scenario", "protocol", "model", "seed")]
+    assert began == [SCENARIO.name, protocol("open").name, "extractive", 5]
+    [line] = [each for each in CliRunner().invoke(app, ["runs"]).stdout.splitlines() if row["run"] in each]
+    assert "extractive" in line

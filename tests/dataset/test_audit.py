@@ -147,6 +147,33 @@ def test_what_a_rule_says_of_a_persona_of_its_own_is_no_ballot(tmp_path: Path) -
     assert alone["inequity"]["win_rate"]["reason"] == "nobody takes a side"
 
 
+def test_pairs_of_a_rule_that_takes_nobodys_side_are_no_reason_to_estimate_any(tmp_path: Path) -> None:
+    ours = {
+        "prompt": ASKED,
+        "chosen": MILLERS,
+        "rejected": SAILORS,
+        "persona": "miller",
+        "rule": "in_character",
+        "supporters": ["miller"],
+        "opponents": [],
+    }
+    found = audited(lines(tmp_path / "set.jsonl", [ours] * 24), sample=24)
+    assert (found["basis"]["kind"], found["basis"]["pairs"], found["basis"]["embedding"]) == (
+        "recorded",
+        0,
+        None,
+    )
+    assert found["basis"]["said"].startswith(
+        "sides are those that the rows record; in 24 of 24 pairs nobody's is, "
+    )
+    assert set(found["discretion"]["cases"].values()) == {0}
+    assert found["discretion"]["personas"] == {}
+    theirs = [{**ours, "rule": "safety"}, {**ours, "supporters": None}]  # no rule, or no columns, of ours
+    for row in theirs:
+        other = audited(lines(tmp_path / "other.jsonl", [row] * 2), sample=2)
+        assert other["basis"]["kind"] == "estimated"
+
+
 def test_a_dataset_of_ours_is_audited_by_what_it_records(tmp_path: Path) -> None:
     folder = sound(tmp_path, configs=("sft", "dpo"))
     report = {"rules": {"coverage": {"made": 7, "conflict": 3}, "ratified": {"made": 2}}}

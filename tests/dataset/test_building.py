@@ -25,10 +25,11 @@ from multiplex.dataset.assembling import Assembly
 from multiplex.dataset.building import Publication
 from multiplex.dataset.checking import examine
 from multiplex.dataset.masking import Masks, masked
+from multiplex.dataset.preferences import Thresholds
 from multiplex.dataset.privacy import Masker
 from multiplex.dataset.prompts import Prompt, Skipped, prompt_id, read_prompts
 from multiplex.dataset.schemas import CONFIGS
-from multiplex.dataset.summary import told
+from multiplex.dataset.summary import left_out, told
 from multiplex.errors import ContentError, ModelError, RunError
 from tests.dataset.made import QUESTIONS, Table, files_of, material, said, text, write_prompts
 from tests.table import PANEL
@@ -235,7 +236,7 @@ def test_a_plan_may_change_as_long_as_no_prompt_has_been_taken_in(table: Table, 
     (wrong := table.folder / "wrong.jsonl").write_text('{"title": "no question here"}\n')
     with pytest.raises(ContentError, match="no column holds the question"):
         table.build(wrong)
-    assert half_written(table.out) == []
+    assert not table.out.exists()
     assert table.build(prompts, assembly=WORDS).counts == {"transcripts": {"train": 2}}
 
 
@@ -282,7 +283,32 @@ def test_a_file_without_a_prompt_is_told_with_what_became_of_its_rows(
     with pytest.raises(ContentError) as error:
         table.build(path)
     assert why in str(error.value)
-    assert half_written(table.out) == []
+    assert not table.out.exists()
+
+
+def test_a_refused_build_removes_no_folder_and_nothing_that_was_there(table: Table) -> None:
+    (wrong := table.folder / "wrong.jsonl").write_text('{"question": ""}\n')
+    (there := table.folder / "there").mkdir()
+    with pytest.raises(ContentError, match="every row was left out"):
+        table.build(wrong, out=there)
+    assert [*there.iterdir()] == []
+    with pytest.raises(ContentError, match="every row was left out"):
+        table.build(wrong, out=table.folder / "one" / "two")
+    assert not (table.folder / "one").exists()
+    (there / ".build").mkdir()
+    (there / ".build" / "lock").touch()
+    with pytest.raises(ContentError, match="every row was left out"):
+        table.build(wrong, out=there)
+    assert (there / ".build" / "work.sqlite").exists()
+    paid = table.folder / "paid"
+
+    def asked() -> Iterator[Prompt | Skipped]:
+        (paid / ".build" / "responses.sqlite").touch()
+        yield from read_prompts([wrong])
+
+    with pytest.raises(ContentError, match="every row was left out"):
+        table.build(wrong, out=paid, read=asked)
+    assert (paid / ".build" / "responses.sqlite").exists()
 
 
 def test_rows_that_are_too_long_or_not_utf8_are_counted_and_the_others_are_built(table: Table) -> None:
@@ -526,6 +552,45 @@ def test_a_set_that_grew_is_the_one_that_was_built_at_once(table: Table) -> None
     asked = len(table.responder.acts)
     assert table.build(first, assembly=HALVES, extend=True).sha256 == grown.sha256
     assert len(table.responder.acts) == asked
+
+
+def test_a_file_that_is_added_may_call_its_column_of_prompts_otherwise(table: Table) -> None:
+    first = write_prompts(table.folder / "a.jsonl", [QUESTIONS[0]])
+    more = write_prompts(table.folder / "b.jsonl", [QUESTIONS[1]])
+    table.build(first, assembly=WORDS, plan={"column": "asked"})
+    with pytest.raises(
+        ContentError, match=r"\(--prompt-column\) \('asked', and now not given\); give the same"
+    ):
+        table.build(first, assembly=WORDS)
+    with pytest.raises(ContentError, match=r"\('asked', and now 'other'\)"):  # there is nothing new to read
+        table.build(first, assembly=WORDS, plan={"column": "other"}, extend=True)
+    grown = table.build(more, assembly=WORDS, plan={"column": "ask_me"}, extend=True)
+    assert grown.counts == {"transcripts": {"train": 2}}
+    assert [source.get("column") for source in grown.sources] == [None, "ask_me"]
+    assert grown.options["plan"]["column"] == "asked"
+    for column in ("ask_me", "asked"):
+        again = table.build(more, assembly=WORDS, plan={"column": column}, extend=True)
+        assert again.sha256 == grown.sha256
+
+
+def test_what_came_out_empty_is_told_with_why(table: Table, prompts: Path) -> None:
+    asked = Assembly(
+        configs=("dpo", "reward", "transcripts", "moral_graph"), thresholds=Thresholds(margin=1.0)
+    )
+    made = table.build(prompts, assembly=asked)
+    found = report(table.out)
+    assert set(made.counts) == {"dpo", "transcripts"} == set(found["configs"])
+    pairs = sum(made.counts["dpo"].values())
+    why = f"0 of {pairs} pairs; a pair that nobody endorsed both sides of has no margin, and is not here"
+    graph = "0 rows; no deliberation came to one, which takes compare"
+    assert found["empty"] == {"reward": why, "moral_graph": graph}
+    assert {f"empty: reward: {why}", f"empty: moral_graph: {graph}"} < {*told(table.out)}
+    card = (table.out / "README.md").read_text(encoding="utf-8")
+    assert f"Asked for, and empty:\n\n- `reward`: {why}\n" in card
+    assert "- kinds of records: dpo, transcripts\n" in card
+    assert examine(table.out).problems == []
+    none = {**found, "made": {**found["made"], "pairs": 0}, "rules": {"coverage": {"tie": 2, "missing": 1}}}
+    assert left_out(none)["dpo"] == "0 of 0 pairs; no rule made one: coverage (tie 2, missing 1)"
 
 
 def test_what_was_told_of_a_set_once_is_told_of_it_when_it_grows(table: Table) -> None:

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from multiplex.cli.app import app
 from multiplex.content.scenarios import load_scenario, scenario_names
+from multiplex.dataset.asked_columns import CHATS, COLUMNS, any_of_them
 from multiplex.dataset.prompts import Prompt, Skipped, asked_of, prompt_files, prompt_id, read_prompts
 from multiplex.errors import ContentError
 
@@ -447,7 +450,7 @@ def test_parquet_is_read_by_its_columns(tmp_path: Path) -> None:
     parquet.write_table(pa.table({"text": raw}), path)
     assert kinds(path) == ["not_utf8", "prompt"]
     parquet.write_table(pa.table({"answer": ["A."], "n": [1]}), path)
-    assert "found: 'answer', 'n'; name one of them question" in complaint(path)
+    assert "found: 'answer', 'n'; name it with --prompt-column NAME, or" in complaint(path)
     parquet.write_table(pa.table({"text": pa.array([], pa.string())}), path)
     assert complaint(path) == f"{path}: holds no rows; put a prompt in each"
     path.write_bytes(b"PAR1 and then nothing")
@@ -517,8 +520,19 @@ def test_a_file_without_a_question_names_the_columns_that_it_has(tmp_path: Path,
     path = rows(tmp_path, *[{"answer": "A.", "score": 1}] * count)
     assert complaint(path) == (
         f"{path}: no column holds the question; found: 'answer', 'score'; "
-        "name one of them question, prompt, text, instruction, query or messages"
+        "name it with --prompt-column NAME, or call it question, prompt, text, instruction, query, messages, "
+        "conversation, conversations or chat"
     )
+
+
+def test_message_help_and_docs_name_the_same_columns(tmp_path: Path) -> None:
+    assert any_of_them() in complaint(rows(tmp_path, {"answer": "A."}))
+    shown = CliRunner().invoke(app, ["dataset", "build", "--help"], env={"COLUMNS": "400", "TERM": "dumb"})
+    assert f"The column that the prompt is in; else {any_of_them()}." in shown.stdout
+    docs = (Path(__file__).parents[2] / "docs/dataset.md").read_text(encoding="utf-8")
+    assert f"| {', '.join(f'`{name}`' for name in COLUMNS)} | what is asked" in docs
+    for name in CHATS:
+        assert one(rows(tmp_path, {name: [{"role": "user", "content": ASKED}]})).scenario.question == ASKED
 
 
 @pytest.mark.parametrize(

