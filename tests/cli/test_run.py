@@ -13,6 +13,7 @@ from multiplex.runs import load_run
 from tests.endpoint import Fault, endpoint
 
 pytestmark = pytest.mark.heavy
+SLOW = pytest.mark.slow
 
 GOOD = "name: oak\nquestion: Should the old oak on the square be felled?\n"
 KEYS = [
@@ -222,7 +223,14 @@ def test_a_served_model_deliberates_end_to_end() -> None:
     assert len(run["answers"]["steered"]) == 8
 
 
-@pytest.mark.parametrize("fault", ["status_500", "invalid_json", "schema_breaking", "empty", "truncated"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "invalid_json",
+        "truncated",
+        *(pytest.param(f, marks=SLOW) for f in ("status_500", "schema_breaking", "empty")),
+    ],
+)
 def test_a_third_of_the_calls_failing_leaves_a_whole_run_with_every_failure_on_record(fault: Fault) -> None:
     with endpoint(fault=fault, every=3) as server:
         run = printed(

@@ -480,7 +480,7 @@ def test_hundreds_of_calls_are_in_flight_at_once() -> None:
         finally:
             await model.aclose()
 
-    with endpoint(latency=1.0) as server:
+    with endpoint(latency=0.5) as server:
         asyncio.run(ask_many(server.base_url))
         assert server.most_at_once == 250
 

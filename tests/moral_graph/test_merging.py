@@ -119,6 +119,7 @@ def test_what_is_embedded_of_a_card_is_its_policies() -> None:
     assert card_text(one).splitlines() == list(one.policies)
 
 
+@pytest.mark.slow
 @pytest.mark.heavy
 def test_many_cards_are_embedded_in_their_order_and_as_a_few_at_a_time_are(tmp_path: Path) -> None:
     # From 64 texts on they are divided over the cores, sorted by length: lengths go up and down here.

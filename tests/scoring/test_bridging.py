@@ -189,6 +189,7 @@ def test_the_fit_is_that_of_the_public_loss_minimised_by_other_means() -> None:
     assert [name for name, note in found.notes.items() if note.status == "not helpful"] == ["n3"]
 
 
+@pytest.mark.slow
 @given(st.integers(3, 8), st.integers(1, 6), st.integers(0, 50))
 @settings(max_examples=10)
 def test_a_note_of_the_larger_camp_is_below_one_liked_moderately_by_both_at_the_same_mean(

@@ -60,6 +60,7 @@ def test_nineteen_of_twenty_intervals_cover_the_mean() -> None:
     assert 0.90 <= covered / 300 <= 0.98
 
 
+@pytest.mark.slow
 def test_intervals_over_items_alone_miss_what_differs_between_runs_and_both_levels_hold_it() -> None:
     rng = np.random.default_rng(3)
     both = alone = 0
