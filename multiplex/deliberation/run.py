@@ -123,6 +123,7 @@ async def conduct(
     model = " + ".join(dict.fromkeys(responders[name].name for name in sorted(responders)))
     names = tuple(persona.name for persona in panel.personas)
     usage = accounts(state.get("results", []), time.perf_counter() - clock)
+    written = {id(persona): persona.model_dump_json() for persona in panel.personas}
     manifest = {
         "format": 1,
         "run": run,
@@ -154,8 +155,8 @@ async def conduct(
         "sha256": {
             "scenario": _sha256(scenario.model_dump_json()),
             "protocol": _sha256(protocol.model_dump_json()),
-            **{f"personas/{p.name}": _sha256(p.model_dump_json()) for p in panel.personas},
-            "pack": _pack_sha256(panel.pack),
+            **{f"personas/{p.name}": _sha256(written[id(p)]) for p in panel.personas},
+            "pack": _pack_sha256(panel.pack, written),
             "neutral": _sha256("\n".join(neutral_sentences())),
             **panel.hashes,
             **(hashes or {}),
@@ -213,9 +214,11 @@ async def _deliberated(
     return state
 
 
-def _pack_sha256(pack: Pack) -> str:
-    """Return a pack's hash; one that was made of the seated personas has no files."""
-    return pack.sha256 if pack.hashes else _sha256("\n".join(p.model_dump_json() for p in pack.personas))
+def _pack_sha256(pack: Pack, written: Mapping[int, str]) -> str:
+    """Return a pack's hash; one that has no files, as of seated personas (who are `written`), is hashed as JSON."""
+    if pack.hashes:
+        return pack.sha256
+    return _sha256("\n".join(written.get(id(p)) or p.model_dump_json() for p in pack.personas))
 
 
 def _sha256(text: str) -> str:
