@@ -222,8 +222,7 @@ class _Asking:
     """What one act has taken so far, attempt by attempt."""
 
     def __init__(self, messages: list[Message]) -> None:
-        text = "\x1e".join(f"{m['role']}\x1f{m['content']}" for m in messages)
-        self._sha256 = hashlib.sha256(text.encode()).hexdigest()
+        self._messages = messages
         self._raw: list[str] = []
         self._reasoning: list[str] = []
         self._usage = Usage()
@@ -254,12 +253,14 @@ class _Asking:
         return self._performed(failure=failure)
 
     def _performed(self, reply: BaseModel | None = None, failure: Failure | None = None) -> Performed[Any]:
+        # Only now: while it is computed before a call, that call waits.
+        text = "\x1e".join(f"{m['role']}\x1f{m['content']}" for m in self._messages)
         return Performed(
             reply=reply,
             failure=failure,
             raw=tuple(self._raw),
             reasoning=tuple(self._reasoning),
-            prompt_sha256=self._sha256,
+            prompt_sha256=hashlib.sha256(text.encode()).hexdigest(),
             usage=self._usage,
         )
 
