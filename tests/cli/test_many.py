@@ -223,6 +223,7 @@ def test_an_option_that_is_wrong_stops_all_at_once(words: list[str], said: str) 
     assert not Path("runs").exists()
 
 
+@pytest.mark.slow
 def test_a_reader_who_has_gone_is_no_crash() -> None:
     reader, writer = os.pipe()
     os.close(reader)

@@ -100,6 +100,7 @@ def on(server: Endpoint, *files: str) -> list[str]:
     return ["run", *files, "--model", "openai:test", "--no-scores", "--base-url", server.base_url]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_and_nothing_that_was_answered_is_asked_again(tmp_path: Path) -> None:
     with endpoint(latency=0.4) as server:
         with started(*on(server, "ferry.yaml"), "--quiet", said=tmp_path / "said") as process:

@@ -251,6 +251,7 @@ def test_all_that_a_tradition_says_is_not_told_from_one_perspective() -> None:
         assert above(interval, shipped().noise_floor(len(parts)))["above_floor"] is False
 
 
+@pytest.mark.slow
 def test_of_held_out_texts_of_one_perspective_few_have_a_corrected_interval_above_the_floor() -> None:
     texts = shipped().explained(6, 4, np.random.default_rng(0))
     floor = shipped().noise_floor(4).corrected
