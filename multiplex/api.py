@@ -391,22 +391,7 @@ async def adeliberate(
     on_event: Watch | None = None,
     **options: Unpack[Options],
 ) -> Run:
-    """Deliberate once, in a `Session` of its own.
-
-    Args:
-        question: a question in words, or a `Scenario` as `load_scenario` returns it.
-        personas: a pack, a list of persona names, files and personas, or a panel; else the scenario's.
-        protocol: a protocol, its name or its file; else the scenario's.
-        seed: an integer from 0; else the scenario's, else 0.
-        scores: whether to score the texts.
-        out: a folder to write the run's own folder into; nothing is written without it.
-        on_event: called with every event as it happens.
-        options: those of `Session`: `model`, `base_url`, `api_key`, `timeout`, `retries`, `concurrency`,
-            `cache`, `engine` and `embedder`.
-
-    Raises:
-        ContentError, NoQuorumError, RunError, ModelError: as `Session.deliberate`.
-    """
+    """Do what `deliberate` does, where an event loop runs: the same arguments, the same errors."""
     _check_options("adeliberate", adeliberate, options)
     async with Session(**options) as session:
         return await session.deliberate(
@@ -431,7 +416,7 @@ def deliberate(
     on_event: Watch | None = None,
     **options: Unpack[Options],
 ) -> Run:
-    """Deliberate on a question once, and return its `Run`; where an event loop runs, `await adeliberate(...)`.
+    """Deliberate once, in a `Session` of its own; where an event loop runs, `await adeliberate(...)`.
 
     Args:
         question: a question in words, or a `Scenario` as `load_scenario` returns it.

@@ -268,9 +268,8 @@ def _begun(
 def _other_files(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) -> str | None:
     """Return what sets prompt files apart from those that a build was begun with, None if they are the same."""
     known, given = [{each["sha256"]: each["path"] for each in sources} for sources in (before, now)]
-    last = {
-        each["path"]: each["sha256"] for each in before
-    }  # of a file that has grown its earlier states are past
+    # Of a file that has grown its earlier states are past.
+    last = {each["path"]: each["sha256"] for each in before}
     if new := next((path for digest, path in given.items() if digest not in known), None):
         changed = new in known.values()
         told = f"{new} has changed since" if changed else f"was begun without {new}"
