@@ -218,11 +218,10 @@ def winners_command(file: GraphFile, context: _Context = None, as_json: Json = F
         ranked: list[Winner | Compared] = [*found.values, *found.others]
         parts = len({each.component for each in ranked}) > 1
         print_rows(
-            # "PageRank as in dft" stands beside PageRank, and is "as in dft": a table has 100 columns. What a name
-            # has in brackets stands below.
+            # "PageRank as in dft" stands beside PageRank, and is "as in dft": a table has 100 columns.
             (
                 "value",
-                *(name.removeprefix("PageRank ").partition(" (")[0] for name in found.methods.values()),
+                *(name.removeprefix("PageRank ") for name in found.methods.values()),
                 *(["component"] if parts else []),
             ),
             [
@@ -236,9 +235,8 @@ def winners_command(file: GraphFile, context: _Context = None, as_json: Json = F
         )
         if found.others:
             say(f"-: {found.others[0].reason}")
-        if not found.bounded:
-            name, _, why = found.methods["bradley_terry"].rstrip(")").partition(" (")
-            say(f"{name}: {why}")
+        for method, why in found.caveats.items():
+            say(f"{found.methods[method]}: {why}")
         if found.warning:
             warn([found.warning])
 

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 from pydantic import ValidationError
 
 from multiplex.cli.graph_shown import warn
+from multiplex.content.files import no_such_file
 from multiplex.errors import ContentError, near_miss
 from multiplex.moral_graph.cards import ValuesCard
 from multiplex.moral_graph.formats.cards import not_finite, read_cards
@@ -229,9 +230,7 @@ def _file(path: Path) -> Path:
 def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
         if not path.exists():
-            siblings = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
-            hint = f"; {near_miss(path.name, siblings, cutoff=0.75)}" if siblings else ""
-            raise ContentError(f"{path}: no such file{hint}")
+            raise no_such_file(path)
         if path.is_dir():
             raise ContentError(f"{path}: is a folder; name a file in it")
         with path.open("rb") as stream:

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from multiplex.content.files import no_such_file
 from multiplex.errors import ContentError, near_miss
 from multiplex.runs import load_run
 
@@ -124,11 +124,7 @@ def _read(path: Path, most: int) -> str:
         with path.open("rb") as stream:
             data = stream.read(most + 1)
     except FileNotFoundError as error:
-        siblings: list[str] = []
-        with suppress(OSError):
-            siblings = [p.name for p in path.parent.iterdir()]
-        hint = f"; {near_miss(path.name, siblings, cutoff=0.75)}" if siblings else ""
-        raise ContentError(f"{path}: no such file{hint}") from error
+        raise no_such_file(path) from error
     except (OSError, ValueError) as error:  # a name may hold what no name may
         raise ContentError(f"{str(path)[:200]!r}: cannot be read: {error}") from error
     if len(data) > most:

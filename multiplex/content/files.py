@@ -8,6 +8,7 @@ import hashlib
 import io
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -29,6 +30,7 @@ __all__ = [
     "is_path",
     "model_from_yaml",
     "named_files",
+    "no_such_file",
     "parse_yaml",
     "read_path",
     "read_text",
@@ -77,14 +79,22 @@ def named_files(folder: Traversable | Path, suffix: str = ".yaml") -> dict[str, 
     return found
 
 
+def no_such_file(path: Path) -> ContentError:
+    """Return the error that says that there is no such file, and which one beside it may be meant."""
+    siblings: list[str] = []
+    with suppress(OSError):
+        siblings = [
+            p.name for p in path.parent.iterdir() if p.name != path.name
+        ]  # it may be a link to nowhere
+    hint = f"; {near_miss(path.name, siblings, cutoff=0.75)}" if siblings else ""
+    return ContentError(f"{path}: no such file{hint}")
+
+
 def read_path(path: Path) -> Text:
     """Read a user's file; every way in which that can fail is a `ContentError`."""
     try:
         if not path.exists():
-            siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-            siblings = [name for name in siblings if name != path.name]  # a link that leads nowhere
-            hint = f"; {near_miss(path.name, siblings, cutoff=0.75)}" if siblings else ""
-            raise ContentError(f"{path}: no such file{hint}")
+            raise no_such_file(path)
         if path.is_dir():
             raise ContentError(f"{path}: is a folder; name a file in it")
     except OSError as error:

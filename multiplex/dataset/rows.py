@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from multiplex.errors import ContentError
+from multiplex.moral_graph.formats.tables import divider_of
 
 __all__ = ["FORMATS", "BadRow", "Row", "read_rows"]
 
@@ -135,7 +136,7 @@ class _CsvLines:
         self._lines = _lines(path)
         first = next(_lines(path), (0, ""))[1]
         header = first if isinstance(first, str) else ""
-        self.delimiter = max(",;\t", key=header.count)
+        self.delimiter = divider_of(header)
 
     def __iter__(self) -> Iterator[str]:
         return self

@@ -25,8 +25,6 @@ METHODS: dict[Method, str] = {
 }
 """The four rankings, and what they are called in a sentence."""
 
-_PLAIN = f"Bradley-Terry (no pair has the {FEWEST} verdicts that robustness needs)"
-
 _OUTLIER_PENALTY = 0.5
 """Best or near it with corrupted pairs in bench/moral_graph.py; sound ones lose a hundredth of Kendall's tau."""
 _DFT_STEPS = 100
@@ -98,8 +96,14 @@ class Winners:
 
     @property
     def methods(self) -> Mapping[Method, str]:
-        """What the rankings are called in a sentence on these values: Bradley-Terry is robust where it can be."""
-        return METHODS if self.bounded else {**METHODS, "bradley_terry": _PLAIN}
+        """What the rankings are called: Bradley-Terry is robust where it can be."""
+        return METHODS if self.bounded else {**METHODS, "bradley_terry": "Bradley-Terry"}
+
+    @property
+    def caveats(self) -> Mapping[Method, str]:
+        """Why a ranking is not called what it is called elsewhere."""
+        why = f"no pair has the {FEWEST} verdicts that robustness needs"
+        return {} if self.bounded else {"bradley_terry": why}
 
 
 def winning_values(graph: MoralGraph, *, damping: float = 0.85, context: str | None = None) -> Winners:
@@ -269,7 +273,8 @@ def _warning(found: Winners, titles: Mapping[str, str]) -> str | None:
         return None
     by_winner: dict[tuple[str, ...], list[str]] = {}
     for method, ids in found.winners.items():
-        by_winner.setdefault(ids, []).append(found.methods[method])
+        why = found.caveats.get(method)
+        by_winner.setdefault(ids, []).append(found.methods[method] + (f" ({why})" if why else ""))
     said = []
     for ids, names in by_winner.items():
         more = [f"{len(ids) - 3} more"] if len(ids) > 4 else []

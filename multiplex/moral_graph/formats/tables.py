@@ -11,7 +11,7 @@ from typing import IO, Any, Literal, NamedTuple, get_args
 from multiplex.errors import near_miss
 from multiplex.moral_graph.judgements import Judgement, Opinion
 
-__all__ = ["Rows", "read_judgements"]
+__all__ = ["Rows", "divider_of", "read_judgements"]
 
 _COLUMNS = ("from", "to", "verdict", "judge", "context", "time")
 _OPTIONAL = ("context", "time")
@@ -30,6 +30,11 @@ class Rows(NamedTuple):
 
     judgements: tuple[Judgement, ...]
     repeats: int
+
+
+def divider_of(header: str) -> str:
+    """Return what divides the columns of a table: spreadsheets write semicolons where commas are decimal."""
+    return max(",;\t", key=header.count)
 
 
 def read_judgements(stream: IO[bytes], *, form: Literal["csv", "jsonl"], known: Collection[str]) -> Rows:
@@ -71,9 +76,7 @@ def _lines(stream: IO[bytes]) -> Iterator[str]:
 def _csv_rows(stream: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
     lines = _lines(stream)
     first = next(lines, "")
-    # What the header has most of divides it: spreadsheets write semicolons where commas are decimal.
-    divider = max(",;\t", key=first.count)
-    reader = csv.reader(chain([first], lines), delimiter=divider, strict=True)
+    reader = csv.reader(chain([first], lines), delimiter=divider_of(first), strict=True)
     header: list[str] | None = None
     try:
         for cells in reader:
