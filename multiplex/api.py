@@ -338,7 +338,7 @@ class Session:
                     else "nothing of this run is kept"
                 )
                 raise NoQuorumError(
-                    f"{error}; the model does not manage this act under this seed: start again with another --seed "
+                    f"{error}; the model does not manage this act under this seed: start again with another seed "
                     f"or another model ({kept})"
                 ) from error
             if unfinished.starts == 1 and all(result["reply"] is None for result in results):

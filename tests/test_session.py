@@ -489,8 +489,8 @@ def test_a_failed_act_of_one_deliberation_does_not_touch_another() -> None:
 @pytest.mark.parametrize(
     ("act", "failures", "said", "left"),
     [
-        ("reply", ["invalid_reply"] * 3, "another --seed or another model (nothing of this run is kept)", 0),
-        ("reply", ["invalid_reply", "empty", "invalid_reply"], "another --seed or another model", 0),
+        ("reply", ["invalid_reply"] * 3, "another seed or another model (nothing of this run is kept)", 0),
+        ("reply", ["invalid_reply", "empty", "invalid_reply"], "another seed or another model", 0),
         ("reply", ["invalid_reply", "refused", "invalid_reply"], "resuming asks for it all again", 1),
         ("reply", ["status"] * 3, "resuming asks for it all again", 1),
         # Two were never heard at the opening, so that nobody else was left to articulate.

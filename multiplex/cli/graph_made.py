@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -49,9 +49,7 @@ def build_command(
     cards: Annotated[
         Path, typer.Option(help="A run's folder, a moral graph, or a JSON or JSON Lines list of cards.")
     ],
-    profile: Annotated[
-        Literal["multiplex", "dft"], typer.Option(help="The rules of aggregation.")
-    ] = "multiplex",
+    profile: Annotated[str, typer.Option(help="The rules of aggregation: multiplex or dft.")] = "multiplex",
     min_wiser: Annotated[int | None, typer.Option(help="Instead of the profile's.")] = None,
     min_likelihood: Annotated[float | None, typer.Option(help="Instead of the profile's.")] = None,
     max_entropy: Annotated[float | None, typer.Option(help="Instead of the profile's.")] = None,
@@ -63,9 +61,12 @@ def build_command(
     """Build a moral graph from files of judgements and cards."""
     with plain_errors():
         from multiplex.cli.graph_files import explained, load_cards, load_judgements
+        from multiplex.moral_graph.edges import PROFILES
         from multiplex.moral_graph.formats.reading import to_json
         from multiplex.moral_graph.graph import aggregate
 
+        if profile not in PROFILES:
+            raise ContentError(f"--profile {profile!r}: no such rules; {near_miss(profile, PROFILES)}")
         known = load_cards(cards)
         rows = load_judgements(judgements, [card.id for card in known])
         with explained("the graph cannot be built"):

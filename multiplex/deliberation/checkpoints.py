@@ -61,7 +61,7 @@ async def checkpointer(path: Path | None) -> AsyncIterator[Any]:
                     await connection.close()
     except sqlite3.OperationalError as error:
         raise RunError(
-            f"{path}: cannot be used: {error}; make room, or name another folder with --out"
+            f"{path}: cannot be used: {error}; make room, or name another folder to write to"
         ) from error
     except sqlite3.DatabaseError as error:
         raise RunError(f"{path}: is damaged; start the run again") from error

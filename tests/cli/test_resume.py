@@ -299,7 +299,7 @@ def test_where_the_replies_do_not_fit_no_resume_is_promised(words: tuple[str, ..
     [line] = result.stderr.splitlines()
     assert line.startswith("error: articulate: only 0 of 3 personas answered")
     assert line.endswith(
-        "; the model does not manage this act under this seed: start again with another --seed or another "
+        "; the model does not manage this act under this seed: start again with another seed or another "
         f"model ({kept})"
     )
     assert not Path("runs/.unfinished").exists()
