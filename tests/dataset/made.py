@@ -9,16 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from multiplex.acts import (
-    Act,
-    AnswerAlone,
-    Answered,
-    Ballot,
-    Position,
-    Ratify,
-    Synthesise,
-    TakePosition,
-)
+from multiplex.acts import Act, AnswerAlone, Answered, Ballot, Position, Ratify, Synthesise, TakePosition
 from multiplex.api import Session
 from multiplex.content.scenarios import Scenario
 from multiplex.dataset.assembling import Assembly
@@ -35,7 +26,20 @@ from multiplex.responders.scripted import ScriptedResponder
 from tests.files import write_table
 from tests.table import PERSONAS, SCENARIO, Script, Words, answer
 
-__all__ = ["NAMES", "QUESTIONS", "Table", "files_of", "material", "pairs", "said", "text", "write_prompts"]
+__all__ = [
+    "NAMES",
+    "QUESTIONS",
+    "WORDS",
+    "Table",
+    "files_of",
+    "half_written",
+    "material",
+    "pairs",
+    "report",
+    "said",
+    "text",
+    "write_prompts",
+]
 
 NAMES = tuple(persona.name for persona in PERSONAS)
 
@@ -52,6 +56,9 @@ QUESTIONS = (
     "How long must grief excuse unpaid debts?",
     "Could the library lend tools as well as books?",
 )
+
+WORDS = Assembly(configs=("transcripts",))
+"""What is quick to write: no picture can be drawn of it."""
 
 
 # --- one material, as the rules see it ---------------------------------------------------------
@@ -167,6 +174,17 @@ def files_of(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and ".build" not in path.relative_to(folder).parts
     }
+
+
+def report(out: Path) -> dict[str, Any]:
+    """Return what a dataset's `report.json` says."""
+    found: dict[str, Any] = json.loads((out / "report.json").read_text())
+    return found
+
+
+def half_written(out: Path) -> list[str]:
+    """Return the files that a build left in sight although it was not finished, and what is partial anywhere."""
+    return [name for name in files_of(out) if name != "lock"] + [str(p) for p in out.rglob("*.partial")]
 
 
 class Table:

@@ -1,7 +1,6 @@
 """Whole deliberations with scripted replies: the order of things, who sees what, and what goes wrong."""
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -15,10 +14,8 @@ from multiplex.acts import (
     Failure,
     JudgeTransition,
     MergeCards,
-    Merger,
     ProposeTransition,
     Rank,
-    Ranking,
     Ratify,
     Respond,
     Synthesise,
@@ -28,10 +25,9 @@ from multiplex.content.protocols import load_protocol, protocol_names
 from multiplex.deliberation.build import build, recursion_limit
 from multiplex.deliberation.events import ActFinished, ActStarted, StepFinished
 from multiplex.deliberation.state import results_of
-from multiplex.embedding import Vectors
-from multiplex.errors import ModelError, NoQuorumError
-from multiplex.responders.scripted import ScriptedResponder
+from multiplex.errors import NoQuorumError
 from multiplex.seeds import derive_seed
+from tests.deliberation.made import NAMES, WHOLE, asked, failing
 from tests.table import (
     MILLER,
     NURSE,
@@ -41,43 +37,11 @@ from tests.table import (
     SAILOR,
     SCENARIO,
     Script,
-    Words,
     answer,
     panel_of,
     play,
-    proposal,
     protocol,
 )
-
-WHOLE = protocol(
-    "open",
-    {"exchange": {"rounds": 2}},
-    {"articulate": {"cards": 2}},
-    {"compare": {"pairs_per_persona": 4}},
-    {"synthesise": {"candidates": 3}},
-    {"ratify": {"revise": 1}},
-    "observe",
-)
-NAMES = [persona.name for persona in PERSONAS]
-
-
-def asked(responder: ScriptedResponder, kind: type[Act[Any]]) -> list[Any]:
-    return [act for act in responder.acts if isinstance(act, kind)]
-
-
-def failing(*which: type[Act[Any]], of: str | None = None, first: int = 10**6) -> Script:
-    """Answer, but let the first acts of these kinds fail (of one speaker, if named)."""
-    left = first
-
-    def script(act: Act[Any], seed: int) -> BaseModel | Failure:
-        nonlocal left
-        if isinstance(act, which) and of in {None, act.speaker} and left:
-            left -= 1
-            return Failure(kind="tired", reason=f"{act.speaker} is LOST FOR WORDS")
-        return answer(act, seed)
-
-    return script
-
 
 # --- the order of things ---------------------------------------------------------------------
 
@@ -414,336 +378,6 @@ def test_a_moderator_that_fails_breaks_no_quorum() -> None:
     assert state["transitions"] == []
 
 
-# --- comparing -------------------------------------------------------------------------------
-
-
-def test_a_moderator_that_fails_to_merge_merges_nothing() -> None:
-    state, _, _ = play(WHOLE, failing(MergeCards))
-    assert [value["id"] for value in state["values"]] == [card["id"] for card in state["cards"]]
-    assert all(card == into for card, into in state["aliases"].items())
-
-
-def test_merged_cards_are_compared_as_one() -> None:
-    def script(act: Act[Any], seed: int) -> BaseModel | Failure:
-        if isinstance(act, MergeCards):
-            return Merger(groups=(("sailor.1", "nurse.1"),))
-        return answer(act, seed)
-
-    state, responder, _ = play(protocol("open", "articulate", "compare"), script)
-    assert state["aliases"] == {"miller.1": "miller.1", "sailor.1": "sailor.1", "nurse.1": "sailor.1"}
-    assert [value["authors"] for value in state["values"]] == [["miller"], ["sailor", "nurse"]]
-    assert {act.card.id for act in asked(responder, ProposeTransition)} == {"miller.1", "sailor.1"}
-
-
-def test_one_card_is_compared_with_nothing() -> None:
-    state, responder, _ = play(
-        protocol("articulate", "compare"), panel=panel_of(MILLER), scenario=OPEN_QUESTION
-    )
-    assert [value["id"] for value in state["values"]] == ["miller.1"]
-    assert state["transitions"] == []
-    assert [act.name for act in responder.acts] == ["articulate_value"]
-
-
-def circling(act: Act[Any], seed: int) -> BaseModel | Failure:
-    """Propose pairs in both directions: cards in twos, each the wiser of the other."""
-    if isinstance(act, ProposeTransition):
-        known = sorted([act.card.id, *(card.id for card in act.others)])
-        place = known.index(act.card.id)
-        other = known[place + 1 if place % 2 == 0 and place + 1 < len(known) else place - 1]
-        return proposal(act, other)
-    return answer(act, seed)
-
-
-def test_nobody_is_asked_both_directions_of_a_pair() -> None:
-    stages = protocol("open", {"articulate": {"cards": 2}}, {"compare": {"pairs_per_persona": 100}})
-    state, responder, _ = play(stages, circling)
-    pairs = [frozenset((t["source"], t["wiser"])) for t in state["transitions"]]
-    assert len(pairs) == 6
-    assert len(set(pairs)) == 3
-    for persona in PERSONAS:
-        own = [act.transition for act in asked(responder, JudgeTransition) if act.persona is persona]
-        assert len(own) == len({frozenset((t.source, t.wiser)) for t in own}) == 3
-
-
-def test_a_transition_keeps_what_becomes_of_every_policy() -> None:
-    state, _, _ = play(protocol("articulate", "compare"))
-    values = {value["id"]: value for value in state["values"]}
-    for transition in state["transitions"]:
-        assert [each["policy"] for each in transition["mapping"]] == values[transition["source"]]["policies"]
-        assert {each["how"] for each in transition["mapping"]} == {"keeps_what_matters"}
-
-
-def of_a_crowd(script: Script, **options: Any) -> tuple[dict[str, Any], ScriptedResponder]:
-    """Let nine millers, nine sailors and nine nurses write a card each, and compare those."""
-    crowd = panel_of(*(p.model_copy(update={"name": f"{p.name}_{i}"}) for i in range(9) for p in PERSONAS))
-    state, responder, _ = play(protocol("articulate", "compare"), script, panel=crowd, **options)
-    return state, responder
-
-
-def merging_all(act: Act[Any], seed: int) -> BaseModel | Failure:
-    """Confirm every cluster."""
-    if isinstance(act, MergeCards):
-        return Merger(groups=act.clusters)
-    return answer(act, seed)
-
-
-def test_cards_near_to_one_another_are_shown_to_the_moderator_in_clusters_as_many_as_fit() -> None:
-    state, responder = of_a_crowd(merging_all, embed=Words().embed)
-    acts = asked(responder, MergeCards)
-    assert [[{id_.split("_")[0] for id_ in cluster} for cluster in act.clusters] for act in acts] == [
-        [{"miller"}, {"sailor"}],
-        [{"nurse"}],
-    ]
-    assert [len(act.cards) for act in acts] == [18, 9]
-    assert [result["about"] for result in results_of(state, "compare.merge")] == [
-        state["groups"][0][0],
-        state["groups"][2][0],
-    ]
-    assert len(state["values"]) == 3
-    assert len(state["aliases"]) == 27
-    assert state["aliases"]["nurse_8.1"] == "nurse_0.1"
-
-
-def test_of_a_few_cards_too_only_those_in_a_cluster_are_asked_about() -> None:
-    panel = panel_of(*PERSONAS, *(p.model_copy(update={"name": f"{p.name}_2"}) for p in (MILLER, NURSE)))
-    state, responder, _ = play(
-        protocol("articulate", "compare"), merging_all, panel=panel, embed=Words().embed
-    )
-    [act] = asked(responder, MergeCards)
-    assert act.clusters == (("miller.1", "miller_2.1"), ("nurse.1", "nurse_2.1"))
-    assert "sailor.1" not in {card.id for card in act.cards}
-    assert {id_ for id_, into in state["aliases"].items() if id_ != into} == {"miller_2.1", "nurse_2.1"}
-
-
-def test_nobody_is_asked_to_merge_where_no_cards_lie_near_to_one_another() -> None:
-    state, responder, _ = play(protocol("articulate", "compare"), merging_all, embed=Words().embed)
-    assert state["groups"] == []
-    assert not asked(responder, MergeCards)
-    assert [value["id"] for value in state["values"]] == ["miller.1", "sailor.1", "nurse.1"]
-
-
-def test_a_cluster_can_be_split_or_rejected() -> None:
-    def script(act: Act[Any], seed: int) -> BaseModel | Failure:
-        if isinstance(act, MergeCards):
-            split = [cluster for cluster in act.clusters if cluster[0].startswith("miller")]
-            return Merger(groups=tuple(part for each in split for part in (each[:4], each[4:])))
-        return answer(act, seed)
-
-    state, _ = of_a_crowd(script, embed=Words().embed)
-    kinds = Counter(value["id"].split("_")[0] for value in state["values"])
-    assert kinds == {"miller": 2, "sailor": 9, "nurse": 9}
-
-
-def absent(texts: Sequence[str]) -> Vectors:
-    raise ModelError("the embedding model cannot be loaded", kind="embedding")
-
-
-@pytest.mark.parametrize("embed", [None, absent], ids=["nothing embeds", "no model is there"])
-def test_all_cards_are_shown_at_once_where_nothing_is_embedded(embed: Any) -> None:
-    state, responder = of_a_crowd(answer, embed=embed)
-    assert [len(act.cards) for act in asked(responder, MergeCards)] == [27]
-    assert asked(responder, MergeCards)[0].clusters == ()
-    assert "groups" not in state
-    assert "shortlists" not in state
-    assert {len(act.others) for act in asked(responder, ProposeTransition)} == {26}
-
-
-def test_a_request_to_merge_that_fails_leaves_the_others_merged() -> None:
-    def script(act: Act[Any], seed: int) -> BaseModel | Failure:
-        if isinstance(act, MergeCards) and "nurse" in act.cards[0].id:
-            return Failure(kind="tired", reason="tired")
-        return merging_all(act, seed)
-
-    state, _ = of_a_crowd(script, embed=Words().embed)
-    assert len(state["values"]) == 11
-
-
-def test_a_group_too_large_for_one_request_is_shown_in_parts() -> None:
-    crowd = panel_of(*(MILLER.model_copy(update={"name": f"miller_{i}"}) for i in range(50)))
-    _, responder, _ = play(protocol("articulate", "compare"), panel=crowd, embed=Words().embed)
-    assert [len(act.cards) for act in asked(responder, MergeCards)] == [24, 24, 2]
-    assert len({card.id for act in asked(responder, MergeCards) for card in act.cards}) == 50
-
-
-def test_a_wiser_card_is_chosen_from_a_few_of_many() -> None:
-    state, responder = of_a_crowd(answer, embed=Words().embed)
-    acts = asked(responder, ProposeTransition)
-    assert len(acts) == 27
-    for act in acts:
-        assert len(act.others) == 5
-        assert {other.id for other in act.others} == set(state["shortlists"][act.card.id])
-        assert act.shown == ()
-        assert {other.title for other in act.others} == {act.card.title}
-    assert of_a_crowd(answer, embed=Words().embed)[0] == state
-
-
-@pytest.mark.parametrize("most", [1, 2, 4])
-@pytest.mark.parametrize("seed", range(3))
-def test_transitions_get_about_as_many_judges(most: int, seed: int) -> None:
-    stages = protocol("open", {"articulate": {"cards": 3}}, {"compare": {"pairs_per_persona": most}})
-    crowd = panel_of(*PERSONAS, *(p.model_copy(update={"name": f"{p.name}_2"}) for p in PERSONAS))
-    state, _, _ = play(stages, panel=crowd, seed=seed)
-    judged = results_of(state, "compare.judge")
-    load = Counter({t["id"]: 0 for t in state["transitions"]})
-    load.update(result["about"] for result in judged)
-    assert set(Counter(result["speaker"] for result in judged).values()) == {most}
-    assert max(load.values()) - min(load.values()) <= 1
-
-
-def test_who_judges_what_is_drawn_anew_for_every_seed() -> None:
-    stages = protocol("open", {"articulate": {"cards": 3}}, {"compare": {"pairs_per_persona": 2}})
-    draws = []
-    for seed in range(4):
-        state, _, _ = play(stages, seed=seed)
-        draws.append([(r["speaker"], r["about"]) for r in results_of(state, "compare.judge")])
-    assert len({tuple(draw) for draw in draws}) > 1
-
-
-# --- synthesis, ranking, ratification --------------------------------------------------------
-
-
-def test_a_moderator_that_fails_the_draft_is_asked_three_times() -> None:
-    state, responder, _ = play(protocol("open", "synthesise", "ratify"), failing(Synthesise))
-    assert [result["round"] for result in results_of(state, "synthesise.draft")] == [1, 2, 3]
-    assert "drafts" not in state
-    assert not asked(responder, Ratify)
-
-
-def test_a_moderator_that_succeeds_at_last_is_not_asked_again() -> None:
-    state, _, _ = play(protocol("open", "synthesise", "ratify"), failing(Synthesise, first=2))
-    assert [bool(result["reply"]) for result in results_of(state, "synthesise.draft")] == [False, False, True]
-    assert len(state["drafts"]) == 1
-    assert state["ballots"]
-
-
-def test_one_candidate_that_is_left_is_not_ranked() -> None:
-    _, responder, _ = play(protocol("open", {"synthesise": {"candidates": 2}}), failing(Synthesise, first=1))
-    assert not asked(responder, Rank)
-
-
-def preferring(wanted: str) -> Script:
-    """Rank the statements by how they are worded: the wanted one first, wherever it stands."""
-
-    def script(act: Act[Any], seed: int) -> BaseModel | Failure:
-        if isinstance(act, Rank):
-            order = sorted(range(len(act.statements)), key=lambda i: wanted not in act.statements[i])
-            return Ranking(order=tuple(i + 1 for i in order))
-        return answer(act, seed)
-
-    return script
-
-
-@pytest.mark.parametrize("wanted", [0, 1, 2])
-@pytest.mark.parametrize("seed", range(3))
-def test_the_ranking_finds_what_all_prefer_however_it_was_shuffled(wanted: int, seed: int) -> None:
-    stages = protocol("open", {"synthesise": {"candidates": 3}})
-    state, _, _ = play(stages, preferring(f"draft {wanted}."), seed=seed)
-    assert state["chosen"] == wanted
-    assert all(ballot[wanted] == 0 for ballot in state["ranking"]["ballots"].values())
-    assert state["ranking"]["ranks"][wanted] == 0
-
-
-def test_statements_are_shown_in_an_order_of_ones_own() -> None:
-    stages = protocol("open", {"synthesise": {"candidates": 6}})
-    _, responder, _ = play(stages)
-    shown = [act.statements for act in asked(responder, Rank)]
-    assert len(set(shown)) > 1
-    assert len({frozenset(statements) for statements in shown}) == 1
-
-
-def test_what_the_majority_prefers_stands_against_one_who_does_not() -> None:
-    def script(act: Act[Any], seed: int) -> BaseModel | Failure:
-        wanted = "draft 2." if act.speaker == "nurse" else "draft 1."
-        return preferring(wanted)(act, seed)
-
-    state, _, _ = play(protocol("open", {"synthesise": {"candidates": 3}}), script)
-    assert state["chosen"] == 1
-
-
-def test_rankings_that_all_fail_leave_no_quorum() -> None:
-    with pytest.raises(NoQuorumError, match=r"^synthesise: only 0 of 3"):
-        play(protocol("open", {"synthesise": {"candidates": 2}}), failing(Rank))
-
-
-def test_the_candidate_that_was_chosen_is_the_one_that_is_ratified() -> None:
-    stages = protocol("open", {"synthesise": {"candidates": 3}}, "ratify")
-    _, responder, _ = play(stages, preferring("draft 2."))
-    assert {act.statement for act in asked(responder, Ratify)} == {"The statement, draft 2."}
-
-
-def objecting(*endorsements: int) -> Script:
-    """Let everyone endorse the drafts so, one after the other, and object below 5."""
-    given: dict[str, int] = {}
-
-    def script(act: Act[Any], seed: int) -> BaseModel | Failure:
-        if isinstance(act, Ratify):
-            place = given[act.persona.name] = given.get(act.persona.name, -1) + 1
-            mark = endorsements[place]
-            return Ballot(endorsement=mark, objection="Not yet." if mark < 5 else None)
-        if isinstance(act, Synthesise) and act.previous:
-            said = answer(act, seed)
-            return said.model_copy(update={"consensus": f"{act.previous.consensus} Revised."})
-        return answer(act, seed)
-
-    return script
-
-
-def ratified(revise: int, *endorsements: int) -> dict[str, Any]:
-    stages = protocol("open", "synthesise", {"ratify": {"revise": revise}})
-    return play(stages, objecting(*endorsements))[0]
-
-
-def test_without_objections_nothing_is_revised() -> None:
-    state = ratified(3, 6)
-    assert len(state["drafts"]) == 1
-    assert not results_of(state, "ratify.revise")
-
-
-@pytest.mark.parametrize("revise", [0, 1, 2, 5])
-def test_a_statement_is_revised_at_most_so_often(revise: int) -> None:
-    state = ratified(revise, *[3] * (revise + 1))
-    assert len(state["drafts"]) == revise + 1
-    assert len(results_of(state, "ratify.ballot")) == 3 * (revise + 1)
-
-
-@pytest.mark.parametrize(
-    ("endorsements", "stands"), [((3, 6), 1), ((4, 2), 0), ((4, 4), 1), ((2, 4, 3), 1), ((4, 2, 3), 0)]
-)
-def test_the_better_draft_stands_and_a_tie_goes_to_the_later(
-    endorsements: tuple[int, ...], stands: int
-) -> None:
-    state = ratified(len(endorsements) - 1, *endorsements)
-    assert len(state["drafts"]) == len(endorsements)
-    assert state["chosen"] == stands
-
-
-def test_the_moderator_revises_from_the_objections_and_the_draft_that_they_were_made_to() -> None:
-    stages = protocol("open", "synthesise", {"ratify": {"revise": 2}})
-    _, responder, _ = play(stages, objecting(4, 2, 5))
-    revisions = [act for act in asked(responder, Synthesise) if act.previous]
-    assert [act.previous.consensus for act in revisions] == [
-        "The statement, draft 0.",
-        "The statement, draft 0. Revised.",
-    ]
-    assert [[o.endorsement for o in act.objections] for act in revisions] == [[4, 4, 4], [2, 2, 2]]
-    assert [o.persona for o in revisions[0].objections] == NAMES
-
-
-def test_a_revision_that_fails_leaves_the_draft_as_it_is() -> None:
-    def script(act: Act[Any], seed: int) -> BaseModel | Failure:
-        if isinstance(act, Ratify):
-            return Ballot(endorsement=3, objection="Not yet.")
-        if isinstance(act, Synthesise) and act.previous:
-            return Failure(kind="tired", reason="tired")
-        return answer(act, seed)
-
-    state, _, _ = play(protocol("open", "synthesise", {"ratify": {"revise": 3}}), script)
-    assert len(state["drafts"]) == 1
-    assert state["chosen"] == 0
-    assert len(results_of(state, "ratify.ballot")) == 3
-    assert len(results_of(state, "ratify.revise")) == 1
-
-
 # --- limits ----------------------------------------------------------------------------------
 
 
@@ -798,12 +432,3 @@ def test_a_graph_has_a_node_for_every_step_and_two_where_checkpoints_are_kept() 
         "exchange.reply.ask",
         "exchange.reply.settle",
     }
-
-
-def test_while_all_cards_fit_all_are_shown_in_one_order_and_a_few_may_be_named() -> None:
-    crowd = panel_of(*(MILLER.model_copy(update={"name": f"miller_{i}"}) for i in range(9)))
-    state, responder, _ = play(protocol("articulate", "compare"), panel=crowd, embed=Words().embed)
-    acts = asked(responder, ProposeTransition)
-    assert {len(act.others) for act in acts} == {5}
-    assert {act.shown for act in acts} == {acts[0].shown}
-    assert [card.id for card in acts[0].shown] == [value["id"] for value in state["values"]]
