@@ -5,6 +5,7 @@ not even import torch.
 """
 
 import hashlib
+import math
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -24,12 +25,9 @@ __all__ = ["DEFAULT_MODEL", "Embedder", "SentenceEmbedder", "Vectors", "cache_fo
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 _WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
-_FEW = 64
-"""Up to how many texts are embedded in one thread: where other processes compute too, waiting for one another
-takes torch's threads ten times as long as the work."""
-
-_BATCH = 16
-"""How many texts go through the model together: what lies between two layers then stays in a core's cache."""
+_FEWEST, _BATCH = 4, 16
+"""How many texts go through the model together: fewer are not worth a thread, and of more what lies between
+two layers does not stay in a core's cache."""
 
 _MOST_KNOWN = 20_000
 """How many embeddings stay in memory: 30 MB of 384 dimensions each."""
@@ -104,18 +102,20 @@ class SentenceEmbedder:
     def _encode(self, texts: list[str]) -> Vectors:
         if self._model is None:
             self._model = _load(self._given)
+            self._encoded(["word"])  # sets the tokenizer up, which threads then only read
+        # Every core has batches of its own, each of texts of one length: threads that share a batch wait for
+        # one another at every layer, and where other processes compute too, they wait for long.
+        order = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
         with _one_thread_each() as cores:
-            if len(texts) < _FEW or cores == 1:
-                return self._encoded(texts)
-            # Every core has batches of its own, each of texts of one length: threads that share a batch wait for
-            # one another at every layer, and where other processes compute too, they wait for long.
-            order = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
-            batches = [order[start : start + _BATCH] for start in range(0, len(order), _BATCH)]
-            parts = [[texts[row] for row in batch] for batch in batches]
-            # The first by itself: it sets the tokenizer up, which threads then only read.
-            vectors = [self._encoded(parts[0])]
-            with ThreadPoolExecutor(cores) as pool:
-                vectors += pool.map(self._encoded, parts[1:])
+            size = min(max(math.ceil(len(texts) / cores), _FEWEST), _BATCH)
+            batches = [
+                [texts[row] for row in order[start : start + size]] for start in range(0, len(order), size)
+            ]
+            if len(batches) == 1 or cores == 1:
+                vectors = [self._encoded(batch) for batch in batches]
+            else:
+                with ThreadPoolExecutor(cores) as pool:
+                    vectors = list(pool.map(self._encoded, batches))
         found = np.empty((len(texts), vectors[0].shape[1]), dtype=np.float32)
         found[order] = np.concatenate(vectors)
         return found
