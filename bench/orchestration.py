@@ -3,7 +3,9 @@
 Every persona states its position and a moderator writes the synthesis: two waves of calls. The endpoint
 (bench/endpoint.py) takes the same time for every call, so that one question cannot take less than twice
 its latency, and neither can twenty that are asked at once. All send the same prompts and schemas, byte
-for byte, except Plurals, which is given the same texts its own way and has no schemas.
+for byte, except Plurals, which is given the same texts its own way and has no schemas. Multiplex is measured
+twice: as a `Session` that keeps nothing, and as the command line runs it, with checkpoints, run folders and
+the response cache.
 
 Run `python bench/orchestration.py` from the root of a checkout. For Plurals, install it apart with
 `python -m venv DIR && DIR/bin/pip install plurals litellm`, and add `--plurals-python DIR/bin/python`.
@@ -14,6 +16,7 @@ processor time of Multiplex goes, and writes bench/results/orchestration_profile
 import argparse
 import asyncio
 import gc
+import itertools
 import json
 import operator
 import os
@@ -21,6 +24,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -339,29 +343,37 @@ async def in_this_process(base_url: str, count: int, panel: Sequence[Persona]) -
             return str(completion.choices[0].message.content)
 
         by_graph, by_graph_and_client = _in_langgraph(by_aiohttp), _in_langgraph(by_openai)
+        kept = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         multiplex = await stack.enter_async_context(_multiplex(base_url, count, panel))
+        on_disk = await stack.enter_async_context(_multiplex(base_url, count, panel, kept))
         yield [
             Here("aiohttp and gather", lambda number: _gathered(by_aiohttp, asked[number]), count),
             Here("LangGraph, aiohttp", lambda number: by_graph(asked[number]), count),
             Here("LangGraph, openai client", lambda number: by_graph_and_client(asked[number]), count),
             multiplex,
+            on_disk,
         ]
 
 
 @asynccontextmanager
-async def _multiplex(base_url: str, count: int, panel: Sequence[Persona]) -> AsyncIterator[Here]:
+async def _multiplex(
+    base_url: str, count: int, panel: Sequence[Persona], kept: Path | None = None
+) -> AsyncIterator[Here]:
+    """Yield Multiplex, without a bound on calls; with a folder it keeps checkpoints, runs and answers there."""
     asked = scenarios(count)
-    session = Session(model=f"openai:{MODEL}", base_url=base_url, concurrency=512, cache=False)
+    seeds = itertools.count(1)  # where answers are kept, no question is asked twice
+    session = Session(model=f"openai:{MODEL}", base_url=base_url, concurrency=512, cache=kept or False)
     async with session:
 
         async def ask(number: int) -> None:
+            seed = next(seeds) if kept else 1
             run = await session.deliberate(
-                asked[number], personas=list(panel), protocol=ENSEMBLE, seed=1, scores=False
+                asked[number], personas=list(panel), protocol=ENSEMBLE, seed=seed, scores=False, out=kept
             )
             if len(run.answers.steered) != len(panel) or run.answers.overton is None:
                 raise SystemExit(f"Multiplex gave up on an act: {run.answers.reasons}")
 
-        yield Here("Multiplex", ask, count)
+        yield Here("Multiplex, all on disk" if kept else "Multiplex", ask, count)
 
 
 @dataclass(slots=True)

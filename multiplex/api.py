@@ -205,7 +205,7 @@ class Session:
             scores: whether to score the texts; without, no embedding model is needed for them, and
                 the run's `scores` are empty.
             out: a folder to write the run's own folder into, and meanwhile what it takes to resume
-                it; nothing is written without it.
+                it; no run is written without it.
             on_begin: called with the run's name as it begins.
             on_event: called with every event as it happens.
 
@@ -424,7 +424,7 @@ def deliberate(
         protocol: a protocol, its name or its file; else the scenario's.
         seed: an integer from 0; else the scenario's, else 0.
         scores: whether to score the texts.
-        out: a folder to write the run's own folder into; nothing is written without it.
+        out: a folder to write the run's own folder into; no run is written without it.
         on_event: called with every event as it happens.
         options: those of `Session`: `model`, `base_url`, `api_key`, `timeout`, `retries`, `concurrency`,
             `cache`, `engine` and `embedder`.

@@ -24,9 +24,10 @@ async def in_background(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 
 
 async def in_thread_of_its_own(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what `work` returns; whoever is cancelled leaves it behind, and no exit waits for it.
+    """Return what `work` returns; whoever is cancelled leaves it behind.
 
-    Threads of an event loop's own (`asyncio.to_thread`) are waited for when the loop closes.
+    Threads of an event loop's own (`asyncio.to_thread`) are waited for when the loop closes; this one is not, but
+    threads that `work` starts itself, as the hub's client does, are waited for when the process exits.
     """
     future: Future[T] = Future()
 

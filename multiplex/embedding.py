@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
+from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
@@ -69,6 +70,7 @@ class SentenceEmbedder:
         self._given = model
         self._model: Any = None
         self._known: dict[str, NDArray[np.float32]] = {}
+        self._desk = Lock()  # torch's number of threads is the whole process's
         folder = cache_folder() if cache is None else cache
         identity = f"{self.name}\x1f{_WEIGHTS_SHA256}{_fingerprint(model)}"
         label = hashlib.sha256(identity.encode()).hexdigest()[:12]
@@ -82,6 +84,10 @@ class SentenceEmbedder:
         """
         # A model may say half a character, which no tokenizer takes.
         texts = [text.encode("utf-8", "replace").decode() for text in texts]
+        with self._desk:
+            return self._embedded(texts)
+
+    def _embedded(self, texts: list[str]) -> Vectors:
         wanted = list(dict.fromkeys(texts))
         self._recall([text for text in wanted if text not in self._known])
         if new := [text for text in wanted if text not in self._known]:
@@ -97,7 +103,8 @@ class SentenceEmbedder:
 
     def load(self) -> Vectors:
         """Load the model now, whatever is on disk, and return the embedding of one word, shape (1, d)."""
-        return self._encode(["word"])
+        with self._desk:
+            return self._encode(["word"])
 
     def _encode(self, texts: list[str]) -> Vectors:
         if self._model is None:

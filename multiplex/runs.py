@@ -26,6 +26,7 @@ __all__ = [
     "Run",
     "Steered",
     "check_writable",
+    "cut_off",
     "list_runs",
     "load_run",
     "new_run_name",
@@ -121,7 +122,7 @@ def check_writable(folder: Path) -> None:
     except OSError as error:
         what = (
             "it is a file; name a folder"
-            if folder.is_file()
+            if os.path.isfile(folder)  # noqa: PTH113 (never raises, whatever the name)
             else f"{error.strerror or error}; name another folder"
         )
         raise RunError(f"{folder}: runs cannot be written there: {what}") from error
@@ -152,6 +153,13 @@ def save_run(run: Run, folder: Path, *, extra: dict[str, str] | None = None) -> 
     return run
 
 
+def cut_off(folder: Path) -> RunError | None:
+    """Return the error that says that a run of this folder was cut off; None where none was."""
+    if not os.path.isdir(folder.parent / ".unfinished" / folder.name):  # noqa: PTH112 (never raises)
+        return None
+    return RunError(f"{folder}: was cut off; go on with it: multiplex resume {folder}")
+
+
 def load_run(folder: str | Path) -> Run:
     """Read a run's folder back into the object that it was written from.
 
@@ -161,8 +169,8 @@ def load_run(folder: str | Path) -> Run:
     folder = Path(folder)
     if not (folder / "run.json").is_file():
         siblings = [entry.name for entry in list_runs(folder.parent)] if folder.parent.is_dir() else []
-        if (folder.parent / ".unfinished" / folder.name).is_dir():
-            raise RunError(f"{folder}: was cut off; go on with it: multiplex resume {folder}")
+        if unfinished := cut_off(folder):
+            raise unfinished
         hint = f"; {near_miss(folder.name, siblings)}" if siblings else ""
         raise RunError(f"{folder}: is no run (it holds no run.json){hint}")
     try:

@@ -21,7 +21,7 @@ from multiplex.content.panels import Panel
 from multiplex.content.personas import Pack, Persona
 from multiplex.content.protocols import Protocol
 from multiplex.content.scenarios import Scenario
-from multiplex.errors import ContentError, MultiplexError, RunError, near_miss
+from multiplex.errors import ContentError, RunError, near_miss
 
 __all__ = ["Request", "Unfinished", "unfinished_runs"]
 
@@ -196,9 +196,10 @@ class Unfinished:
                 starts.write(b".")
         try:
             yield
-        except MultiplexError as error:
+        except Exception as error:  # one of a caller's own, of a model or of who watches, ends it as well
+            said = str(error) or type(error).__name__
             with suppress(OSError):  # it was discarded, or cannot be written
-                self._failure.write_text(str(error), encoding="utf-8", errors="backslashreplace")
+                self._failure.write_text(said, encoding="utf-8", errors="backslashreplace")
             raise
         finally:
             lock.release()

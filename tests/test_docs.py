@@ -1,5 +1,6 @@
 """The examples in README and docs run, and say what they are said to say."""
 
+import json
 import re
 import shlex
 from importlib import import_module
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from multiplex.cli.app import app
+from multiplex.sentences import sentences
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -50,13 +52,14 @@ def test_the_run_that_the_readme_begins_with_prints_what_stands_there(
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_example_run_run_in_order(
+def test_the_commands_of_the_example_run_run_in_order_and_what_it_quotes_was_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    page = ROOT / "docs" / "example-run.md"
     commands = [
         line.removeprefix("$ ")
-        for block in blocks(ROOT / "docs" / "example-run.md", "console")
+        for block in blocks(page, "console")
         for line in block.splitlines()
         if line.startswith("$ ")
     ]
@@ -66,6 +69,20 @@ def test_the_commands_of_the_example_run_run_in_order(
         assert words[0] == "multiplex"
         done = CliRunner().invoke(app, words[1:], catch_exceptions=False)
         assert done.exit_code == 0, f"{command}: {done.stderr}"
+    run = min((tmp_path / "runs").glob("*-eldercare-*"))
+    edges = json.loads((run / "moral_graph.json").read_text(encoding="utf-8"))["edges"]
+    assert json.loads(blocks(page, "json")[-1]) in edges
+    acts = [json.loads(line) for line in (run / "transcript.jsonl").read_text(encoding="utf-8").splitlines()]
+    scenario = json.loads((run / "run.json").read_text(encoding="utf-8"))["content"]["scenario"]
+    said = " ".join(json.dumps(each, ensure_ascii=False) for each in (scenario, acts)).replace("\\n", " ")
+    quoted = [line[2:] for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("> ")]
+    assert len(quoted) >= 5
+    assert [each for line in quoted for each in sentences(line) if each not in said] == []
+    [stance] = re.findall(r"return (\d+), stay (\d+), share (\d+)", page.read_text(encoding="utf-8"))
+    [opened] = [
+        a["reply"]["stance"] for a in acts if (a["act"], a["speaker"]) == ("take_position", "confucian")
+    ]
+    assert [opened[key] for key in ("return", "stay", "share")] == [int(each) for each in stance]
 
 
 def _latest(folder: Path) -> str:

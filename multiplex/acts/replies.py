@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.json_schema import SkipJsonSchema
 
 from multiplex.content.schwartz import SchwartzValue
 from multiplex.moral_graph.judgements import How
@@ -154,11 +155,14 @@ class Choice(_Reply):
 
 
 class Reference(_Reply):
-    """One reference to a perspective: the span that makes it, and how the text speaks of it."""
+    """One reference to a perspective: the span that makes it, and how the text speaks of it.
+
+    The sentiment is None where who observes cannot tell, as without a language model; no model is offered that.
+    """
 
     perspective: Annotated[str, _text(60)]
     span: Annotated[str, _text(400)]
-    sentiment: Literal["positive", "neutral", "negative"]
+    sentiment: Literal["positive", "neutral", "negative"] | SkipJsonSchema[None]
 
 
 class References(_Reply):

@@ -173,7 +173,7 @@ def resume(
 @app.command("list")
 def list_content(
     kind: Annotated[
-        str, typer.Argument(help="scenarios, personas, protocols or agents.", show_default=False)
+        str, typer.Argument(help="scenarios, personas, packs, protocols or agents.", show_default=False)
     ],
     as_json: Json = False,
 ) -> None:

@@ -22,6 +22,7 @@ from multiplex.moral_graph.formats.reading import GraphData, read_graph
 from multiplex.moral_graph.formats.spreadsheets import CsvTables, read_csv
 from multiplex.moral_graph.formats.tables import Rows, read_judgements
 from multiplex.moral_graph.graph import MoralGraph
+from multiplex.runs import cut_off
 
 __all__ = [
     "explained",
@@ -230,7 +231,7 @@ def _file(path: Path) -> Path:
 def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
         if not path.exists():
-            raise no_such_file(path)
+            raise cut_off(path) or no_such_file(path)
         if path.is_dir():
             raise ContentError(f"{path}: is a folder; name a file in it")
         with path.open("rb") as stream:

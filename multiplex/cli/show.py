@@ -21,7 +21,7 @@ from multiplex.report.markdown import score_rows
 from multiplex.runs import Run, list_runs, load_run
 
 if TYPE_CHECKING:
-    from multiplex.unfinished import Unfinished
+    from multiplex.unfinished import Request
 
 __all__ = [
     "content",
@@ -351,8 +351,15 @@ def past_runs(folder: Path) -> list[dict[str, Any]]:
     keys = ("run", "status", "scenario", "protocol", "model", "seed", "perspective_entropy", "failures")
     rows = []
     for unfinished in unfinished_runs(folder):
-        row = {**dict.fromkeys(keys), "run": unfinished.run, **_asked_for(unfinished)}
-        if unfinished.running:
+        row = {**dict.fromkeys(keys), "run": unfinished.run}
+        running = unfinished.running
+        try:
+            row |= _asked_for(unfinished.request())
+        except RunError as error:
+            if not running:
+                rows.append({**row, "status": "cannot be resumed", "damaged": str(error)})
+                continue
+        if running:
             rows.append({**row, "status": "running"})
         elif failure := unfinished.failure:
             rows.append({**row, "status": "failed: multiplex resume", "failed": failure})
@@ -381,12 +388,8 @@ def past_runs(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _asked_for(unfinished: "Unfinished") -> dict[str, Any]:
-    """Return what a run that has not ended began with; nothing where its request is damaged."""
-    try:
-        request = unfinished.request()
-    except RunError:
-        return {}
+def _asked_for(request: "Request") -> dict[str, Any]:
+    """Return what a run that has not ended began with."""
     return {
         "scenario": request.scenario.name,
         "protocol": request.stages.name,

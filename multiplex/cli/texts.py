@@ -7,7 +7,7 @@ from typing import Any
 
 from multiplex.content.files import no_such_file
 from multiplex.errors import ContentError, near_miss
-from multiplex.runs import load_run
+from multiplex.runs import cut_off, load_run
 
 __all__ = ["Passage", "read_passages"]
 
@@ -124,7 +124,7 @@ def _read(path: Path, most: int) -> str:
         with path.open("rb") as stream:
             data = stream.read(most + 1)
     except FileNotFoundError as error:
-        raise no_such_file(path) from error
+        raise cut_off(path) or no_such_file(path) from error
     except (OSError, ValueError) as error:  # a name may hold what no name may
         raise ContentError(f"{str(path)[:200]!r}: cannot be read: {error}") from error
     if len(data) > most:

@@ -32,7 +32,7 @@ class _Head(BaseModel):
     summary: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400)]
     inputs: tuple[str, ...] = ()
     temperature: float = Field(default=0.7, ge=0, le=2)
-    max_tokens: int = Field(default=1024, ge=16, le=32768)
+    max_tokens: int = Field(default=1024, ge=1, le=32768)
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,8 +214,8 @@ def _proxy(url: str) -> str | None:
 def _check_key(key: str | None, base_url: str) -> None:
     if key and urlsplit(base_url).username is not None:  # both would be sent as one header
         raise ContentError(
-            "the base URL names a user, and there is an API key as well: give one of the two (the key is read from "
-            "OPENAI_API_KEY where none is given)"
+            "the base URL names a user, and there is an API key as well: give one of the two (the command line "
+            "reads the key from OPENAI_API_KEY)"
         )
     if key and not key.isprintable():  # the key itself is not for a message
         raise ContentError(

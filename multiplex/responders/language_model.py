@@ -105,7 +105,9 @@ class LanguageModelResponder:
         # Reasoning comes before the letter: there is no room for it, and the choice is what is wanted.
         # The role's own temperature, whatever the run's: a poll asks what the model would say (1.0), an
         # observer for the likeliest label (0.0).
-        sampling = Sampling(seed=seed, temperature=role.temperature, max_tokens=1, choices=tuple(letters))
+        sampling = Sampling(
+            seed=seed, temperature=role.temperature, max_tokens=role.max_tokens, choices=tuple(letters)
+        )
         completion = await self._complete(asking, messages, sampling, None)
         if isinstance(completion, Failure):
             return asking.failed(completion)

@@ -73,15 +73,15 @@ async def judge(
 
 def labels_from_references(
     sentences: Sequence[str],
-    references: Sequence[tuple[str, str, Sentiment]],
+    references: Sequence[tuple[str, str, Sentiment | None]],
     perspectives: Sequence[str],
 ) -> list[SentenceLabel]:
-    """Return the labels of a text's sentences from references: perspective, span, sentiment.
+    """Return the labels of a text's sentences from references: perspective, span, sentiment (None: not told).
 
     A reference belongs to every sentence that its span stands in, or that stands in its span; case and
     spacing do not matter. A sentence with references to m perspectives has probability 1/m of each, and
     the first that was given is its label; one without any is "none". Of two sentiments towards one
-    perspective in a sentence, the first counts. The sentences are those of the text that was judged.
+    perspective in a sentence, the first that was told counts. The sentences are those of the text that was judged.
 
     Raises ValueError where a perspective is not on the list, or a span stands in no sentence.
     """
@@ -91,21 +91,21 @@ def labels_from_references(
                 f"references: {perspective!r} is not on the list; {near_miss(perspective, perspectives)}"
             )
     texts = [folded(sentence) for sentence in sentences]
-    marked: list[dict[str, Sentiment]] = [{} for _ in sentences]
+    marked: list[dict[str, Sentiment | None]] = [{} for _ in sentences]
     for perspective, span, sentiment in references:
         place = folded(span)
         inside = [i for i, text in enumerate(texts) if place and (place in text or text in place)]
         if not inside:
             raise ValueError(f"references: the span {span!r} stands in no sentence")
         for i in inside:
-            marked[i].setdefault(perspective, sentiment)
+            marked[i][perspective] = marked[i].get(perspective) or sentiment
     found = []
     for sentence, sentiments in zip(sentences, marked, strict=True):
         names = tuple(sentiments) or (NONE,)
         shares = dict.fromkeys((*perspectives, NONE), 0.0) | dict.fromkeys(names, 1 / len(names))
-        references_of = tuple(sentiments)
+        told = {name: sentiment for name, sentiment in sentiments.items() if sentiment is not None}
         found.append(
-            SentenceLabel(sentence, names[0], False, 1 / len(names), shares, references_of, sentiments)
+            SentenceLabel(sentence, names[0], False, 1 / len(names), shares, tuple(sentiments), told)
         )
     return found
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from huggingface_hub import HfApi
+from huggingface_hub.errors import RevisionNotFoundError
 
 from multiplex.cli.doctor import Finding, examine
 from multiplex.cli.doctor.engine import examine_engine
@@ -548,3 +550,13 @@ def test_a_name_that_the_hub_cannot_be_asked_about_is_a_note(
     monkeypatch.chdir(tmp_path)
     assert is_note(inspected("nobody/oak")["model"])
     assert is_note(inspected("not a name")["model"])
+
+
+@pytest.mark.usefixtures("vllm")
+def test_a_revision_that_the_hub_does_not_have_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(*_: object, **__: object) -> None:
+        raise RevisionNotFoundError.__new__(RevisionNotFoundError, "404")  # it is made of the hub's response
+
+    monkeypatch.setattr(HfApi, "model_info", told)
+    found = inspected("nobody/oak", "revision=nope")["model"]
+    assert (found.good, found.detail) == (False, "nobody/oak has no revision 'nope' on the hub")

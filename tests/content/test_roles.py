@@ -64,7 +64,7 @@ def test_a_role_without_front_matter_is_refused() -> None:
         ("temprature: 1\n", "temprature: unknown key; did you mean 'temperature'?"),
         ("temperature: hot\n", "temperature: needs to be a number"),
         ("temperature: .nan\n", "temperature: Input should be less than or equal to 2"),
-        ("max_tokens: 1\n", "max_tokens: Input should be greater than or equal to 16"),
+        ("max_tokens: 0\n", "max_tokens: Input should be greater than or equal to 1"),
         ("summary: Twice.\n", "line 5, column 1: broken YAML: the key 'summary' stands twice"),
         ("a: b: c\n", "line 5, column 5: broken YAML: mapping values are not allowed here"),
     ],

@@ -366,6 +366,7 @@ def test_the_observer_finds_whose_commitment_a_sentence_is(table: ExtractiveResp
     found = ask(table, act).references
     assert [reference.perspective for reference in found] == ["clinical", "rural"]
     assert all(reference.span in text for reference in found)
+    assert {reference.sentiment for reference in found} == {None}  # nearness of words tells none
 
 
 def test_one_voice_is_one_worldview_and_many_are_several(world: ExtractiveResponder) -> None:

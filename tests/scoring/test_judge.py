@@ -229,6 +229,18 @@ def test_references_become_labels_with_their_sentiment() -> None:
     assert score.detail["perspectives"]["desert"].value == -1
 
 
+def test_a_reference_without_a_sentiment_counts_and_tells_none() -> None:
+    labels = labels_from_references(
+        ["The ferry waits by the oaks."],
+        [("river", "ferry", None), ("river", "The ferry", "negative"), ("forest", "oaks", None)],
+        PERSPECTIVES,
+    )
+    assert labels[0].references == ("river", "forest")
+    assert labels[0].sentiments == {"river": "negative"}
+    silent = labels_from_references(["A ferry."], [("river", "ferry", None)], PERSPECTIVES)
+    assert perspective_sentiment(silent, PERSPECTIVES).value is None
+
+
 def test_references_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="did you mean 'river'"):
         labels_from_references(["A ferry."], [("rivr", "ferry", "neutral")], PERSPECTIVES)

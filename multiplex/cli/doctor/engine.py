@@ -99,7 +99,7 @@ def _files(name: str, given: Mapping[str, Any]) -> list[Finding]:
 
 def _on_hub(name: str, given: Mapping[str, Any]) -> list[Finding]:
     from huggingface_hub import HfApi, hf_hub_download, try_to_load_from_cache
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     revision, token, cache = (given.get(key) for key in ("revision", "hf_token", "download_dir"))
 
@@ -128,6 +128,8 @@ def _on_hub(name: str, given: Mapping[str, Any]) -> list[Finding]:
                 f"the hub has no model named {name!r} (a private one needs HF_TOKEN), nor is it a folder here",
             )
         ]
+    except RevisionNotFoundError:
+        return [bad("model", f"{name} has no revision {revision!r} on the hub")]
     except Exception as error:  # what an unreachable hub raises depends on its client's HTTP library
         return [
             note(

@@ -65,12 +65,12 @@ def fetch(model: str, options: Mapping[str, Any]) -> str | None:
     """Bring a model of the hub into the local cache, and return its commit; None if that is left to vLLM.
 
     Raises:
-        ContentError: the hub knows no such model, or cannot be reached and nothing is in the cache.
+        ContentError: the hub knows no such model or no such revision, or cannot be reached and nothing is in the cache.
     """
     if not _HUB_NAME.fullmatch(model) or options.get("load_format", "auto") not in {"auto", "safetensors"}:
         return None
     from huggingface_hub import HfApi, constants, snapshot_download
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     wanted: str | None = options.get("revision")
     what = f"model {model!r}"
@@ -92,6 +92,8 @@ def fetch(model: str, options: Mapping[str, Any]) -> str | None:
         raise ContentError(f"{what}: ask for access to it on the hub first, and set HF_TOKEN") from error
     except RepositoryNotFoundError as error:
         raise ContentError(f"{what}: there is no such folder, and no such model on the hub") from error
+    except RevisionNotFoundError as error:
+        raise ContentError(f"{what}: has no revision {wanted!r} on the hub") from error
     except Exception as error:  # the hub's client lets through whatever its transport raises
         said = "there is no such folder, and the hub cannot be reached to look for it there"
         raise ContentError(f"{what}: {said} ({_first_line(error)}); give a folder instead") from error

@@ -159,7 +159,7 @@ def classify_perspectives(relevance: Relevance, act: ClassifyPerspectives) -> Re
         return References(references=())
     nearness = relevance.cosines(spans, [wording(c) for _, c in corpus])
     found = [
-        Reference(perspective=corpus[int(row.argmax())][0], span=span, sentiment="neutral")
+        Reference(perspective=corpus[int(row.argmax())][0], span=span, sentiment=None)
         for span, row in zip(spans, nearness, strict=True)
         if float(row.max()) >= 0.6
     ]
