@@ -29,7 +29,7 @@ from multiplex.dataset.quality import CHECKS, LIMITS, Limits, Tally, dropped, ga
 from multiplex.dataset.records import Row, rows_of
 from multiplex.dataset.schemas import CONFIGS
 from multiplex.dataset.similarity import Seen
-from multiplex.dataset.splitting import SHARES, Splitter, anchors_of
+from multiplex.dataset.splitting import SHARES, Splitter
 from multiplex.dataset.store import Staged, Store
 from multiplex.embedding import Embedder, Vectors
 from multiplex.errors import RunError
@@ -126,9 +126,7 @@ def assemble(
         report["curation"][unit] = curated.report
     with store.together():
         report["halves"] = _follow_pairs(store, assembly)
-    splitter = Splitter(
-        assembly.seed, dict(assembly.shares), anchors_of(store.first_groups(assembly.configs))
-    )
+    splitter = _splitter(store, assembly)
     report["splits"] = splitter.report(_places(store, assembly))
     if not any(_number(store, config) for config in assembly.configs):
         raise RunError(f"{folder.parent}: no row is left to write: {_why(store, report)}")
@@ -326,6 +324,23 @@ def _item(row: Staged) -> Item:
         "schwartz": row.schwartz,
     }
     return Item(row.id, cells)
+
+
+def _splitter(store: Store, assembly: Assembly) -> Splitter:
+    """Return how the rows that are kept are split; what falls outside of train is kept there for good.
+
+    For good is for as long as rows are made with the same options: with others it is another set.
+    """
+    made = json.loads(json.dumps(assembly.as_dict()))
+    with store.together():
+        if store.fact("held_out_of") != made:
+            store.keep_fact("held_out", [])
+            store.keep_fact("held_out_of", made)
+        anchors = frozenset(store.first_groups(assembly.configs).values())
+        splitter = Splitter(assembly.seed, dict(assembly.shares), anchors)
+        outside = {group for _, group in _places(store, assembly) if splitter.split_of(group) != "train"}
+        store.keep_fact("held_out", sorted(outside.union(store.fact("held_out"))))
+    return splitter
 
 
 def _places(store: Store, assembly: Assembly) -> Iterator[tuple[str, str]]:

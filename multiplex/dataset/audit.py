@@ -63,8 +63,9 @@ def audit(
     - `form`: `pairs`, or `labels` where texts are marked as desirable or not without a pair.
     - `rows`, `pairs` that differ, `identical` ones, and rows `skipped` by kind, with the first `reasons`.
     - `basis`: whether sides are `recorded` in the rows or `estimated` by embeddings, over how many pairs, and
-      the same in words. Pairs that nobody voted on, as under a persona's own system turn, are no cases; a set of
-      ours that holds nothing else is `recorded` too, over 0 pairs.
+      the same in words, with how many pairs are nobody's (of ours, under a persona's own system turn, where nobody
+      votes) and how many others record none: neither are cases. A set in which all are nobody's is `recorded` too,
+      over 0 pairs.
     - `discretion`: cases of consensus, conflict and indifference and how each was `decided`; `arbitrariness`,
       the share of consensus cases decided against the consensus, `against` the first of these; for each
       persona its side `with` and `against`, its `win_rate` (with / both), its `supremacy` (the same in
@@ -84,10 +85,10 @@ def audit(
     beside the two means'. `discretion` is undefined, and so is whether the longer wins: both are of pairs.
 
     Sides are recorded where a persona endorsed both texts, or where a row without a persona of its own names
-    `supporters` or `opponents`. In a set without any such row, or one of ours that nobody votes on, every persona
-    of the pack takes the side of the text that carries more of the concerns that it would open with on the prompt
-    (all of its concerns where there is none), unless the difference is below `band`; its endorsement is the
-    extractive responder's, where there is a prompt.
+    `supporters` or `opponents`. In a set without any such row every persona of the pack takes the side of the text
+    that carries more of the concerns that it would open with on the prompt (all of its concerns where there is
+    none), unless the difference is below `band` or the pair is nobody's; its endorsement is the extractive
+    responder's, where there is a prompt.
     Intervals take pairs as independent, which those on one prompt are not.
 
     Source: AI Alignment at Your Discretion, arXiv 2502.10441; intervals of shares: Wilson, Probable Inference,
@@ -138,10 +139,11 @@ def _of_pairs(
     found: Counts, pack: Pack, embedder: Embedder, sample: int, seed: int, band: float
 ) -> dict[str, Any]:
     kept, judged = found.kept, found.whole.tally.cases
+    judgeable = [pair for pair in kept if not pair.nobodys]
     _embed([text for pair in kept for text in pair.texts], embedder)
-    recorded = judged > 0 or found.nobodys > 0
+    recorded = judged > 0 or 0 < found.pairs == found.nobodys
     if not recorded:
-        _estimate(found, kept, pack, embedder, band)
+        _estimate(found, judgeable, pack, embedder, band)
     sides = {
         "chosen": [pair.chosen for pair in kept],
         "rejected": [pair.rejected for pair in kept],
@@ -155,7 +157,7 @@ def _of_pairs(
             "seed": seed,
             "shortened": sum(not pair.whole for pair in kept),
         },
-        "basis": _basis(found.pairs, judged if recorded else None, len(kept), pack, embedder, band),
+        "basis": _recorded(found) if recorded else _estimated(found, len(judgeable), pack, embedder, band),
         **found.whole.summary(),
         "rules": {rule: part.summary() for rule, part in sorted(found.parts.items())},
         "perspective_entropy": _entropies(sides, pack, embedder, seed, "no pair was sampled"),
@@ -196,15 +198,25 @@ def _embed(texts: Sequence[str], embedder: Embedder) -> None:
         embedder.embed([one for text in texts[start : start + _AT_ONCE] for one in sentences(text)])
 
 
-def _basis(
-    pairs: int, judged: int | None, sampled: int, pack: Pack, embedder: Embedder, band: float
-) -> dict[str, Any]:
-    """Return where sides come from, in words too; `judged` are the pairs that record some, None where none is ours."""
-    if judged is not None:
-        said = "sides are those that the rows record"
-        if left := pairs - judged:
-            said += f"; in {left:,} of {pairs:,} pairs nobody's is, as under a persona's own system turn"
-        return {"kind": "recorded", "pairs": judged, "band": None, "embedding": None, "said": said}
+def _recorded(found: Counts) -> dict[str, Any]:
+    """Return that sides are recorded, and in how many pairs they are not, in words too."""
+    judged = found.whole.tally.cases
+    said = f"sides are those that the rows record{_nobodys(found)}"
+    if left := found.pairs - found.nobodys - judged:
+        said += f"; {left:,} of {found.pairs:,} pairs record none"
+    return {"kind": "recorded", "pairs": judged, "band": None, "embedding": None, "said": said}
+
+
+def _nobodys(found: Counts) -> str:
+    if not found.nobodys:
+        return ""
+    return (
+        f"; in {found.nobodys:,} of {found.pairs:,} pairs nobody's is, as under a persona's own system turn"
+    )
+
+
+def _estimated(found: Counts, sampled: int, pack: Pack, embedder: Embedder, band: float) -> dict[str, Any]:
+    """Return that sides are estimated, of how many sampled pairs, in words too."""
     if not sampled:
         said = "no row records a side, and no pair was sampled to estimate one"
         return {"kind": None, "pairs": 0, "band": None, "embedding": None, "said": said}
@@ -212,7 +224,7 @@ def _basis(
         "an estimate by embeddings, which cannot tell a claim from its denial, and nobody's own judgement: "
         f"on {sampled:,} sampled pairs each persona of the "
         f"pack {pack.name!r} takes the side of the text whose sentences come nearer to its concerns, and neither "
-        f"where the cosines differ by less than {band:g}"
+        f"where the cosines differ by less than {band:g}{_nobodys(found)}"
     )
     return {"kind": "estimated", "pairs": sampled, "band": band, "embedding": embedder.name, "said": said}
 
@@ -232,7 +244,7 @@ def _basis_of_labels(asked: int, pack: Pack, embedder: Embedder) -> dict[str, An
 
 
 def _estimate(found: Counts, kept: Sequence[Preference], pack: Pack, embedder: Embedder, band: float) -> None:
-    """Have the pack's personas judge the sample."""
+    """Have the pack's personas judge these pairs of the sample."""
     relevance = Relevance(embedder, pack.personas)
     for pair in kept:
         sides: dict[str, Side | None] = {}

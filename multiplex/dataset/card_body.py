@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from multiplex.dataset.published import public_name, published
+
 if TYPE_CHECKING:
     from multiplex.dataset.card import About
 
@@ -153,7 +155,8 @@ def _made(about: "About") -> Iterator[str]:
         )
         yield f"Texts by {escaped(each.name)}; {licence}."
     if about.embedding:
-        yield f"Claims, near-duplicates and perspectives were compared with the embedding {escaped(about.embedding)}."
+        embedding = escaped(public_name(about.embedding))
+        yield f"Claims, near-duplicates and perspectives were compared with the embedding {embedding}."
     if about.covered:
         yield f"Prompts: {escaped(about.covered)}."
     if about.options:
@@ -218,7 +221,7 @@ def _privacy(about: "About") -> Iterator[str]:
         "Prompts and answers were searched for personal data, and what was found was masked. No such search "
         "finds everything: look again before you publish. What was used:"
     )
-    yield _bullets(about.masker)
+    yield _bullets(published(about.masker))
     if about.personal:
         yield f"{escaped(about.personal)}."
 
@@ -293,7 +296,7 @@ def _fair(about: "About") -> str:
         (
             "I3 qualified references",
             "In part: each row names its prompt, the file and line it came from, run, protocol, rule and the hash of "
-            "its scenario.",
+            "what its scenario asks.",
         ),
         ("R1 well described", "Yes: what is in it, how it was made, what it is not good for."),
         ("R1.1 clear licence", licence),

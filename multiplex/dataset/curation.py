@@ -39,8 +39,8 @@ BALANCE: Mapping[str, float] = MappingProxyType({"perspective": 3.0, "topics": 3
 """What a set is balanced over unless told otherwise: how many times the mean a cell of each axis may hold.
 
 A row has one perspective and one topic, but several of the fifty-odd Schwartz values, of which most are rare. In
-what the shipped personas themselves hold the most frequent value stands at 4.6 times the mean, so that a bound of 3
-would take rows from a set that mirrors them; the bound of values is wider.
+what the default pack's personas themselves hold the most frequent value stands at 4.6 times the mean, so that a
+bound of 3 would take rows from a set that mirrors them; the bound of values is wider.
 """
 
 

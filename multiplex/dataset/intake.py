@@ -6,8 +6,9 @@ import textwrap
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count, filterfalse, islice
+from itertools import chain, count, filterfalse, islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from multiplex.dataset.material import user_turn
 from multiplex.dataset.origins import file_of
 from multiplex.dataset.prompts import Prompt, Skipped, asked_of, by_what_is_asked
 from multiplex.dataset.quality import template_mark
-from multiplex.dataset.similarity import DUPLICATE, RELATED, Seen, linked
+from multiplex.dataset.similarity import DUPLICATE, RELATED, Nearest, Seen, linked
 from multiplex.dataset.store import Store
 from multiplex.embedding import Embedder, Vectors
 
@@ -56,9 +57,9 @@ def take_in(
     """Read all prompts into the store. The caller commits all of it at once: whoever is killed before begins anew.
 
     Personal data is masked before anything is deliberated on, so that no model is shown it. Prompts are
-    near-duplicates by the embeddings of what is asked and of its context; of several the first stays. Prompts that
-    are merely close get the same group; where one of them was given a group, it is that one's, so that
-    two given groups that hold close prompts become one.
+    near-duplicates by the embeddings of what is asked and of its context; of several the first stays, and is of the
+    groups that any of them was given. Prompts that are merely close get the same group; where one of them was given
+    a group, it is that one's, so that two given groups that hold close prompts, or the same, become one.
 
     With `extends` they are added to those that are there, which stay as they are: in their places, groups and
     so splits. A new one that is close to prompts of two groups that are there is left out (`between_groups`),
@@ -77,6 +78,7 @@ def take_in(
     try:
         valid = intake.unknown(intake.valid(prompts, masks))
         while batch := list(islice(valid, _BATCH)):
+            names.remember(batch)
             vectors = _vectors([each.prompt.scenario for each in batch], embedder)
             if seen is None:
                 seen = Seen(
@@ -89,7 +91,7 @@ def take_in(
             intake.add(seen, batch, vectors)
         if seen is not None:
             groups = intake.grouped(seen, like.related, committed, embedder)
-            store.regroup(names.published(groups))
+            store.regroup(names.published(groups, there))
             store.relabel(names.labels())
             names.keep(groups, intake.given, there)
             store.keep_fact("seen", len(seen))
@@ -105,15 +107,19 @@ class _Taken:
 
     prompt: Prompt
     found: Counter[str]
-    given: str | None
-    """The hash of the group's name, None where the file gave none."""
+    given: tuple[str, ...]
+    """The hashes of the names of its groups, none where the file gave none."""
+    session: "Session | None"
+    """What masked it."""
+    is_again: bool = False
+    """Whether it came before, is counted, and only brings its group."""
 
 
 class _Names:
     """What the groups and labels of a file are called in what is published: decided once for each in a build.
 
     A name that holds personal data, by itself or in any of its prompts, is not published. So groups are linked by
-    the hashes of their names, which stay in the work file.
+    the hashes of their names, which stay in the work file. Which prompts a group has is known when all are read.
     """
 
     def __init__(self, store: Store, masks: "Masks | None", *, extends: bool) -> None:
@@ -128,7 +134,9 @@ class _Names:
         self.founders: dict[str, str] = (store.fact("founders") or {}) if extends else {}
         """One prompt of each given group, by the hash of its name."""
         self._personal: set[str] = set()
-        """The names of groups that are not published; in memory alone."""
+        """The names of groups that tell of somebody; in memory alone."""
+        self._sessions: dict[str, list[Session]] = {}
+        """What remembers whom a prompt names, by the prompt's id; in memory alone."""
 
     def group(self, name: str, session: "Session | None") -> str:
         """Return the hash of a group's name, and look at it as it is met in a prompt."""
@@ -151,12 +159,42 @@ class _Names:
             self._labels[name] = False
         return name
 
-    def published(self, groups: Mapping[str, str]) -> dict[str, str]:
-        """Return prompts' groups by the names that are published: one's own, or the id of its first prompt."""
-        first: dict[str, str] = {}
+    def remember(self, taken: Iterable[_Taken]) -> None:
+        """Remember whom prompts name, until it is known which groups they are in."""
+        for each in taken:
+            if each.session is not None and each.session.has_met_names:
+                self._sessions.setdefault(each.prompt.id, []).append(each.session)
+
+    def published(self, groups: Mapping[str, str], there: Mapping[str, str]) -> dict[str, str]:
+        """Return prompts' groups by the names that are published, and look at these as they are met in each prompt.
+
+        A group is called as it was given, else by the id of its first prompt, else by that of what this one asks:
+        by the first of these that tells of nobody. Those that are `there` keep their names.
+        """
+        members: dict[str, list[str]] = {}
         for key, group in groups.items():
-            first.setdefault(group, key)
-        return {key: self._groups.get(group, group) or first[group] for key, group in groups.items()}
+            members.setdefault(group, []).append(key)
+        standing = set(there.values())
+        called = {}
+        for group, keys in members.items():
+            if group not in standing:
+                called[group] = self._called(group, keys)
+            elif self._tells_in(group, keys):
+                self._personal.add(group)
+        return {key: called.get(group, group) for key, group in groups.items()}
+
+    def _called(self, group: str, keys: Sequence[str]) -> str:
+        name, first = self._groups.get(group), keys[0]
+        if name is not None and not self._tells_in(name, keys):
+            return name
+        if len(keys) == 1 or not self._tells_in(first, keys):
+            return first
+        prompt = self._store.prompt(first)
+        return asked_of(prompt.scenario) if prompt else first
+
+    def _tells_in(self, name: str, keys: Iterable[str]) -> bool:
+        """Return whether a name tells of somebody whom any of these prompts names."""
+        return any(_tells(name, session) for key in keys for session in self._sessions.get(key, ()))
 
     def labels(self) -> dict[str, str]:
         """Return what stands for the labels that are not published: `label_1` and so on, if no label is called so."""
@@ -197,7 +235,9 @@ class _Intake:
         self._new: dict[str, str] = {}
         """The origins of the prompts that came in, by their ids."""
         self.given: dict[str, str] = {}
-        """The hashes of the groups that they were given."""
+        """The hashes of the groups that they were given, of each the first."""
+        self._also: dict[str, dict[str, None]] = {}
+        """The hashes of the other groups that they are of, for what repeats them was given these."""
         self._found: dict[str, Counter[str]] = {}
         self._repeats: dict[str, list[tuple[_Taken, Skipped]]] = {}
         """What repeats a prompt that is new itself, by its id; only where that may yet be left out."""
@@ -206,11 +246,15 @@ class _Intake:
         """Yield what can be asked, masked, and count the rest."""
         files: set[str] = set()
         for prompt in prompts:
-            if (file := file_of(prompt.origin)) not in files:
+            file = (isinstance(prompt, Skipped) and prompt.folder) or file_of(prompt.origin)
+            if file not in files:
                 files.add(file)
                 self._store.forget_skipped(file)
             if isinstance(prompt, Skipped):
-                self._store.skip(prompt)
+                told = f"{prompt.origin}: {prompt.reason}"
+                self._store.count("prompts", prompt.kind, told, source=file)
+                if prompt.again is not None and not template_mark(user_turn(prompt.again.scenario)):
+                    yield replace(_taken(prompt.again, masks, self._names), is_again=True)
             elif mark := template_mark(user_turn(prompt.scenario)):
                 reason = f"holds {mark!r}, which a chat template would read as its own"
                 self._store.skip(Skipped(origin=prompt.origin, kind="chat_template", reason=reason))
@@ -231,7 +275,11 @@ class _Intake:
                 prompt, known = by_what_is_asked(prompt), self._known(asked)
             if known is None:
                 yield replace(each, prompt=prompt) if other else each
-            elif prompt.id in met or file_of(known.origin) != file_of(prompt.origin):
+                continue
+            self._give(known.id, each.given)
+            if each.is_again:
+                continue
+            if prompt.id in met or file_of(known.origin) != file_of(prompt.origin):
                 self._store.skip(Skipped(origin=prompt.origin, kind="duplicate", reason=_THERE))
             else:
                 met.add(prompt.id)
@@ -240,57 +288,84 @@ class _Intake:
         return self._store.prompt(name) if name in self._there else None
 
     def add(self, seen: Seen, batch: Sequence[_Taken], vectors: Vectors) -> None:
-        """Put those into the store that repeat nothing."""
-        batch, vectors = self._of_their_own(batch, vectors)
-        ids = [each.prompt.id for each in batch]
-        for each, repeats in zip(batch, seen.add_many(ids, vectors), strict=True):
-            prompt = each.prompt
-            if repeats is not None:
-                reason = f"as {repeats.key} (cosine {repeats.cosine:.3f})"
-                skipped = Skipped(origin=prompt.origin, kind="near_duplicate", reason=reason)
-                if self._there and repeats.key in self._new:
-                    self._repeats.setdefault(repeats.key, []).append((each, skipped))
-                else:
-                    self._store.skip(skipped)
-            else:
-                self._store.add_prompt(prompt)
-                self._new[prompt.id] = prompt.origin
-                if each.given is not None:
-                    self.given[prompt.id] = each.given
-                if each.found:
-                    self._found[prompt.id] = each.found
-
-    def _of_their_own(self, batch: Sequence[_Taken], vectors: Vectors) -> tuple[list[_Taken], Vectors]:
-        """Return those whose id no other has, with their vectors, and count the rest: once masked they ask the same."""
-        ids: set[str] = set()
-        places = []
+        """Put those into the store that repeat nothing, and give those that stay the groups of what repeats them."""
+        own = self._of_their_own(batch)
+        nearest = dict(
+            zip(own, seen.add_many([batch[place].prompt.id for place in own], vectors[own]), strict=True)
+        )
+        stays: dict[str, str] = {}
         for place, each in enumerate(batch):
-            if each.prompt.id in ids or each.prompt.id in self._new or each.prompt.id in self._there:
-                self._store.skip(Skipped(origin=each.prompt.origin, kind="duplicate", reason=_THERE))
+            key = each.prompt.id
+            if place not in nearest:  # once masked it asks the same as another
+                if not each.is_again:
+                    self._store.skip(Skipped(origin=each.prompt.origin, kind="duplicate", reason=_THERE))
+            elif (repeats := nearest[place]) is not None:
+                stays[key] = repeats.key
+                if not each.is_again:
+                    self._count_near(each, repeats)
             else:
-                ids.add(each.prompt.id)
-                places.append(place)
-        return [batch[place] for place in places], vectors[places]
+                self._store.add_prompt(each.prompt)
+                self._new[key] = each.prompt.origin
+                if each.found:
+                    self._found[key] = each.found
+            self._give(stays.get(key, key), each.given)
+
+    def _count_near(self, each: _Taken, repeats: Nearest) -> None:
+        reason = f"as {repeats.key} (cosine {repeats.cosine:.3f})"
+        skipped = Skipped(origin=each.prompt.origin, kind="near_duplicate", reason=reason)
+        if self._there and repeats.key in self._new:
+            self._repeats.setdefault(repeats.key, []).append((each, skipped))
+        else:
+            self._store.skip(skipped)
+
+    def _give(self, key: str, groups: Iterable[str]) -> None:
+        """Let a prompt that stays be of these groups too; where it is published, they are of its group."""
+        for group in groups:
+            if key in self._there:
+                self._names.founders.setdefault(group, key)
+            elif self.given.setdefault(key, group) != group:
+                self._also.setdefault(key, {})[group] = None
+
+    def _of_their_own(self, batch: Sequence[_Taken]) -> list[int]:
+        """Return the places of those whose id no other has."""
+        places: dict[str, int] = {}
+        for place, each in enumerate(batch):
+            if each.prompt.id not in self._new and each.prompt.id not in self._there:
+                places.setdefault(each.prompt.id, place)
+        return list(places.values())
 
     def grouped(self, seen: Seen, related: float, committed: int, embedder: Embedder) -> dict[str, str]:
         """Return the group of each prompt that came in, those that would link what is there left out again."""
         if self._there:
             groups = self._joined(seen, related, committed, embedder)
         else:
-            groups = linked(list(seen.keys()), seen.related(related), given=self.given)
+            pairs = chain(seen.related(related), self._of_one_group())
+            groups = linked(list(seen.keys()), pairs, given=self.given)
+        for key, also in self._also.items():
+            for group in also:
+                self._names.founders.setdefault(group, key)
         for key, found in self._found.items():
             origin = self._new[key]
             for kind, number in found.items():
                 self._store.count("masked in prompts", kind, origin, number, source=file_of(origin))
         return groups
 
+    def _of_one_group(self) -> Iterator[tuple[str, str, float]]:
+        """Yield pairs of prompts that are in one group by what repeats them."""
+        one = {group: key for key, group in self.given.items()}
+        for key, also in self._also.items():
+            for group in also:
+                yield one.setdefault(group, key), key, 1.0
+
     def _joined(self, seen: Seen, related: float, committed: int, embedder: Embedder) -> dict[str, str]:
         while True:
-            near: dict[str, list[str]] = {}
-            for earlier, later, _ in seen.related(related):
-                near.setdefault(later, []).append(earlier)
             groups, between = _joined(
-                self._new, near, there=self._there, given=self.given, founders=self._names.founders
+                self._new,
+                _near(seen.related(related), self._new, self._there),
+                there=self._there,
+                given=self.given,
+                also=self._also,
+                founders=self._names.founders,
             )
             again: list[_Taken] = []
             for key, labels in between.items():
@@ -298,8 +373,8 @@ class _Intake:
                 self._store.skip(Skipped(origin=self._new.pop(key), kind="between_groups", reason=reason))
                 self._store.remove_prompt(key)
                 self._found.pop(key, None)
-                self.given.pop(key, None)
-                again += [each for each, _ in self._repeats.pop(key, ())]
+                given = (self.given.pop(key), *self._also.pop(key, ())) if key in self.given else ()
+                again += [replace(each, given=given) for each, _ in self._repeats.pop(key, ())]
             if between:
                 seen.forget(between, after=committed)
             if not again:
@@ -313,18 +388,32 @@ class _Intake:
         return groups
 
 
+def _near(
+    pairs: Iterable[tuple[str, str, float]], new: Container[str], there: Mapping[str, str]
+) -> dict[str, set[str]]:
+    """Return the earlier prompts that each new one is close to; of those that are there, one of each group."""
+    one_of = {group: key for key, group in there.items()}
+    near: dict[str, set[str]] = {}
+    for earlier, later, _ in pairs:
+        if later in new:
+            near.setdefault(later, set()).add(one_of[there[earlier]] if earlier in there else earlier)
+    return near
+
+
 def _joined(
     new: Iterable[str],
-    near: Mapping[str, Sequence[str]],
+    near: Mapping[str, Iterable[str]],
     *,
     there: Mapping[str, str],
     given: Mapping[str, str],
     founders: Mapping[str, str],
+    also: Mapping[str, Iterable[str]] = MappingProxyType({}),
 ) -> tuple[dict[str, str], dict[str, list[str]]]:
     """Return the group of each new prompt, and those that would link groups that are there, with these.
 
     As `linked` does, but for groups that are there: none of them gets another name, and no two become one.
-    `near` are the earlier prompts that a later one is close to; `founders` one prompt of each given group.
+    `near` are the earlier prompts that a later one is close to; `founders` one prompt of each given group; `also`
+    the groups that prompts are of beside those that they were given.
     """
     first = dict(founders)
     towards: dict[str, str] = {}
@@ -340,7 +429,8 @@ def _joined(
         return key
 
     for place, key in enumerate(new):
-        close = [*near.get(key, ()), first.get(given.get(key, ""), "")]
+        own = (given[key], *also.get(key, ())) if key in given else ()
+        close = [*near.get(key, ()), *(first[group] for group in own if group in first)]
         bunches = {top(other) for other in close if other in towards}
         fixed = {there[other] for other in close if other in there}
         fixed |= {standing[bunch] for bunch in bunches if bunch in standing}
@@ -352,12 +442,12 @@ def _joined(
         towards.update(dict.fromkeys((key, *bunches), earliest))
         if fixed:
             standing[earliest] = fixed.pop()
-        if key in given:
-            first.setdefault(given[key], key)
+        for group in own:
+            first.setdefault(group, key)
     called: dict[str, str] = {}
-    for key, group in given.items():  # named as `linked` names it
-        if key in towards:
-            called.setdefault(top(key), group)
+    for key in places:  # named as `linked` names it
+        if key in given:
+            called.setdefault(top(key), given[key])
     groups = {key: standing.get(top(key)) or called.get(top(key), top(key)) for key in towards}
     return groups, between
 
@@ -367,22 +457,24 @@ def _taken(prompt: Prompt, masks: "Masks | None", names: _Names) -> _Taken:
     session = None if masks is None else masks.session(prompt.scenario)
     told = prompt if session is None else _masked(prompt, session, found)
     label = None if prompt.label is None else names.label(prompt.label, session)
-    given = names.group(prompt.group, session) if prompt.is_grouped else None
-    return _Taken(told.model_copy(update={"group": told.id, "label": label}), found, given)
+    given = (names.group(prompt.group, session),) if prompt.is_grouped else ()
+    return _Taken(told.model_copy(update={"group": told.id, "label": label}), found, given, session)
 
 
 def _masked(prompt: Prompt, session: "Session", found: Counter[str]) -> Prompt:
     """Return the prompt without personal data, and count in `found` what there was of it."""
+    scenario = prompt.scenario
+    given = [*_texts(scenario)]
+    told_of = dict(zip(given, session.mask_all(given), strict=True))
 
     def clean(text: str) -> str:
-        done = session.mask(text)
+        done = told_of[text]
         found.update(done.counts)
         return done.text
 
-    scenario = prompt.scenario
     texts = [(clean(each.text), tuple(map(clean, each.reasons))) for each in scenario.options]
     update: dict[str, Any] = {
-        name: None if (text := getattr(scenario, name)) is None else clean(text)
+        name: (text := getattr(scenario, name)) and clean(text)
         for name in ("title", "question", "context", "choice_context")
     }
     keys = _keys(prompt, texts, session)
@@ -397,6 +489,16 @@ def _masked(prompt: Prompt, session: "Session", found: Counter[str]) -> Prompt:
     if told != prompt.id and scenario.name.startswith("prompt_"):
         masked = masked.model_copy(update={"name": f"prompt_{told}"})
     return prompt.model_copy(update={"id": told, "scenario": masked})
+
+
+def _texts(scenario: Scenario) -> Iterator[str]:
+    """Yield a scenario's texts in the order in which they are shown, and its title."""
+    yield from filter(None, (scenario.context, scenario.question, scenario.choice_context))
+    for option in scenario.options:
+        yield option.text
+        yield from option.reasons
+    if scenario.title:
+        yield scenario.title
 
 
 def _keys(prompt: Prompt, texts: Sequence[tuple[str, tuple[str, ...]]], session: "Session") -> list[str]:
@@ -418,10 +520,13 @@ def _keys(prompt: Prompt, texts: Sequence[tuple[str, tuple[str, ...]]], session:
 
 
 def _tells(name: str, session: "Session") -> bool:
-    """Return whether a name that a user gave holds personal data, as it stands or with its words apart."""
+    """Return whether a name that a user gave holds personal data, as it stands or with its words apart.
+
+    The session is shown both in any case, for what it learns from the one decides about other names.
+    """
     # A number is left in the name as it stands alone: with words apart, any would read as a telephone number.
     words = re.sub(r"[\W\d_]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)).strip()
-    return any(session.mask(each).text != each for each in {name, words})
+    return [session.mask(each).text for each in (name, words)] != [name, words]
 
 
 def _hash(name: str) -> str:

@@ -4,8 +4,10 @@ It holds nothing that differs between two runs with the same seed (times, a run'
 build that was cut off comes to the same data as one that never was.
 """
 
-import re
+import hashlib
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -15,6 +17,7 @@ from multiplex.content.personas import Persona, Source
 from multiplex.content.protocols import Contrast, Protocol
 from multiplex.content.scenarios import Option, Scenario
 from multiplex.dataset.prompts import Prompt
+from multiplex.dataset.published import public_name, published
 from multiplex.deliberation.carried import CARRIED, Claims
 from multiplex.deliberation.scores import Embed, rounded
 from multiplex.deliberation.stages.step import ranks_of
@@ -165,7 +168,7 @@ def material_of(prompt: Prompt, run: Run, panel: Panel, *, embed: Embed, classif
         shares=rounded(run.answers.distribution),
         moral_graph=run.moral_graph,
         transcript=tuple(_told(result) for result in run.transcript),
-        provenance=_provenance(run),
+        provenance=_provenance(run, prompt.scenario),
         notice=run.answers.notice,
     )
 
@@ -274,17 +277,33 @@ def _told(result: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, "failure": result["failure"]["kind"] if result["failure"] else None}
 
 
-def _address(detail: str) -> str:
-    """Return what is published of an endpoint: host and port. Its path or query may hold a secret."""
-    return re.sub(r"(?<=://)([^/?#\s]*)\S*", r"\1", detail)
+def _detail(detail: str) -> str:
+    """Return what is published of a model's state: of an endpoint host and port, of an engine's options no folder."""
+    state, found, options = detail.partition(", {")
+    if found:
+        with suppress(ValueError):
+            return f"{state}, {json.dumps(published(json.loads('{' + options)), sort_keys=True)}"
+    return public_name(detail)
 
 
-def _provenance(run: Run) -> dict[str, Any]:
+def _asked_sha256(scenario: Scenario) -> str:
+    """Return the hash of what a scenario says itself.
+
+    Its name is its file's, and the panel, the protocol and the models that it names may be paths: the hash would
+    hang on where they lie, and let whoever guesses the path see that it is the right one.
+    """
+    told = scenario.model_dump_json(exclude={"name", "personas", "protocol", "models"})
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _provenance(run: Run, scenario: Scenario) -> dict[str, Any]:
     manifest = run.manifest
+    models = {speaker: public_name(name) for speaker, name in manifest["models"].items()}
+    details = manifest["model_details"].items()
     return {
-        "model": run.model,
-        "models": manifest["models"],
-        "model_details": {name: _address(detail) for name, detail in manifest["model_details"].items()},
+        "model": " + ".join(dict.fromkeys(models.values())),
+        "models": models,
+        "model_details": {public_name(name): _detail(detail) for name, detail in details},
         "seed": run.seed,
         "protocol": run.protocol,
         "stages": manifest["content"]["protocol"]["stages"],
@@ -292,7 +311,7 @@ def _provenance(run: Run) -> dict[str, Any]:
         "perspectives": manifest["content"]["perspectives"],
         "embedding": manifest["embedding"],
         "versions": manifest["versions"],
-        "sha256": manifest["sha256"],
+        "sha256": {**manifest["sha256"], "scenario": _asked_sha256(scenario)},
         "acts": run.usage["acts"],
         "failures": run.usage["failures"],
         "simulated": manifest["simulated"],

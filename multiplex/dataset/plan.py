@@ -11,6 +11,7 @@ from multiplex.dataset.intake import Likeness
 from multiplex.dataset.origins import numbered, place_of
 from multiplex.dataset.producing import Recipe
 from multiplex.dataset.prompts import LONGEST, prompt_files
+from multiplex.dataset.published import published
 from multiplex.errors import ContentError
 
 __all__ = ["Plan", "differing", "numbered_sources", "sources_of"]
@@ -62,14 +63,15 @@ class Plan:
         return plan
 
     def public(self) -> dict[str, Any]:
-        """Return the plan as it is published: prompt files by number, a panel or protocol by no path of its file."""
+        """Return the plan as it is published: prompt files by number, and of whatever is a path its last part alone."""
         plan = self.as_dict()
         recipe = plan["recipe"]
         if recipe["personas"] is not None:
             recipe["personas"] = [Path(name).name for name in recipe["personas"]]
         if recipe["protocol"] is not None:
             recipe["protocol"] = Path(recipe["protocol"]).name
-        return {**plan, "sources": list(self.public_sources())}
+        named = {name: published(plan[name]) for name in ("model", "embedding", "masker", "engine")}
+        return {**plan, **named, "sources": list(self.public_sources())}
 
     def public_sources(self) -> tuple[dict[str, Any], ...]:
         """Return the prompt files as they are published."""

@@ -2,7 +2,7 @@
 
 No rule lets a majority overrule a minority's sincere view. What a persona says is rejected in its own
 character never, and in another's only as out of character; a group's text is preferred only where nobody
-on the panel loses by it.
+on the panel is known to lose by it: by ballots on both texts, or by what was said of one of them alone.
 """
 
 import math
@@ -40,8 +40,8 @@ RULES: Mapping[str, str] = {
     ),
     "ratified": (
         "The consensus statement is preferred to the answer of the same model without the panel where at least two "
-        "thirds of the panel can live with it (4 of 7 or more), where the other drew objections and less than half can "
-        "live with it, and where nobody endorses it less. "
+        "thirds of those who voted on it can live with it (4 of 7 or more), where the other drew objections and less "
+        "than half can live with it, and where nobody endorses it less. "
         "Margin: the mean difference in endorsement, as a share of the scale."
     ),
 }
@@ -157,11 +157,7 @@ def _coverage(material: Material, given: Thresholds, own: Collection[str]) -> Pa
         return Passed(rule, "reversed")
     if _somebody_loses(panel, alone, preferring):
         return Passed(rule, "conflict")
-    measure = (
-        "nobody was asked to endorse both"
-        if rise is None
-        else f"the panel's mean endorsement is {rise * _SCALE:.2f} higher, from 1 to 7"
-    )
+    measure = "nobody was asked to endorse both" if rise is None else _higher(rise)
     reason = f"carries {mine:.0%} of the panel's opening claims, the other {theirs:.0%}; {measure}"
     margin = None if rise is None else _share(rise)
     return Pair(rule, None, panel, alone, margin, _share(more), reason, preferring)
@@ -221,7 +217,7 @@ def _ratified(material: Material, given: Thresholds, own: Collection[str]) -> Pa
     if not both:
         return Passed(rule, "missing")
     chosen, rejected = max(both, key=lambda pair: (_rise(*pair) or 0.0, pair[0].kind, pair[1].kind))
-    why = f"{_living(chosen):.0%} of the panel can live with it, with the other {_living(rejected):.0%}"
+    why = f"{_living(chosen):.0%} of those who voted on it can live with it, with the other {_living(rejected):.0%}"
     return _endorsed(rule, own, chosen, rejected, given, why)
 
 
@@ -241,7 +237,7 @@ def _endorsed(
         return Passed(rule, "reversed")
     if _somebody_loses(chosen, rejected, preferring):
         return Passed(rule, "conflict")
-    reason = f"{why}; the panel's mean endorsement is {rise * _SCALE:.2f} higher, from 1 to 7, and nobody's is lower"
+    reason = f"{why}; {_higher(rise)}, and nobody's is lower"
     return Pair(rule, None, chosen, rejected, _share(rise), None, reason, preferring)
 
 
@@ -273,13 +269,21 @@ def _said(text: str) -> set[str]:
 
 
 def _somebody_loses(chosen: Text, rejected: Text, preferring: Mapping[str, Side | None]) -> bool:
-    """Return whether anybody endorses the rejected text more, or can live with it and gave no ballot on the chosen."""
-    unheard = [
-        name for name, side in preferring.items() if side is None and chosen.endorsements.get(name) is None
-    ]
+    """Return whether anybody endorses the rejected text more, or would seem to by the one that it gave a ballot on.
+
+    So it seems where somebody can live with the rejected text, cannot with the chosen one, or objects to that.
+    """
+    unheard = [name for name, side in preferring.items() if side is None]
     return "rejected" in preferring.values() or any(
-        (rejected.endorsements.get(name) or 0) >= _LIVE_WITH for name in unheard
+        (rejected.endorsements.get(name) or 0) >= _LIVE_WITH
+        or (chosen.endorsements.get(name) or _LIVE_WITH) < _LIVE_WITH
+        or name in chosen.objections
+        for name in unheard
     )
+
+
+def _higher(rise: float) -> str:
+    return f"of those who voted on both the mean endorsement is {rise * _SCALE:.2f} higher, from 1 to 7"
 
 
 def _rise(one: Text, other: Text) -> float | None:

@@ -1,7 +1,8 @@
 """Prompt files in, prompts out: JSONL, CSV, Parquet, plain lines and scenario files, one row at a time.
 
 What is wrong with a file is an error; what is wrong with one row of it is a `Skipped` that can be counted,
-and the next row is read. Memory holds one row (of Parquet, one batch) and a number or two for every prompt seen.
+and the next row is read. Memory holds one row (of Parquet, one batch), and for every prompt seen a few numbers and
+the id that it was given.
 Formats go by the suffix: `.jsonl`, `.csv` (commas, semicolons or tabs), `.tsv`, `.parquet`, `.txt` (a prompt
 a line) and `.yaml` (a scenario), or a folder of such files.
 """
@@ -95,6 +96,11 @@ class Skipped(BaseModel):
     """`empty`, `not_utf8`, `too_long`, `malformed`, `passed_over`, `duplicate`, `near_duplicate`, ..."""
     reason: str
     """Published beside the origin, and so without anything that stands in the row: nobody has masked it."""
+    folder: str = Field(default="", exclude=True, repr=False)
+    """Where the folder lies that holds what is passed over; in memory alone, and never published."""
+    again: Prompt | None = Field(default=None, exclude=True, repr=False)
+    """The prompt that came before once more, under the id that it has, where this row gives it another group; in
+    memory alone."""
 
 
 def prompt_id(
@@ -148,9 +154,9 @@ def read_prompts(
     turn, and what was said before that turn becomes the end of the context, but for system turns. A row may
     also have `id`, `context`, `choice_context`, `domain` (one of the topics, or a label of one's own), `options` (a
     list of texts, or of mappings of key and text; in CSV the same as JSON) and `group`. Control characters are taken
-    out. A prompt that has been seen, in whatever file, is skipped; another one under an `id` that has been seen, as
-    where two files number their rows, goes by the id of what it asks. So does one whose `id` has the form of such a
-    one, which another prompt may have.
+    out. A prompt that has been seen, in whatever file, is skipped, and told again where it has another group; another
+    one under an `id` that has been seen, as where two files number their rows, goes by the id of what it asks. So
+    does one whose `id` has the form of such a one, which another prompt may have.
 
     Of a folder every file of a known format is read, by name; other files and folders in it are skipped as
     `passed_over`, and so is, as `malformed`, what is wrong with one of its files as a whole. What is hidden, or
@@ -162,7 +168,8 @@ def read_prompts(
         column: where the question is, in place of the usual columns, and nothing else; plain lines and scenarios
             have none.
         only: of the files that the paths stand for, those to read by their places (see `origins.place_of`), and
-            what each is called; None is all, called `file 1`, `file 2` and so on in their order.
+            what each is called; None is all, called `file 1`, `file 2` and so on in their order. What folders
+            hold that is passed over is told whatever is read.
 
     Raises:
         ContentError: at once, if a path leads nowhere or to a format that is not read; while reading, if a
@@ -178,7 +185,7 @@ def read_prompts(
     return _told_apart(
         entry
         for file, in_folder in found
-        if only is None or (isinstance(file, Path) and place_of(file) in only)
+        if only is None or isinstance(file, Skipped) or place_of(file) in only
         for entry in (
             [file]
             if isinstance(file, Skipped)
@@ -228,9 +235,8 @@ def _in_folder(folder: Path) -> list[Path | Skipped]:
         else:
             what, why = "a file", f"prompts are read from {', '.join(_SUFFIXES)}"
         passed_over.append(f"{entry.name} is not read: {why}")
-        found.append(
-            Skipped(origin="a folder", kind="passed_over", reason=f"holds {what} that is not read; {why}")
-        )
+        reason = f"holds {what} that is not read; {why}"
+        found.append(Skipped(origin="a folder", kind="passed_over", reason=reason, folder=place_of(folder)))
     if len(found) == len(passed_over):
         first = f"; {passed_over[0]}" if passed_over else ""
         raise ContentError(
@@ -245,18 +251,32 @@ def _told_apart(entries: Iterable[Prompt | Skipped]) -> Iterator[Prompt | Skippe
     No own id is the hash of what something else asks (see `prompt_of`): so the two do not meet.
     """
     seen: set[int] = set()
+    called: dict[int, str] = {}
+    """The ids of those that have one of their own, by what they ask."""
     for entry in entries:
         if isinstance(entry, Prompt):
             told = asked_of(entry.scenario)
-            asked = own = int(told, 16)
+            asked = own = group = int(told, 16)
             if entry.id != told:
-                own = int.from_bytes(hashlib.sha256(f"id\x1f{entry.id}".encode()).digest()[:8], "big")
+                own = _number("id", entry.id)
+            if entry.is_grouped:
+                group = _number("group", told, entry.group)
             if asked in seen:
-                entry = Skipped(origin=entry.origin, kind="duplicate", reason="the same prompt came before")
+                as_before = {"id": called.get(asked, told), "label": None}
+                again = None if group in seen else entry.model_copy(update=as_before)
+                reason = "the same prompt came before"
+                entry = Skipped(origin=entry.origin, kind="duplicate", reason=reason, again=again)
             else:
                 entry = by_what_is_asked(entry) if own in seen else entry
+                if entry.id != told:
+                    called[asked] = entry.id
                 seen |= {asked, own}
+            seen.add(group)
         yield entry
+
+
+def _number(*parts: str) -> int:
+    return int.from_bytes(hashlib.sha256("\x1f".join(parts).encode()).digest()[:8], "big")
 
 
 class _NoQuestionError(BadRow):
@@ -407,7 +427,7 @@ def _asked(row: Mapping[str, Any], column: str | None) -> tuple[Any, str]:
     for name in _asked_in(column):
         if name in row:
             value = row[name] if column is None else _chat_in(row[name])
-            is_chat = isinstance(value, list) or name in CHATS
+            is_chat = isinstance(value, list) or (column is None and name in CHATS)
             return _last_user_turn(_parsed(value, name), name) if is_chat and value else (value, "")
     raise _NoQuestionError("malformed", "has no column that a question is in")
 
@@ -418,7 +438,7 @@ def _chat_in(value: Any) -> Any:
         found = json.loads(value) if isinstance(value, str) else None
     except (ValueError, RecursionError):
         return value
-    is_chat = isinstance(found, list) and found and all(isinstance(turn, Mapping) for turn in found)
+    is_chat = isinstance(found, list) and any(isinstance(turn, Mapping) for turn in found)
     return found if is_chat else value
 
 

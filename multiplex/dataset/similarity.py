@@ -38,6 +38,9 @@ _BLOCK = 4096
 _BATCH = 1024
 """New vectors that are compared with one another at a time."""
 
+_PAIRS = 8192
+"""Pairs of which the cosine is computed exactly at a time: 150 MB of 384 dimensions, in double precision."""
+
 _LEADING = 48
 """Directions along which a bound is computed; with the length of the rest 98 bytes a vector, in memory."""
 
@@ -221,7 +224,7 @@ class Seen:
             for offset, rows, columns, _ in self._close(vectors, kept, threshold, most):
                 earlier = offset + columns < start + rows
                 rows, columns = rows[earlier], offset + columns[earlier]
-                cosines = _exact(vectors[rows], records["vector"][places[columns]])
+                cosines = _exact_pairs(vectors, rows, records["vector"], places[columns])
                 for row, column, cosine in zip(rows, columns, cosines, strict=True):
                     if cosine >= threshold:
                         first, second = records["key"][places[column]], records["key"][places[start + row]]
@@ -332,7 +335,7 @@ class Seen:
             np.maximum.at(highest, rows, coarse)
             top = coarse >= highest[rows] - 2 * _SLACK
             rows, there = rows[top], places[offset + columns[top]]
-            exact = _exact(vectors[rows], records["vector"][there])
+            exact = _exact_pairs(vectors, rows, records["vector"], there)
             for index in np.lexsort(
                 (there, -exact, rows)
             ):  # of each row the nearest first, then the earliest
@@ -425,6 +428,17 @@ def _heads(vectors: _Floats, directions: _Floats) -> NDArray[np.float16]:
     rest = np.sqrt(np.maximum(0.0, (exact * exact).sum(axis=1) - (leading * leading).sum(axis=1)))
     heads: NDArray[np.float16] = np.concatenate([leading, rest[:, None]], axis=1).astype(np.float16)
     return heads
+
+
+def _exact_pairs(
+    one: _Floats, rows: NDArray[np.int64], other: _Floats, places: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the cosines of these rows of `one` with these of `other`, some pairs at a time: they may be millions."""
+    cosines = np.empty(len(rows))
+    for start in range(0, len(rows), _PAIRS):
+        part = slice(start, start + _PAIRS)
+        cosines[part] = _exact(one[rows[part]], other[places[part]])
+    return cosines
 
 
 def _exact(one: _Floats, other: _Floats) -> NDArray[np.float64]:

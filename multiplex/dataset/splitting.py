@@ -1,13 +1,13 @@
 """Splits by group: all that comes of one prompt, or of prompts alike, lies in one split.
 
-Where a group lies depends on its name and the seed alone, so that adding prompts never moves an old
-one, and every worker comes to the same result without asking another.
+Where a group lies depends on its name and the seed, but for the few that are in train so that there is
+something to train on (see `anchors_of`). No group that was written elsewhere becomes one of these later.
 """
 
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -20,16 +20,15 @@ SHARES: Mapping[str, float] = MappingProxyType({"train": 0.9, "validation": 0.05
 """The split names in their order, and the share of the groups that each is meant to hold."""
 
 
-def anchors_of(rows: Iterable[tuple[str, str]]) -> frozenset[str]:
-    """Return the groups that lie in train whatever their hash: the first group of each config.
+def anchors_of(groups: Mapping[str, Iterable[str]], *, held_out: Container[str] = ()) -> dict[str, str]:
+    """Return for each config its first group that may lie in train whatever its hash, so that there is one.
 
-    Rows are (config, group), in the order of their prompts. A small set can so never be left without
-    anything to train on; and since what is added later comes after what is there, it changes no anchor.
+    `groups` are those of each config's rows, in the order of their prompts. `held_out` are groups whose rows
+    were written outside of train: they stay there. A config that has no others has no such group; one that
+    begins with a set always has, and what is added later comes after it.
     """
-    first: dict[str, str] = {}
-    for config, group in rows:
-        first.setdefault(config, group)
-    return frozenset(first.values())
+    first = {config: next((g for g in of if g not in held_out), None) for config, of in groups.items()}
+    return {config: group for config, group in first.items() if group is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,8 @@ class Splitter:
             "anchored": sorted(self.anchors),
             "groups": {split: groups[split] for split in self.shares},
             "rows": {config: {s: of[s] for s in self.shares} for config, of in counts.items()},
-            "rule": "a group falls by the sha256 of the seed and its name; the first group of each config is in train",
+            "rule": "a group falls by the sha256 of the seed and its name; the first group of each config is in train, "
+            "but for groups that were written elsewhere before",
         }
 
 

@@ -17,6 +17,7 @@ from multiplex.dataset.material import Material
 from multiplex.dataset.origins import file_of
 from multiplex.dataset.prompts import Prompt, Skipped
 from multiplex.dataset.records import Row
+from multiplex.dataset.splitting import anchors_of
 from multiplex.errors import ContentError, RunError
 
 __all__ = ["Staged", "Store", "Task"]
@@ -358,25 +359,26 @@ class Store:
             for (group,) in self._db.execute(query, (config,)):
                 yield group
 
-    def first_groups(self, configs: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """Return (config, group) of the first row that each config was given, whether it is kept or not.
+    def first_groups(self, configs: Sequence[str]) -> dict[str, str]:
+        """Return the first group that each config was given, in rows that are kept or not, but for those held out.
 
         Where that was kept when rows were written (`keep_first_groups`), it is so for good: a prompt that failed
-        then, and gives rows now, may stand before it.
+        then, and gives rows now, may stand before it. Held out are the groups of the fact `held_out`.
         """
         known: dict[str, str] = self.fact("first_groups") or {}
-        with self._told():
-            query = "SELECT bunch FROM rows WHERE config = ? ORDER BY number LIMIT 1"
-            for config in configs:
-                if config in known:
-                    yield config, known[config]
-                    continue
-                for (group,) in self._db.execute(query, (config,)):
-                    yield config, group
+        new = {config: self._all_groups(config) for config in configs if config not in known}
+        found = known | anchors_of(new, held_out=frozenset(self.fact("held_out") or ()))
+        return {config: found[config] for config in configs if config in found}
 
-    def keep_first_groups(self, configs: Iterable[str]) -> None:
+    def keep_first_groups(self, configs: Sequence[str]) -> None:
         """Let the first groups of these configs be those that they are now."""
-        self.keep_fact("first_groups", (self.fact("first_groups") or {}) | dict(self.first_groups(configs)))
+        self.keep_fact("first_groups", (self.fact("first_groups") or {}) | self.first_groups(configs))
+
+    def _all_groups(self, config: str) -> Iterator[str]:
+        with self._told():
+            query = "SELECT bunch FROM rows WHERE config = ? ORDER BY number"
+            for (group,) in self._db.execute(query, (config,)):
+                yield group
 
     def columns(self, config: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Return the kept rows of a config in their order: the group of each, and its columns."""

@@ -481,3 +481,32 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 
     small, large = peak(200), peak(2_000)
     assert large < small + 100_000 < 2_000 * 400
+
+
+def test_one_pair_that_is_nobodys_leaves_the_others_to_be_estimated(tmp_path: Path) -> None:
+    foreign = {"prompt": ASKED, "chosen": MILLERS, "rejected": SAILORS}
+    nobodys = {
+        **foreign,
+        "persona": "miller",
+        "rule": "in_character",
+        "supporters": ["miller"],
+        "opponents": [],
+    }
+    found = audited(lines(tmp_path / "mixed.jsonl", [*[foreign] * 5, nobodys]), sample=10)
+    assert (found["basis"]["kind"], found["basis"]["pairs"], found["pairs"]) == ("estimated", 5, 6)
+    assert "on 5 sampled pairs" in found["basis"]["said"]
+    assert "in 1 of 6 pairs nobody's is" in found["basis"]["said"]
+    assert found["discretion"]["cases"]["conflict"] == 5
+    assert sum(found["rules"]["in_character"]["discretion"]["cases"].values()) == 0
+
+
+def test_pairs_that_record_no_side_beside_others_that_do_are_told_apart_from_nobodys(tmp_path: Path) -> None:
+    foreign = {"prompt": ASKED, "chosen": MILLERS, "rejected": SAILORS}
+    nobodys = {**foreign, "persona": "miller", "rule": "in_character", "supporters": [], "opponents": []}
+    rows = [voted((6, 6, 6), (2, 2, 2)), foreign, foreign, nobodys]
+    basis = audited(lines(tmp_path / "mixed.jsonl", rows), sample=10)["basis"]
+    assert (basis["kind"], basis["pairs"]) == ("recorded", 1)
+    assert basis["said"] == (
+        "sides are those that the rows record; in 1 of 4 pairs nobody's is, as under a persona's own system turn; "
+        "2 of 4 pairs record none"
+    )

@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -27,11 +28,16 @@ class _Hide:
     def __init__(self, *words: str) -> None:
         self._words = re.compile(r"\b(" + "|".join(words) + r")\b")
 
+    has_met_names = True
+
     def session(self, scenario: object = None) -> "_Hide":
         return self
 
     def mask(self, text: str) -> "_Hidden":
         return _Hidden(*self._words.subn("[NAME_1]", text))
+
+    def mask_all(self, texts: Sequence[str]) -> "list[_Hidden]":
+        return [self.mask(text) for text in texts]
 
     def parts(self, text: str, scenario: object = None) -> set[str]:
         return set()
@@ -239,6 +245,32 @@ def test_a_file_that_has_grown_is_counted_as_if_it_had_been_read_once(table: Tab
     ):
         table.build(prompts, assembly=WORDS, masks=masks)
     assert table.build(prompts, assembly=WORDS, masks=masks, extend=True).sha256 == grown.sha256
+
+
+def test_what_a_folder_holds_that_is_not_read_is_counted_once_also_where_it_is_added(table: Table) -> None:
+    def passed_over() -> int:
+        found: int = report(table.out)["left_out"]["prompts"]["passed_over"]["number"]
+        return found
+
+    for number, name in enumerate(("mill", "weir")):
+        (table.folder / name).mkdir()
+        (table.folder / name / "notes.docx").write_text("x")
+        write_prompts(table.folder / name / "asked.jsonl", QUESTIONS[number : number + 1])
+    table.build(write_prompts(table.folder / "first.jsonl", QUESTIONS[4:5]), assembly=WORDS)
+    table.build(table.folder / "mill", assembly=WORDS, extend=True)
+    assert passed_over() == 1
+    table.build(table.folder / "weir", assembly=WORDS, extend=True)
+    assert passed_over() == 2
+    (table.folder / "mill" / "more.docx").write_text("x")
+    write_prompts(table.folder / "mill" / "more.jsonl", QUESTIONS[2:3])
+    table.build(table.folder / "mill", assembly=WORDS, extend=True)
+    assert passed_over() == 3
+    told = report(table.out)["left_out"]["prompts"]["passed_over"]["examples"]
+    assert all(each.startswith("a folder: holds a file that is not read; ") for each in told)
+    (table.folder / "weir" / "asked.jsonl").unlink()
+    (table.folder / "weir" / "notes.docx").unlink()
+    table.build(write_prompts(table.folder / "last.jsonl", QUESTIONS[3:4]), assembly=WORDS, extend=True)
+    assert passed_over() == 3
 
 
 def test_no_name_of_a_file_is_published_and_its_number_stands(table: Table) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -56,11 +56,16 @@ def test_one_question_with_other_options_is_another_question(tmp_path: Path) -> 
 class _Masks:
     """Masks one name, as a masker would."""
 
+    has_met_names = True
+
     def session(self, scenario: object = None) -> "_Masks":
         return self
 
     def mask(self, text: str) -> "_Done":
         return _Done(text.replace("Ada", "[NAME_1]"), {"NAME": text.count("Ada")} if "Ada" in text else {})
+
+    def mask_all(self, texts: Sequence[str]) -> "list[_Done]":
+        return [*map(self.mask, texts)]
 
 
 @pytest.mark.parametrize(
@@ -158,6 +163,46 @@ class _Told(_Masks):
 
     def mask(self, text: str) -> _Done:
         return _Done(text, {})
+
+
+def test_what_groups_are_called_is_held_against_all_that_likeness_puts_into_them(tmp_path: Path) -> None:
+    alike = {"question": ALIKE}
+    sings = {"question": ALIKE.replace("cold", "Ada sing")}  # here alone Ada is known for a name
+    found, _ = taken_in(tmp_path, {**alike, "group": "letters of Ada"}, sings, masks=_Told())
+    assert [prompt.group for prompt in found] == [prompt_id(ALIKE)] * 2
+    found, _ = taken_in(tmp_path / "id", {**alike, "id": "letters of Ada"}, sings, masks=_Told())
+    assert [prompt.group for prompt in found] == [prompt_id(ALIKE)] * 2
+    found, _ = taken_in(
+        tmp_path / "both", {**alike, "id": "Ada-1", "group": "letters of Ada"}, sings, masks=_Told()
+    )
+    assert [prompt.group for prompt in found] == [prompt_id(ALIKE)] * 2
+    (tmp_path / "more").mkdir()
+    files = [[{**alike, "group": "letters of Ada"}], [sings]]
+    found, store = extended(tmp_path / "more", *files, masks=_Told())
+    assert [prompt.group for prompt in found] == ["letters of Ada"] * 2
+    with store:
+        assert store.fact("personal_groups") == [prompt_id(ALIKE)]
+
+
+def test_what_a_name_tells_is_learnt_of_all_its_forms_in_any_order(tmp_path: Path) -> None:
+    class Learns(_Masks):
+        """Takes the last word behind Ada for a family name, wherever it comes back."""
+
+        def __init__(self) -> None:
+            self.families: set[str] = set()
+
+        def session(self, scenario: object = None) -> "Learns":
+            return Learns()
+
+        def mask(self, text: str) -> _Done:
+            if "Ada" in text:
+                self.families.add(text.split()[-1].casefold())
+            words = text.split(" ")
+            return _Done(" ".join("[NAME_1]" if w.casefold() in self.families else w for w in words), {})
+
+    named = {"id": "Ada KarimSultani", "domain": "karimsultani", "group": "sultani"}
+    [prompt], _ = taken_in(tmp_path, {"question": BEES, **named}, masks=Learns())
+    assert (prompt.label, prompt.group) == ("label_1", prompt.id)
 
 
 def test_a_stand_in_is_called_as_no_label_of_ones_own_is(tmp_path: Path) -> None:

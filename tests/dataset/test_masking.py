@@ -1,16 +1,22 @@
 """What models said, masked over a whole deliberation, and what a panel makes public."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 
 import pytest
 
 from multiplex.content.panels import seat
 from multiplex.content.scenarios import Scenario
+from multiplex.dataset.intake import take_in
 from multiplex.dataset.masking import Masks, masked
+from multiplex.dataset.material import user_turn
 from multiplex.dataset.privacy import Masker, public_names
+from multiplex.dataset.prompts import read_prompts
+from multiplex.dataset.store import Store
 from tests.dataset.made import NAMES, material, text
-from tests.table import PANEL, PERSONAS
+from tests.table import PANEL, PERSONAS, Words
 
 pytestmark = pytest.mark.slow  # Presidio takes seconds to load
 
@@ -23,6 +29,17 @@ def masks() -> Masks:
 @cache
 def sharp() -> Masker:
     return Masker(threshold=0.45)
+
+
+def taken(folder: Path, row: Mapping[str, object]) -> Scenario:
+    """Return the scenario of one prompt as it is taken in."""
+    folder.mkdir(exist_ok=True)
+    (folder / "prompts.jsonl").write_text(json.dumps(row))
+    with Store(folder / "work") as store:
+        given = read_prompts([folder / "prompts.jsonl"])
+        take_in(store, given, embedder=Words(), folder=folder / "work", masks=masks())
+        [task] = store.todo()
+    return task.prompt.scenario
 
 
 def told(*texts: str, scenario: Callable[[Scenario], Scenario] = lambda s: s) -> list[str]:
@@ -49,6 +66,54 @@ def test_who_is_named_with_a_title_in_one_text_is_masked_in_the_others() -> None
 def test_a_name_that_is_only_guessed_is_not_looked_for_elsewhere() -> None:
     first, second = told("We gave the prize to Qwzel Brontavik.", "Let Brontavik rest.")
     assert (first, second) == ("We gave the prize to [NAME].", "Let Brontavik rest.")
+
+
+@pytest.mark.parametrize("where", ["question", "choice_context", "options"])
+def test_who_is_introduced_in_one_text_of_a_prompt_is_masked_in_the_others(
+    tmp_path: Path, where: str
+) -> None:
+    texts = {
+        "context": "The ferry was fine.",
+        "question": "Should okonjo, or her brother, keep it?",
+        "choice_context": "what Okonjo left",
+        "options": ["Let okonjo keep it", "Let the brother keep it"],
+    }
+    named = "My neighbour is called Ngozi Okonjo. "
+    scenario = taken(tmp_path / "after", {**texts, "context": named + str(texts["context"])})
+    assert "okonjo" not in scenario.model_dump_json().lower()
+    assert user_turn(scenario) == (
+        "My neighbour is called [NAME_1]. The ferry was fine.\n\nShould [NAME_1], or her brother, keep it?\n\n"
+        "The choice is about: what [NAME_1] left\n\n"
+        "The options:\n- option_1: Let [NAME_1] keep it\n- option_2: Let the brother keep it"
+    )
+    first = (
+        [named + texts["options"][0], texts["options"][1]]
+        if where == "options"
+        else named + str(texts[where])
+    )
+    scenario = taken(tmp_path / "before", {**texts, "context": "Does Okonjo own the ferry?", where: first})
+    assert "okonjo" not in scenario.model_dump_json().lower()
+    assert scenario.context == "Does [NAME_1] own the ferry?"
+
+
+def test_who_is_introduced_in_an_earlier_turn_of_a_chat_is_masked_in_what_is_asked(tmp_path: Path) -> None:
+    turns = [
+        ("user", "My name is Ngozi Okonjo and I share a house with Mrs Zofia Kowalczyk."),
+        ("assistant", "I see."),
+        ("user", "Should Okonjo give up the house to kowalczyk, or may okonjo keep it?"),
+    ]
+    chat = [{"role": role, "content": content} for role, content in turns]
+    scenario = taken(tmp_path, {"messages": chat})
+    assert scenario.question == "Should [NAME_1] give up the house to [NAME_2], or may [NAME_1] keep it?"
+
+
+def test_texts_that_are_masked_together_are_numbered_in_their_order_and_once() -> None:
+    texts = ["Does Okonjo owe Mrs Kowalczyk?", "My name is Ngozi Okonjo.", "So [NAME_1] said."]
+    told = [each.text for each in sharp().session().mask_all(texts)]
+    assert told == ["Does [NAME_3] owe Mrs [NAME_2]?", "My name is [NAME_3].", "So [NAME_1] said."]
+    again = sharp().session().mask_all(told)
+    assert [(each.text, each.found) for each in again] == [(text, ()) for text in told]
+    assert not sharp().session().has_met_names
 
 
 def test_what_one_deliberation_names_is_not_masked_in_the_next() -> None:

@@ -1,6 +1,7 @@
 """What is distilled of a deliberation: which texts there were, and who voted on which of them."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -9,11 +10,13 @@ from pydantic import BaseModel
 from multiplex.acts import Act, Ballot, Failure, Rank, Ranking, Ratify, Synthesise
 from multiplex.api import Session
 from multiplex.content.protocols import Protocol, load_protocol
+from multiplex.content.scenarios import Scenario
 from multiplex.dataset.material import Material, material_of, with_contrast
 from multiplex.dataset.preferences import Pair, pairs_of
 from multiplex.dataset.prompts import Prompt
 from multiplex.deliberation.scores import classifier_for
 from multiplex.responders.scripted import ScriptedResponder
+from multiplex.runs import Run
 from tests.table import PANEL, SCENARIO, Script, Words, answer, protocol
 
 MEDIATION = with_contrast(load_protocol("mediation"))
@@ -38,16 +41,22 @@ def script(act: Act[Any], seed: int) -> BaseModel | Failure:
 def held(stages: Protocol, script: Script) -> tuple[Material, ScriptedResponder]:
     """Hold a real deliberation at the table, and return what is distilled of it."""
     responder = ScriptedResponder(script)
+    return distilled(deliberated(stages, responder)), responder
 
-    async def run() -> Material:
+
+def deliberated(stages: Protocol, responder: ScriptedResponder) -> Run:
+    async def run() -> Run:
         async with Session(model=responder, embedder=Words(), cache=False) as session:
-            held = await session.deliberate(SCENARIO, personas=PANEL, protocol=stages, seed=7, scores=False)
-        prompt = Prompt(id="p1", scenario=SCENARIO, group="p1", origin="ferry.yaml")
-        return material_of(
-            prompt, held, PANEL, embed=Words().embed, classifier=classifier_for(PANEL.pack, Words())
-        )
+            return await session.deliberate(SCENARIO, personas=PANEL, protocol=stages, seed=7, scores=False)
 
-    return asyncio.run(run()), responder
+    return asyncio.run(run())
+
+
+def distilled(run: Run, scenario: Scenario = SCENARIO) -> Material:
+    prompt = Prompt(id="p1", scenario=scenario, group="p1", origin="ferry.yaml")
+    return material_of(
+        prompt, run, PANEL, embed=Words().embed, classifier=classifier_for(PANEL.pack, Words())
+    )
 
 
 def voted_on_first(responder: ScriptedResponder) -> str:
@@ -113,3 +122,37 @@ def test_one_candidate_is_the_draft_and_what_nobody_revised_has_none() -> None:
     material, _ = held(protocol("open", {"synthesise": {"candidates": 3}}, "ratify"), answer)
     assert material.text("draft") is None  # nobody objected
     assert after_critique(material) == "missing"
+
+
+def test_what_is_distilled_of_a_model_holds_no_folder_user_or_path() -> None:
+    run = deliberated(protocol("open"), ScriptedResponder(answer))
+    state = f"files 12ab, vllm 0.9, {json.dumps({'tokenizer': ['/home/a da/tok', '34cd'], 'seed': 0})}"
+    local = "vllm:/home/ada/ckpt"
+    spoke = {
+        "models": {"miller": local, "moderator": "openai:big", "sailor": local},
+        "model_details": {local: state, "openai:big": "https://ada:pw@models.example:8000/ada/v1?key=1"},
+    }
+    told = distilled(run.model_copy(update={"manifest": {**run.manifest, **spoke}})).provenance
+    assert told["model"] == "vllm:ckpt + openai:big"
+    assert told["models"] == {"miller": "vllm:ckpt", "moderator": "openai:big", "sailor": "vllm:ckpt"}
+    assert told["model_details"] == {
+        "vllm:ckpt": 'files 12ab, vllm 0.9, {"seed": 0, "tokenizer": ["tok", "34cd"]}',
+        "openai:big": "https://models.example:8000",
+    }
+
+
+def test_the_hash_of_a_scenario_is_of_what_it_asks_and_hangs_on_no_path() -> None:
+    moved = SCENARIO.model_copy(
+        update={
+            "name": "elsewhere",
+            "personas": "/home/ada/table",
+            "protocol": "/home/ada/trial.yaml",
+            "models": {"moderator": "vllm:/home/ada/ckpt"},
+        }
+    )
+    asked = SCENARIO.model_copy(update={"question": "Should the ferry sail by night?"})
+    run = deliberated(protocol("open"), ScriptedResponder(answer))
+    first, second, third = (
+        distilled(run, scenario).provenance["sha256"]["scenario"] for scenario in (SCENARIO, moved, asked)
+    )
+    assert first == second != third

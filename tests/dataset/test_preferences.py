@@ -111,6 +111,32 @@ def test_a_few_ballots_do_not_speak_for_the_panel() -> None:
     assert isinstance(decided("coverage", heard, alone), Pair)
 
 
+@pytest.mark.parametrize(
+    ("vote", "objects", "why"),
+    [(1, False, "conflict"), (3, False, "conflict"), (7, True, "conflict"), (4, False, None)],
+)
+@pytest.mark.parametrize("rule", ["coverage", "after_critique", "ratified"])
+def test_who_cannot_live_with_what_would_be_chosen_counts_without_a_ballot_on_the_other(
+    rule: str, vote: int, objects: bool, why: str | None
+) -> None:
+    against = ("nurse",) if objects else ()
+    chosen = {"votes": (7, 7, vote), "carried": ALL, "objects": against}
+    rejected = {"votes": (3, 3, None), "carried": LITTLE, "objects": ("miller",)}
+    found = decided(
+        rule,
+        text("overton", **chosen),  # type: ignore[arg-type]
+        text("consensus", **chosen),  # type: ignore[arg-type]
+        text("draft", **rejected),  # type: ignore[arg-type]
+        text("alone", **rejected),  # type: ignore[arg-type]
+    )
+    if why is not None:
+        assert found == why
+        return
+    assert isinstance(found, Pair)
+    assert found.preferring == {"miller": "chosen", "sailor": "chosen", "nurse": None}
+    assert "; of those who voted on both the mean endorsement is 4.00 higher, from 1 to 7" in found.reason
+
+
 def test_where_nobody_was_asked_there_is_no_margin_but_that_of_the_claims() -> None:
     panel, alone = text("overton", carried=ALL), text("alone", carried=HALF)
     pair = decided("coverage", panel, alone)
@@ -202,7 +228,7 @@ def test_a_ratified_statement_is_preferred_to_one_objected_to() -> None:
     pair = decided("ratified", ratified, refused)
     assert isinstance(pair, Pair)
     assert (pair.chosen, pair.rejected) == (ratified, refused)
-    assert pair.reason.startswith("67% of the panel can live with it, with the other 33%; ")
+    assert pair.reason.startswith("67% of those who voted on it can live with it, with the other 33%; ")
 
 
 @pytest.mark.parametrize(
@@ -319,6 +345,10 @@ def test_every_pair_holds_what_its_rule_promises(found: Material, least: Thresho
                 assert (share or 0) >= min(pair.rejected.carried.get(name) or 0, least.carried)
         assert "rejected" not in pair.preferring.values()
         assert "chosen" in pair.preferring.values() or not pair.preferring
+        for name in (each for each, side in pair.preferring.items() if side is None):
+            assert (pair.chosen.endorsements.get(name) or 4) >= 4
+            assert (pair.rejected.endorsements.get(name) or 1) < 4
+            assert name not in pair.chosen.objections
 
 
 @given(MATERIALS)

@@ -274,6 +274,18 @@ def test_the_same_prompt_is_skipped_in_whatever_file(tmp_path: Path) -> None:
     assert found[2].id == "b"  # what was skipped took no id
 
 
+def test_a_prompt_that_came_before_is_told_again_where_it_is_given_another_group(tmp_path: Path) -> None:
+    named = {"id": "a", "text": ASKED, "domain": "mills"}
+    given = [{**named, "group": "x"}, named, *({**named, "id": "b", "group": each} for each in "xyy")]
+    prompt, *skipped = read(rows(tmp_path, *given))
+    assert isinstance(prompt, Prompt)
+    again = [entry.again for entry in skipped if isinstance(entry, Skipped)]
+    assert [each and (each.id, each.group, each.label) for each in again] == [
+        *(None, None, ("a", "y", None), None)
+    ]
+    assert "mills" not in "".join(f"{entry!r} {entry.model_dump_json()}" for entry in skipped)
+
+
 def test_files_that_number_their_rows_alike_lose_none_of_them(tmp_path: Path) -> None:
     first = write(tmp_path, "a.csv", "id,question,group\n1,One?,x\n2,Two?,\n")
     second = write(tmp_path, "b.csv", "id,question,group\n1,Three?,x\n2,Four?,\n2,Five?,\n3,Six?,\n")
@@ -330,6 +342,16 @@ def test_a_chat_in_a_column_that_is_named_may_be_written_as_json(tmp_path: Path)
     for name in ("asked.csv", "asked.parquet"):
         found = [e.scenario.question for e in read(tmp_path / name, column="dialog") if isinstance(e, Prompt)]
         assert found == [ASKED, *texts[1:]]
+
+
+@pytest.mark.parametrize("column", CHATS)
+def test_a_column_that_is_named_may_hold_texts_whatever_it_is_called(tmp_path: Path, column: str) -> None:
+    turns = [{"role": "user", "content": "Why?"}]
+    said = [ASKED, turns, json.dumps([None, {"role": "user", "content": "When?"}]), "[1] Is this so?"]
+    path = rows(tmp_path, *({column: each} for each in said))
+    found = [entry for entry in read(path, column=column) if isinstance(entry, Prompt)]
+    assert [entry.scenario.question for entry in found] == [ASKED, "Why?", "When?", "[1] Is this so?"]
+    assert kinds(path) == ["malformed", "prompt", "prompt", "malformed"]
 
 
 @pytest.mark.parametrize("column", ["context", "id", "group", "domain", "options"])

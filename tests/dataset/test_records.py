@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -225,11 +225,16 @@ def test_what_stands_in_a_prompt_is_masked_wherever_it_stood(tmp_path: Path) -> 
 class _Hide:
     """Masks one name, as a masker would."""
 
+    has_met_names = True
+
     def session(self, scenario: object = None) -> "_Hide":
         return self
 
     def mask(self, text: str) -> "_Hidden":
         return _Hidden(text.replace("Ada", "[NAME_1]"), {"NAME": text.count("Ada")} if "Ada" in text else {})
+
+    def mask_all(self, texts: Sequence[str]) -> "list[_Hidden]":
+        return [*map(self.mask, texts)]
 
 
 @dataclass(frozen=True)

@@ -187,11 +187,31 @@ class Masker:
 class Session:
     """Masks several texts with one numbering. It remembers what it met, in memory only."""
 
+    __slots__ = ("_highest", "_masker", "_numbers", "_parts")
+
     def __init__(self, masker: Masker) -> None:
         self._masker = masker
         self._numbers: dict[str, dict[str, int]] = {}
         self._highest: dict[str, int] = {}
         self._parts: dict[str, int] = {}
+
+    @property
+    def has_met_names(self) -> bool:
+        """Whether it remembers anybody, so that it may find more in a text than a new session would."""
+        return bool(self._parts)
+
+    def mask_all(self, texts: Sequence[str]) -> list[Masked]:
+        """Return texts masked as one would be: whoever is named in one of them is masked in those before it too.
+
+        They are numbered in their order.
+        """
+        for text in texts:
+            self._leave_out(text)
+        while True:
+            known = len(self._parts)
+            done = [self.mask(text) for text in texts]
+            if len(self._parts) == known:
+                return done
 
     def mask(self, text: str) -> Masked:
         """Return the text with what is personal masked, numbered as in the texts before.
@@ -199,8 +219,7 @@ class Session:
         Masking what is masked changes nothing: a placeholder is never masked, and the text is looked
         through until nothing more is found.
         """
-        for match in _PLACEHOLDER.finditer(text):
-            self._highest[match[1]] = max(self._highest.get(match[1], 0), int(match[2]))
+        self._leave_out(text)
         pieces: list[tuple[int, int, Found | None, str]] = [(0, len(text), None, text)]
         while True:
             current = "".join(piece[3] for piece in pieces)
@@ -210,6 +229,11 @@ class Session:
             pieces = self._split(text, pieces, current, spans)
         found = tuple(piece[2] for piece in pieces if piece[2])
         return Masked(current, found)
+
+    def _leave_out(self, text: str) -> None:
+        """Give nobody a number that a placeholder in the text has already."""
+        for match in _PLACEHOLDER.finditer(text):
+            self._highest[match[1]] = max(self._highest.get(match[1], 0), int(match[2]))
 
     def _split(
         self,

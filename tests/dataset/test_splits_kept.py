@@ -1,0 +1,113 @@
+"""Splits of sets that are added to: what was written stays where it was, also when a config gets its first rows."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multiplex.dataset.assembling import Assembly
+from multiplex.dataset.checking import examine
+from multiplex.dataset.prompts import read_prompts
+from tests.dataset.made import QUESTIONS, Table
+
+FEW = Assembly(configs=("sft", "distribution"), shares={"train": 0.01, "validation": 0.495, "test": 0.495})
+OPTIONS = [{"key": "yes", "text": "Yes, it is"}, {"key": "no", "text": "No, it is not"}]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Table:
+    return Table(tmp_path, stages=("open", "synthesise"))
+
+
+def write(path: Path, *rows: dict[str, Any]) -> Path:
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def prompts_in(folder: Path) -> Path:
+    """Write five prompts, each in a group of its own: no row of `distribution` comes of them."""
+    rows = [{"question": each, "group": f"g{n}"} for n, each in enumerate(QUESTIONS[:5])]
+    return write(folder / "first.jsonl", *rows)
+
+
+def asked(folder: Path, number: int, group: str) -> Path:
+    """Write a prompt with options, which gives `distribution` a row."""
+    row = {"question": QUESTIONS[number], "group": group, "options": OPTIONS}
+    return write(folder / f"{number}.jsonl", row)
+
+
+def rows_of(out: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in (out / "jsonl").rglob("*.jsonl"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            yield path.name.partition("-")[0], json.loads(line)
+
+
+def splits_of(out: Path) -> dict[str, str]:
+    """Return the split of every row by its id."""
+    return {row["id"]: split for split, row in rows_of(out)}
+
+
+def test_a_config_that_gets_its_first_row_from_an_old_group_moves_nothing(table: Table) -> None:
+    table.build(prompts_in(table.folder), assembly=FEW)
+    before = splits_of(table.out)
+    [held_out] = {split for split, row in rows_of(table.out) if row["group"] == "g3"}
+    assert held_out != "train"
+    grown = table.build(asked(table.folder, 5, "g3"), assembly=FEW, extend=True)
+    after = splits_of(table.out)
+    assert before.items() <= after.items()
+    assert len(after) > len(before)
+    assert grown.counts["distribution"] == {held_out: 1}
+    assert examine(table.out).problems == []
+    # The next group is not written yet: it is there to train on, and what was written stays again.
+    more = table.build(asked(table.folder, 6, "new"), assembly=FEW, extend=True)
+    assert more.counts["distribution"] == {held_out: 1, "train": 1}
+    assert after.items() <= splits_of(table.out).items()
+    after = splits_of(table.out)
+    table.build(asked(table.folder, 7, "g3"), assembly=FEW, extend=True)
+    assert after.items() <= splits_of(table.out).items()
+
+
+@pytest.mark.parametrize("group", ["g0", "new"])
+def test_a_config_that_gets_its_first_row_later_is_as_in_one_build_where_nothing_has_to_move(
+    table: Table, group: str
+) -> None:
+    first, more = prompts_in(table.folder), asked(table.folder, 5, group)
+    table.build(first, assembly=FEW)
+    grown = table.build(more, assembly=FEW, extend=True)
+    assert grown.counts["distribution"] == {"train": 1}
+    once = Table(table.folder / "once", stages=("open", "synthesise"))
+    whole = once.build(more, assembly=FEW, read=lambda: read_prompts([first, more]))
+    assert grown.data_sha256 == whole.data_sha256
+
+
+@pytest.mark.parametrize("phase", ["prompts", "deliberations", "rows", "files"])
+def test_who_is_interrupted_while_a_config_gets_its_first_row_comes_to_the_same(
+    table: Table, phase: str
+) -> None:
+    first, more = prompts_in(table.folder), asked(table.folder, 5, "g3")
+    table.build(first, assembly=FEW)
+
+    def stop(begun: str) -> None:
+        if begun == phase:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        table.build(more, assembly=FEW, extend=True, on_phase=stop)
+    assert examine(table.out).problems == []
+    grown = table.build(more, assembly=FEW, extend=True)
+    whole = Table(table.folder / "whole", stages=("open", "synthesise"))
+    whole.build(first, assembly=FEW)
+    assert grown.data_sha256 == whole.build(more, assembly=FEW, extend=True).data_sha256
+
+
+def test_another_set_in_the_same_folder_is_split_as_in_a_new_one(table: Table) -> None:
+    first, more = prompts_in(table.folder), asked(table.folder, 5, "g3")
+    table.build(first, assembly=Assembly(configs=("sft",), shares=FEW.shares))
+    table.build(more, assembly=Assembly(configs=("sft",), shares=FEW.shares), extend=True)
+    both = table.build(more, assembly=FEW, extend=True)
+    once = Table(table.folder / "once", stages=("open", "synthesise"))
+    whole = once.build(more, assembly=FEW, read=lambda: read_prompts([first, more]))
+    assert both.data_sha256 == whole.data_sha256
+    assert both.counts["distribution"] == {"train": 1}
