@@ -85,20 +85,17 @@ class SentenceEmbedder:
         # A model may say half a character, which no tokenizer takes.
         texts = [text.encode("utf-8", "replace").decode() for text in texts]
         with self._desk:
-            return self._embedded(texts)
-
-    def _embedded(self, texts: list[str]) -> Vectors:
-        wanted = list(dict.fromkeys(texts))
-        self._recall([text for text in wanted if text not in self._known])
-        if new := [text for text in wanted if text not in self._known]:
-            vectors = self._encode(new)
-            self._known.update(zip(new, vectors, strict=True))
-            self._keep(new)
-        if not texts:
-            return np.zeros((0, 1), dtype=np.float32)
-        found = np.stack([self._known[text] for text in texts])
-        while len(self._known) > _MOST_KNOWN:
-            del self._known[next(iter(self._known))]  # the oldest; it is on disk
+            wanted = list(dict.fromkeys(texts))
+            self._recall([text for text in wanted if text not in self._known])
+            if new := [text for text in wanted if text not in self._known]:
+                vectors = self._encode(new)
+                self._known.update(zip(new, vectors, strict=True))
+                self._keep(new)
+            if not texts:
+                return np.zeros((0, 1), dtype=np.float32)
+            found = np.stack([self._known[text] for text in texts])
+            while len(self._known) > _MOST_KNOWN:
+                del self._known[next(iter(self._known))]  # the oldest; it is on disk
         return found
 
     def load(self) -> Vectors:

@@ -83,9 +83,8 @@ def no_such_file(path: Path) -> ContentError:
     """Return the error that says that there is no such file, and which one beside it may be meant."""
     siblings: list[str] = []
     with suppress(OSError):
-        siblings = [
-            p.name for p in path.parent.iterdir() if p.name != path.name
-        ]  # it may be a link to nowhere
+        # The path itself may be there, as a link to nowhere.
+        siblings = [p.name for p in path.parent.iterdir() if p.name != path.name]
     hint = f"; {near_miss(path.name, siblings, cutoff=0.75)}" if siblings else ""
     return ContentError(f"{path}: no such file{hint}")
 

@@ -388,13 +388,14 @@ def _written(
     found = statistics(new, perspectives=tuple(told_of.perspectives), of="the manifest's list")
     write_whole(new / STATISTICS, json.dumps(found, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
     pictures = draw(new, found)
+    public = plan.public()
     about = _about(store, plan, assembly, publication, told, told_of)
     write_card(new, about, found, pictures=pictures)
     files += [described(new, path) for path in ("README.md", "report.json", STATISTICS, *pictures)]
     manifest = Manifest(
         multiplex=plan.multiplex,
         created=store.fact("created"),
-        options={"plan": plan.public(), "assembly": assembly.as_dict(), "publication": asdict(publication)},
+        options={"plan": public, "assembly": assembly.as_dict(), "publication": asdict(publication)},
         sources=plan.public_sources(),
         files=tuple(files),
         rules=dict(RULES),
@@ -404,7 +405,7 @@ def _written(
         },
         perspectives=tuple(told_of.perspectives),
         seeds={"deliberations": plan.recipe.seed, "assembly": assembly.seed},
-        masker=dict(plan.masker) if plan.masker is not None else None,
+        masker=public["masker"],
     )
     sealed = write_manifest(new, manifest)
     _put_in_place(new, folder)
@@ -472,6 +473,7 @@ def _about(
     report: Mapping[str, Any],
     told_of: Provenance,
 ) -> About:
+    public = plan.public()
     return About(
         title=publication.title,
         multiplex=plan.multiplex,
@@ -485,10 +487,10 @@ def _about(
             Generator(name=name, licence=_EXTRACTIVE if name == "extractive" else publication.model_licence)
             for name in told_of.generators
         ),
-        embedding=plan.embedding,
+        embedding=public["embedding"],
         notice=" ".join(told_of.notices) or None,
         rules=dict(RULES),
-        masker=dict(plan.masker) if plan.masker is not None else None,
+        masker=public["masker"],
         report={"left out": _numbers(store.counts()), "near duplicates": report["near_duplicates"]},
         left_out=left_out(report),
         empty=report["empty"],

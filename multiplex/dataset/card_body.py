@@ -4,8 +4,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from multiplex.dataset.published import public_name, published
-
 if TYPE_CHECKING:
     from multiplex.dataset.card import About
 
@@ -155,8 +153,7 @@ def _made(about: "About") -> Iterator[str]:
         )
         yield f"Texts by {escaped(each.name)}; {licence}."
     if about.embedding:
-        embedding = escaped(public_name(about.embedding))
-        yield f"Claims, near-duplicates and perspectives were compared with the embedding {embedding}."
+        yield f"Claims, near-duplicates and perspectives were compared with the embedding {escaped(about.embedding)}."
     if about.covered:
         yield f"Prompts: {escaped(about.covered)}."
     if about.options:
@@ -221,7 +218,7 @@ def _privacy(about: "About") -> Iterator[str]:
         "Prompts and answers were searched for personal data, and what was found was masked. No such search "
         "finds everything: look again before you publish. What was used:"
     )
-    yield _bullets(published(about.masker))
+    yield _bullets(about.masker)
     if about.personal:
         yield f"{escaped(about.personal)}."
 

@@ -246,13 +246,12 @@ class _Intake:
         """Yield what can be asked, masked, and count the rest."""
         files: set[str] = set()
         for prompt in prompts:
-            file = (isinstance(prompt, Skipped) and prompt.folder) or file_of(prompt.origin)
+            file = prompt.source if isinstance(prompt, Skipped) else file_of(prompt.origin)
             if file not in files:
                 files.add(file)
                 self._store.forget_skipped(file)
             if isinstance(prompt, Skipped):
-                told = f"{prompt.origin}: {prompt.reason}"
-                self._store.count("prompts", prompt.kind, told, source=file)
+                self._store.skip(prompt)
                 if prompt.again is not None and not template_mark(user_turn(prompt.again.scenario)):
                     yield replace(_taken(prompt.again, masks, self._names), is_again=True)
             elif mark := template_mark(user_turn(prompt.scenario)):

@@ -10,7 +10,6 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from multiplex.dataset.published import published
 from multiplex.errors import ContentError, RunError
 
 __all__ = [
@@ -106,12 +105,10 @@ def described(folder: Path, path: str, **place: Any) -> FileEntry:
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     """Seal a manifest and write it, whole or not at all; return it as written.
 
-    Of what masks it tells no folder: see `published`.
-
     Raises:
         RunError: it cannot be written.
     """
-    sealed = manifest.model_copy(update={"masker": published(manifest.masker)}).sealed()
+    sealed = manifest.sealed()
     write_whole(
         folder / MANIFEST, json.dumps(sealed.model_dump(mode="json"), ensure_ascii=True, indent=2) + "\n"
     )

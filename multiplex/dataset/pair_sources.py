@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from multiplex.content.files import no_such_file
 from multiplex.dataset.reading import LONGEST_LINE, shards
 from multiplex.dataset.rows import FORMATS, BadRow, Row
 from multiplex.dataset.schemas import CONFIGS, SPLITS
@@ -104,15 +105,12 @@ def data_files(paths: Sequence[Path], *, config: str | None = None, split: str |
 
 
 def _is_folder(path: Path) -> bool:
-    near: list[str] = []
     try:
         if path.is_dir() or path.is_file():
             return path.is_dir()
-        if path.parent.is_dir():
-            near = [each.name for each in path.parent.iterdir()]
     except OSError as error:
         raise ContentError(f"{str(path)[:200]!r}: cannot be read: {error.strerror or error}") from error
-    raise ContentError(f"{path}: no such file{f'; {near_miss(path.name, near)}' if near else ''}")
+    raise no_such_file(path)
 
 
 def _named_file(path: Path) -> DataFile:

@@ -16,13 +16,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from multiplex.content.files import explain
+from multiplex.content.files import explain, no_such_file
 from multiplex.content.scenarios import Option, Scenario, load_scenario
 from multiplex.content.topics import TOPICS
 from multiplex.dataset.asked_columns import CHATS, COLUMNS, any_of_them
-from multiplex.dataset.origins import numbered, place_of
+from multiplex.dataset.origins import file_of, numbered, place_of
 from multiplex.dataset.rows import FORMATS, BadRow, read_rows
-from multiplex.errors import ContentError, near_miss
+from multiplex.errors import ContentError
 
 __all__ = [
     "LONGEST",
@@ -101,6 +101,11 @@ class Skipped(BaseModel):
     again: Prompt | None = Field(default=None, exclude=True, repr=False)
     """The prompt that came before once more, under the id that it has, where this row gives it another group; in
     memory alone."""
+
+    @property
+    def source(self) -> str:
+        """What it is counted of: the file that it stands in, or the folder."""
+        return self.folder or file_of(self.origin)
 
 
 def prompt_id(
@@ -200,8 +205,7 @@ def _files(path: Path) -> list[Path | Skipped]:
         if path.is_dir():
             return _in_folder(path)
         if not path.exists():
-            near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-            raise ContentError(f"{path}: no such file{f'; {near_miss(path.name, near)}' if near else ''}")
+            raise no_such_file(path)
         if not path.is_file():
             raise ContentError(f"{path}: is no file that can be read; name a file on disk")
     except OSError as error:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from multiplex.dataset.material import Material
-from multiplex.dataset.origins import file_of
 from multiplex.dataset.prompts import Prompt, Skipped
 from multiplex.dataset.records import Row
 from multiplex.dataset.splitting import anchors_of
@@ -217,8 +216,7 @@ class Store:
 
     def skip(self, skipped: Skipped) -> None:
         """Count a row of a prompt file that gave no prompt."""
-        source = file_of(skipped.origin)
-        self.count("prompts", skipped.kind, f"{skipped.origin}: {skipped.reason}", source=source)
+        self.count("prompts", skipped.kind, f"{skipped.origin}: {skipped.reason}", source=skipped.source)
 
     def counts(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Return what was left out, by stage and kind: its number and some examples."""
