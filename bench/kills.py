@@ -2,10 +2,11 @@
 
     python bench/kills.py --kills 100
 
-Every kill is a SIGKILL to the process that conducts the run. Two kinds of model take turns: the
-extractive default, and a scripted language model behind the response cache. What counts as the same:
-answers, moral graph, scores and every act on record, all but the time and tokens that it took. No call
-whose answer had arrived may be made again. Exit code 1 if anything differs.
+Every kill is a SIGKILL to the process that conducts the run. Three kinds take turns: the extractive
+default, a scripted language model behind the response cache, and the same without it, where nothing but
+the run's own record of acts keeps what was answered. What counts as the same: answers, moral graph, scores
+and every act on record, all but the time and tokens that it took. No call (without the cache: no act)
+that was answered may be made again. Exit code 1 if anything differs.
 """
 
 import argparse
@@ -23,11 +24,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
+from pydantic import BaseModel
 
 from bench.endpoint import write_reply
+from multiplex.acts import Act, Performed
 from multiplex.api import Session
 from multiplex.content.panels import seat
 from multiplex.content.personas import Persona
@@ -35,13 +38,15 @@ from multiplex.content.protocols import Protocol
 from multiplex.content.scenarios import Scenario, load_scenario
 from multiplex.models.base import Completion, Message, Model, Sampling
 from multiplex.models.cached import Cached, ResponseStore
+from multiplex.responders.language_model import LanguageModelResponder
 from multiplex.runs import list_runs, load_run
 from multiplex.unfinished import unfinished_runs
 
 __all__ = ["Killed", "fork_server", "kill_and_resume"]
 
-Kind = Literal["extractive", "scripted"]
-KINDS: tuple[Kind, ...] = ("extractive", "scripted")
+Kind = Literal["extractive", "scripted", "uncached"]
+KINDS: tuple[Kind, ...] = ("extractive", "scripted", "uncached")
+R = TypeVar("R", bound=BaseModel)
 _PANEL = ("confucian", "western", "african")
 
 
@@ -59,18 +64,19 @@ class _Words:
 
 
 class _Slow:
-    """A scripted model that takes some milliseconds a call, and notes what it is asked before it answers."""
+    """A scripted model that takes a while over a call, and notes what it is asked before it answers."""
 
     name = "scripted:slow"
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, longest: float) -> None:
         self._log = log
+        self._longest = longest
 
     async def complete(
         self, messages: Sequence[Message], *, sampling: Sampling, schema: Mapping[str, Any] | None = None
     ) -> Completion:
         _note(self._log, "asked", messages, sampling)
-        await asyncio.sleep(0.002 + 0.008 * random.Random(sampling.seed).random())  # noqa: S311
+        await asyncio.sleep(self._longest * random.Random(sampling.seed).random())  # noqa: S311
         if sampling.choices:
             return Completion(text=sampling.choices[sampling.seed % len(sampling.choices)])
         prompt = "\n".join(message["content"] for message in messages)
@@ -101,8 +107,29 @@ class _Noting:
         await self._model.aclose()
 
 
+class _Remembered:
+    """Note which acts are asked, by their seeds, and which are done, once the run has taken that in."""
+
+    weighs = True
+
+    def __init__(self, model: Model, log: Path) -> None:
+        self._responder = LanguageModelResponder(model)
+        self._log = log
+        self.name = model.name
+
+    async def perform(self, act: Act[R], *, seed: int) -> Performed[R]:
+        _write(self._log, "asked", str(seed))
+        performed = await self._responder.perform(act, seed=seed)
+        asyncio.get_running_loop().call_soon(_write, self._log, "answered", str(seed))
+        return performed
+
+
 def _note(log: Path, what: str, messages: Sequence[Message], sampling: Sampling) -> None:
-    key = hashlib.sha256(json.dumps([list(messages), sampling.seed, sampling.choices]).encode()).hexdigest()
+    asked = json.dumps([list(messages), sampling.seed, sampling.choices])
+    _write(log, what, hashlib.sha256(asked.encode()).hexdigest())
+
+
+def _write(log: Path, what: str, key: str) -> None:
     with log.open("ab", buffering=0) as stream:
         stream.write(f"{what} {key}\n".encode())
 
@@ -111,7 +138,9 @@ def _session(kind: Kind, folder: Path) -> Session:
     if kind == "extractive":
         return Session(embedder=_Words(), cache=False)
     log = folder / "calls.log"
-    model = Cached(_Slow(log), ResponseStore(folder / "responses.sqlite"))
+    if kind == "uncached":
+        return Session(model=_Remembered(_Slow(log, 0.1), log), embedder=_Words())
+    model = Cached(_Slow(log, 0.01), ResponseStore(folder / "responses.sqlite"))
     return Session(model=_Noting(model, log), embedder=_Words())
 
 
@@ -246,7 +275,7 @@ def _differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[
 
 
 def _repeated(log: Path) -> int:
-    """Return how many calls were made whose answers had already arrived."""
+    """Return how many calls (or acts) were asked again whose answers had already arrived."""
     answered: set[str] = set()
     again = 0
     for line in log.read_text().splitlines() if log.exists() else []:
@@ -267,7 +296,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--out", type=Path, default=Path("bench/results/kills.json"))
     options = parser.parse_args()
-    share = [options.kills - options.kills // 2, options.kills // 2]
+    share = [
+        options.kills * (n + 1) // len(KINDS) - options.kills * n // len(KINDS) for n in range(len(KINDS))
+    ]
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for kind, kills in zip(KINDS, share, strict=True):

@@ -6,10 +6,8 @@ It runs nothing that starts a thread, which a fork would not take along.
 import sqlite3  # noqa: F401 (as all that is imported here: for those who are forked)
 
 import aiohttp  # noqa: F401
-import aiosqlite  # noqa: F401
-import langgraph.checkpoint.sqlite.aio  # noqa: F401
+import langgraph.checkpoint.sqlite  # noqa: F401
 import networkx  # noqa: F401
-from langgraph.checkpoint.memory import InMemorySaver
 
 import multiplex.cli.run
 import multiplex.deliberation.checkpoints
@@ -23,5 +21,5 @@ from multiplex.deliberation.scores import classifier_for
 
 for role in load_roles().values():
     _template(role.body)
-build(_scenario()[1], checkpointer=InMemorySaver())  # as runs are whose acts are kept
+build(_scenario()[1])
 classifier_for(seat(_personas()).pack, _Words())

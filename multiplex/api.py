@@ -16,7 +16,7 @@ from multiplex.content.personas import Persona
 from multiplex.content.protocols import Protocol, load_protocol
 from multiplex.content.roles import load_roles
 from multiplex.content.scenarios import Scenario, scenario_of
-from multiplex.deliberation.checkpoints import checkpointer
+from multiplex.deliberation.checkpoints import kept_in
 from multiplex.deliberation.events import Event
 from multiplex.deliberation.run import check_panel, conduct
 from multiplex.deliberation.scores import read_moral_graph
@@ -328,7 +328,8 @@ class Session:
         try:
             run = await self._conduct(plan, on_event, checkpoints=unfinished.checkpoints)
         except NoQuorumError as error:
-            results = await _recorded(unfinished)
+            with kept_in(unfinished.checkpoints) as (_, acts):
+                results = list(acts)
             kinds = _failures(results, len(plan.panel.personas))
             if kinds and kinds <= _USELESS:
                 unfinished.discard()
@@ -491,14 +492,6 @@ def _check_options(name: str, function: Callable[..., Any], options: Mapping[str
         if option not in known:
             hint = near_miss(option, known)
             raise TypeError(f"{name}() got an unexpected keyword argument {option!r}; {hint}")
-
-
-async def _recorded(unfinished: Unfinished) -> list[dict[str, Any]]:
-    """Return the results of all acts so far, as the checkpoints have them."""
-    async with checkpointer(unfinished.checkpoints) as saver:
-        found = await saver.aget_tuple({"configurable": {"thread_id": unfinished.run}})
-    results: list[dict[str, Any]] = found.checkpoint["channel_values"].get("results", []) if found else []
-    return results
 
 
 def _failures(results: Sequence[Mapping[str, Any]], panel: int) -> set[str]:

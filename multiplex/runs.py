@@ -115,10 +115,14 @@ def check_writable(folder: Path) -> None:
     Raises:
         RunError: it cannot.
     """
+    _new_in(folder, ".check-").rmdir()
+
+
+def _new_in(folder: Path, prefix: str) -> Path:
+    """Make a folder for runs, and in it an empty folder of a new name."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".check-", dir=folder):
-            pass
+        return Path(tempfile.mkdtemp(prefix=prefix, dir=folder))
     except OSError as error:
         what = (
             "it is a file; name a folder"
@@ -136,10 +140,9 @@ def save_run(run: Run, folder: Path, *, extra: dict[str, str] | None = None) -> 
     Raises:
         RunError: the folder cannot be written.
     """
-    check_writable(folder)
     target = folder / run.run
     run = run.model_copy(update={"path": str(target)})
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
+    partial = _new_in(folder, ".partial-")
     try:
         for name, text in {**_texts(run), **(extra or {})}.items():
             # A model may say half a character; written as an escape, it is still JSON.

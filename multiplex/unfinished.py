@@ -1,8 +1,8 @@
 """What is kept of a run while it is in progress, so that one that was cut off can be resumed.
 
 Below the folder that runs are written to, `.unfinished/<run>/` holds `request.json` (all that the
-run started from, content included), LangGraph's checkpoints, and a lock that whoever conducts the
-run holds. It is removed when the run's own folder has appeared.
+run started from, content included), LangGraph's checkpoints with the acts that are done, and a
+lock that whoever conducts the run holds. It is removed when the run's own folder has appeared.
 """
 
 import os
@@ -33,7 +33,7 @@ class Request(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
 
-    format: Literal[2] = 2
+    format: Literal[3] = 3
     run: str
     created: str
     scenario: Scenario
@@ -106,7 +106,7 @@ class Unfinished:
 
     @property
     def checkpoints(self) -> Path:
-        """Return where LangGraph keeps its checkpoints."""
+        """Return where LangGraph's checkpoints and the acts that are done are kept."""
         return self.folder / "checkpoints.sqlite"
 
     def begin(self, request: Request) -> None:
@@ -235,7 +235,7 @@ class Unfinished:
             return False
 
     def rewind(self) -> None:
-        """Remove the checkpoints: the run can be resumed, from its beginning."""
+        """Remove what was done: the run can be resumed, from its beginning."""
         for path in self.folder.glob("checkpoints.sqlite*"):
             path.unlink(missing_ok=True)
 

@@ -12,7 +12,6 @@ from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
-from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel
 
 from multiplex.acts import (
@@ -339,12 +338,11 @@ def play(
     pauses: Mapping[str, float] | None = None,
     responder: Responder | None = None,
     embed: Callable[[Sequence[str]], Vectors] | None = None,
-    by_act: bool = False,
 ) -> tuple[dict[str, Any], ScriptedResponder, list[Event]]:
     """Run a protocol to its end: the last state, who was asked what, and the events in between.
 
     With `pauses`, a speaker takes so many seconds over each answer; `responder` answers instead of
-    the script; with `embed`, texts can be embedded; `by_act` is how runs go that keep checkpoints.
+    the script; with `embed`, texts can be embedded.
     """
     scripted = ScriptedResponder(script)
     names = [*(persona.name for persona in panel.personas), "moderator", "observer"]
@@ -357,9 +355,9 @@ def play(
 
     async def run() -> dict[str, Any]:
         state: dict[str, Any] = {}
-        stream: Any = build(stages, checkpointer=InMemorySaver() if by_act else None).astream(
+        stream: Any = build(stages).astream(
             {},
-            {"recursion_limit": recursion_limit(stages), "configurable": {"thread_id": "1"}},
+            {"recursion_limit": recursion_limit(stages)},
             context=context,
             stream_mode=["custom", "values"],
         )

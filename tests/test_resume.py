@@ -62,8 +62,8 @@ def cut_off(out: Path, after: int = 5, **options: Any) -> Path:
 @pytest.mark.heavy
 @pytest.mark.parametrize("kind", KINDS)
 def test_runs_killed_at_random_moments_end_as_if_they_never_had_been(kind: Kind, tmp_path: Path) -> None:
-    found = kill_and_resume(kind, tmp_path, kills=10, seed=20261121)
-    assert found.kills >= 10
+    found = kill_and_resume(kind, tmp_path, kills=7, seed=20261121)
+    assert found.kills >= 7
     assert found.differing == []
     assert found.repeated == 0
 
@@ -77,7 +77,7 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(after: int, tmp_path: Path)
     assert resumed.answers == whole.answers
     assert resumed.moral_graph == whole.moral_graph
     assert resumed.scores == whole.scores
-    assert len(responder.acts) <= whole.usage["acts"] - after + len(PERSONAS)
+    assert len(responder.acts) == whole.usage["acts"] - after
     assert resumed.manifest["resumed"] == 1
     assert whole.manifest["resumed"] == 0
     assert load_run(folder) == resumed
@@ -148,7 +148,7 @@ def test_a_request_that_was_tampered_with_is_told(key: str, value: Any, tmp_path
 def test_a_request_of_another_version_is_told(tmp_path: Path) -> None:
     folder = cut_off(tmp_path)
     path = Unfinished(tmp_path, folder.name).folder / "request.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
     with pytest.raises(RunError, match=r"began with another version of Multiplex; start it again"):
         resume(folder)
 
@@ -163,7 +163,7 @@ def test_options_that_are_no_json_are_told_and_leave_nothing(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"format": 2}', "no json", "[" * 200_000])
+@pytest.mark.parametrize("text", ["", "{}", '{"format": 3}', "no json", "[" * 200_000])
 def test_a_damaged_request_is_told(text: str, tmp_path: Path) -> None:
     folder = cut_off(tmp_path)
     (Unfinished(tmp_path, folder.name).folder / "request.json").write_text(text)

@@ -1,10 +1,9 @@
 """Compile a protocol to a LangGraph graph.
 
-Every step becomes two nodes: one that performs an act, entered with `Send` once for each task, and one
-that settles what came back. From there a conditional edge leads to the next step's tasks, or back, as when
-an exchange goes into another round. So what one persona answered is in a checkpoint while others are still
-asked. Where no checkpoints are kept, a step is one node, which performs all its acts and settles them: a
-node costs LangGraph about as much as a call costs us.
+Every step becomes a node that performs the step's acts, all at once, and settles what came back. From there
+a conditional edge leads to the next step, or back, as when an exchange goes into another round. An act is no
+node of its own: a node costs LangGraph about as much as a call costs us. What has come of single acts while
+others are still asked is kept beside LangGraph's checkpoints (see `checkpoints`).
 """
 
 import asyncio
@@ -17,7 +16,6 @@ from typing import Protocol as TypingProtocol
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
-from langgraph.types import Send
 
 from multiplex.acts import Performed, Usage
 from multiplex.background import in_background
@@ -49,7 +47,7 @@ from multiplex.deliberation.stages import (
     synthesise,
 )
 from multiplex.deliberation.stages.step import Step, last_round
-from multiplex.deliberation.state import Context, Plain, State, Task, Update, results_of
+from multiplex.deliberation.state import Context, Plain, State, Task, Update
 from multiplex.errors import NoQuorumError
 from multiplex.seeds import derive_seed
 
@@ -58,11 +56,7 @@ __all__ = ["build", "recursion_limit"]
 Graph = CompiledStateGraph[State, Context, State, State]
 
 
-class _Ask(TypingProtocol):
-    async def __call__(self, state: Task, *, runtime: Runtime[Context]) -> Update: ...
-
-
-class _Settle(TypingProtocol):
+class _Node(TypingProtocol):
     async def __call__(self, state: State, *, runtime: Runtime[Context]) -> Update: ...
 
 
@@ -81,107 +75,81 @@ _WIRING: dict[type[Stage], Callable[[Any], list[Step]]] = {
 
 
 def build(protocol: Protocol, *, checkpointer: Any = None) -> Graph:
-    """Return the protocol as a compiled graph, to be run with a `Context`; with a checkpointer, act by act."""
-    if checkpointer is None:
-        return _compiled(protocol, by_act=False)
-    return _compiled(protocol, by_act=True).copy({"checkpointer": checkpointer})
+    """Return the protocol as a compiled graph, to be run with a `Context`."""
+    graph = _compiled(protocol)
+    return graph if checkpointer is None else graph.copy({"checkpointer": checkpointer})
 
 
 @lru_cache(maxsize=32)
-def _compiled(protocol: Protocol, *, by_act: bool) -> Graph:
+def _compiled(protocol: Protocol) -> Graph:
     """Compile a protocol once: it takes milliseconds, and a compiled graph holds no state."""
     steps = [step for stage in protocol.stages for step in _WIRING[type(stage)](stage)]
     builder: StateGraph[State, Context, State, State] = StateGraph(State, context_schema=Context)
     for step in steps:
-        settle = _settle(step, protocol.quorum)
-        builder.add_node(_last(step, by_act), settle if by_act else _ask_and_settle(step, settle))
-        if by_act:
-            builder.add_node(_first(step), _ask(step), input_schema=Task)
-            builder.add_edge(_first(step), _last(step, by_act))
-    builder.add_conditional_edges(START, _enter(steps[0], by_act), _doors(steps[0], by_act))
-    known = {step.label: step for step in steps}
+        builder.add_node(step.label, _node(step, protocol.quorum))
+    builder.add_edge(START, steps[0].label)
     for step, following in zip(steps, [*steps[1:], None], strict=True):
-        doors = _doors(following, by_act) if following else [END]
-        for label in step.back:
-            doors += _doors(known[label], by_act)
-        builder.add_conditional_edges(_last(step, by_act), _leave(step, following, known, by_act), doors)
+        onward = following.label if following else END
+        if step.back:
+            builder.add_conditional_edges(step.label, _leave(step, onward), [onward, *step.back])
+        else:
+            builder.add_edge(step.label, onward)
     return builder.compile()
 
 
 def recursion_limit(protocol: Protocol) -> int:
-    """Return a bound on supersteps: two for every step, and for every time it may be repeated."""
+    """Return a bound on supersteps: one for every step, and for every time it may be repeated."""
     limit = 10
     for stage in protocol.stages:
         repeats = getattr(stage, "rounds", 1) + getattr(stage, "cards", 1) + getattr(stage, "revise", 1)
-        limit += 2 * 4 * repeats
+        limit += 4 * repeats
     return limit
 
 
-def _first(step: Step) -> str:
-    return f"{step.label}.ask"
-
-
-def _last(step: Step, by_act: bool) -> str:
-    return f"{step.label}.settle" if by_act else step.label
-
-
-def _doors(step: Step, by_act: bool) -> list[str]:
-    return [_first(step), _last(step, by_act)] if by_act else [_last(step, by_act)]
-
-
-_Way = Callable[[State, Runtime[Context]], Awaitable[list[Send] | str]]
-
-
-def _enter(step: Step, by_act: bool) -> _Way:
-    async def enter(state: State, runtime: Runtime[Context]) -> list[Send] | str:
-        tasks = step.tasks(state, runtime.context) if by_act else []
-        if not tasks:
-            return _last(step, by_act)
-        # What acts are built from is not sent along: LangGraph writes down all that it sends, and the transcript
-        # with every task would make checkpoints many times as large.
-        runtime.context.look_at(state)
-        return [Send(_first(step), task) for task in tasks]
-
-    return enter
-
-
-def _leave(step: Step, following: Step | None, known: dict[str, Step], by_act: bool) -> _Way:
-    async def leave(state: State, runtime: Runtime[Context]) -> list[Send] | str:
-        label = step.again(state, runtime.context) or (following.label if following else None)
-        return await _enter(known[label], by_act)(state, runtime) if label else END
+def _leave(step: Step, onward: str) -> Callable[[State, Runtime[Context]], Awaitable[str]]:
+    async def leave(state: State, runtime: Runtime[Context]) -> str:
+        return step.again(state, runtime.context) or onward
 
     return leave
 
 
-def _ask(step: Step) -> _Ask:
-    async def ask(state: Task, *, runtime: Runtime[Context]) -> Update:
-        return Update(results=[await _perform(step, state, runtime)])
+def _node(step: Step, quorum: float) -> _Node:
+    async def node(state: State, *, runtime: Runtime[Context]) -> Update:
+        asked = await _perform_all(step, state, runtime)
+        after: Any = {**state, "results": [*state.get("results", []), *asked]}
+        update: Any = {**await _settle(step, after, asked, runtime, quorum), "results": asked}
+        return cast("Update", update)
 
-    return ask
+    return node
 
 
 async def _perform_all(step: Step, state: State, runtime: Runtime[Context]) -> list[Plain]:
     """Perform a step's acts at once; return the results in the order asked."""
-    runtime.context.look_at(state)
-    asked = []
+    seen: Any = {name: value for name, value in state.items() if name in step.reads}
+    performing = []
     try:
         async with asyncio.TaskGroup() as group:
             for task in step.tasks(state, runtime.context):
-                asked.append(group.create_task(_perform(step, task, runtime)))
+                performing.append(group.create_task(_perform(step, task, seen, runtime)))
                 await asyncio.sleep(0)  # this request is on its way before the next is written
     except BaseExceptionGroup as failed:  # whatever ends one act ends the others, and the run
         raise failed.exceptions[0] from None
-    return [task.result() for task in asked]
+    return [performed.result() for performed in performing]
 
 
-async def _perform(step: Step, task: Task, runtime: Runtime[Context]) -> Plain:
+async def _perform(step: Step, task: Task, seen: State, runtime: Runtime[Context]) -> Plain:
+    """Perform an act, unless it was done before the run was cut off."""
     context = runtime.context
-    act = step.act(task, context.seen_by(step.reads), context)
+    act = step.act(task, seen, context)
     place = (step.label, task["round"], act.name, act.speaker, task["about"])
+    if context.acts is not None and (known := context.acts.find(place)) is not None:
+        return known
     seed = derive_seed(context.seed, *place)
     runtime.stream_writer(ActStarted(step.stage, act.name, act.speaker, task["round"]))
     performed = await context.responders[act.speaker].perform(act, seed=seed)
     result = _result(step, task, act.name, seed, performed)
+    if context.acts is not None:
+        context.acts.keep(place, result)
     runtime.stream_writer(
         ActFinished(
             stage=step.stage,
@@ -218,31 +186,17 @@ def _result(step: Step, task: Task, act: str, seed: int, performed: Performed[An
     return result
 
 
-def _settle(step: Step, quorum: float) -> _Settle:
-    # Asynchronous also where nothing in it waits: LangGraph sends any other function to a thread.
-    async def settle(state: State, *, runtime: Runtime[Context]) -> Update:
-        round = last_round(state, step.label)
-        # A step that had nobody to ask comes here too; what it was told in an earlier round is settled already.
-        asked_now = bool(state.get("results")) and state["results"][-1]["step"] == step.label
-        results = results_of(state, step.label, round) if asked_now else []
-        answered = [result for result in results if result["reply"] is not None]
-        runtime.stream_writer(StepFinished(step.stage, step.label, round, len(results), len(answered)))
-        _check_quorum(step, results, runtime.context, quorum)
-        if step.embeds:
-            return await in_background(step.settle, state, runtime.context, round)
-        return step.settle(state, runtime.context, round)
-
-    return settle
-
-
-def _ask_and_settle(step: Step, settle: _Settle) -> _Settle:
-    async def ask_and_settle(state: State, *, runtime: Runtime[Context]) -> Update:
-        asked = await _perform_all(step, state, runtime)
-        known: Any = {**state, "results": [*state.get("results", []), *asked]}
-        update: Any = {**await settle(known, runtime=runtime), "results": asked}
-        return cast("Update", update)
-
-    return ask_and_settle
+async def _settle(
+    step: Step, state: State, asked: list[Plain], runtime: Runtime[Context], quorum: float
+) -> Update:
+    """Return what a step's replies change, from the state with what was asked in it."""
+    round = last_round(state, step.label)
+    answered = sum(result["reply"] is not None for result in asked)
+    runtime.stream_writer(StepFinished(step.stage, step.label, round, len(asked), answered))
+    _check_quorum(step, asked, runtime.context, quorum)
+    if step.embeds:
+        return await in_background(step.settle, state, runtime.context, round)
+    return step.settle(state, runtime.context, round)
 
 
 def _check_quorum(step: Step, results: list[Plain], context: Context, quorum: float) -> None:

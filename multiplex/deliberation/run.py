@@ -4,7 +4,8 @@ import hashlib
 import platform
 import time
 from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -21,7 +22,7 @@ from multiplex.content.scenarios import Scenario
 from multiplex.deliberation.accounts import accounts
 from multiplex.deliberation.answers import answers_of
 from multiplex.deliberation.build import build, recursion_limit
-from multiplex.deliberation.checkpoints import checkpointer
+from multiplex.deliberation.checkpoints import kept_in
 from multiplex.deliberation.events import Event
 from multiplex.deliberation.record import Record
 from multiplex.deliberation.scores import classifier_for, judgements_of, moral_graph_of, scores_of
@@ -80,8 +81,8 @@ async def conduct(
         embedder: the sentence embeddings that texts are scored with.
         run: the run's name; a new one by default.
         created: when the run began, as ISO 8601; now by default.
-        checkpoints: an SQLite file to keep LangGraph's checkpoints in; a run that is found in it goes on
-            from where it was cut off. None keeps nothing.
+        checkpoints: an SQLite file to keep LangGraph's checkpoints and all acts in; a run that is found in it
+            goes on from where it was cut off. None keeps nothing.
         scores: whether to score the texts, which takes embeddings; else `scores` stays empty.
         on_event: called with every event as it happens.
         hashes: sha256 of further content that took part, by name.
@@ -187,22 +188,19 @@ async def _deliberated(
     on_event: Callable[[Event], None] | None,
 ) -> Plain:
     """Return the state of the graph at its end."""
-    config: Any = {"recursion_limit": recursion_limit(protocol), "configurable": {"thread_id": run}}
-    state: Plain = {}
-    async with checkpointer(checkpoints) as saver:
+    with ExitStack() as stack:
+        saver, acts = stack.enter_context(kept_in(checkpoints)) if checkpoints else (None, None)
         graph: Any = build(protocol, checkpointer=saver)
-        begun = saver is not None and await saver.aget_tuple(config) is not None
-        if begun:
-            context.look_at((await graph.aget_state(config)).values)
-        # Asynchronous writes: what a call cost is in the response cache before any checkpoint is due.
-        durability = None if saver is None else "async"
+        config: Any = {"recursion_limit": recursion_limit(protocol), "configurable": {"thread_id": run}}
+        begun = saver is not None and saver.get_tuple(config) is not None
         stream = graph.astream(
             None if begun else {},
             config,
-            context=context,
+            context=replace(context, acts=acts),
             stream_mode=["values"] if on_event is None else ["custom", "values"],  # whoever listens pays
-            durability=durability,
+            durability=None if saver is None else "async",
         )
+        state: Plain = {}
         async with aclosing(stream):
             async for mode, chunk in stream:
                 if mode == "values":

@@ -2,13 +2,14 @@
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Any, TypedDict, cast
+from dataclasses import dataclass
+from typing import Annotated, Any, TypedDict
 
 from multiplex.acts import Responder, Turn
 from multiplex.content.panels import Panel
 from multiplex.content.personas import Persona
 from multiplex.content.scenarios import Scenario
+from multiplex.deliberation.checkpoints import Acts
 from multiplex.embedding import Vectors
 
 __all__ = ["Context", "Plain", "State", "Task", "Update", "results_of", "turns_of"]
@@ -62,7 +63,7 @@ class Update(_Channels, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What stays the same during a run, and what the step under way may see."""
+    """What stays the same during a run."""
 
     scenario: Scenario
     panel: Panel
@@ -71,17 +72,8 @@ class Context:
     """By persona name, `moderator` and `observer`."""
     embed: Callable[[Sequence[str]], Vectors] | None = None
     """Unit vectors of texts, one row a text; None where nothing is embedded."""
-    _seen: dict[str, Any] = field(default_factory=dict)
-    """The state as it stood when the step that is under way began."""
-
-    def look_at(self, state: Mapping[str, Any]) -> None:
-        """Take in the state that the next step's acts are built from."""
-        self._seen.clear()
-        self._seen.update(state)
-
-    def seen_by(self, channels: Sequence[str]) -> "State":
-        """Return these channels as they stood when the step began."""
-        return cast("State", {name: self._seen[name] for name in channels if name in self._seen})
+    acts: Acts | None = None
+    """What is kept of acts while the run is in progress; None where nothing is kept."""
 
     def persona(self, name: str) -> Persona:
         """Return the seated persona of that name."""

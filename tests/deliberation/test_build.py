@@ -1,10 +1,8 @@
 """Whole deliberations with scripted replies: the order of things, who sees what, and what goes wrong."""
 
-from collections import Counter
 from typing import Any
 
 import pytest
-from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel
 
 from multiplex.acts import (
@@ -46,26 +44,12 @@ from tests.table import (
 # --- the order of things ---------------------------------------------------------------------
 
 
-by_step_and_by_act = pytest.mark.parametrize("by_act", [False, True], ids=["by step", "by act"])
-"""How a graph goes where no checkpoints are kept, and where they are."""
-
-
-@by_step_and_by_act
 @pytest.mark.parametrize("name", protocol_names())
-def test_every_shipped_protocol_runs_to_its_end(name: str, by_act: bool) -> None:
-    state, responder, _ = play(load_protocol(name), by_act=by_act)
+def test_every_shipped_protocol_runs_to_its_end(name: str) -> None:
+    state, responder, _ = play(load_protocol(name))
     assert len(state["results"]) == len(responder.acts) > 0
     assert all(result["failure"] is None for result in state["results"])
     assert state.get("drafts") or state["answer"]
-
-
-@pytest.mark.parametrize("script", [answer, failing(Respond, Ratify, of="sailor")], ids=["all", "some"])
-def test_act_by_act_comes_to_the_same_as_step_by_step(script: Script) -> None:
-    stages = protocol("open", {"exchange": {"rounds": 2}}, "articulate", "compare", "synthesise", "ratify")
-    by_step, _, heard = play(stages, script)
-    by_act, _, heard_too = play(stages, script, by_act=True)
-    assert by_act == by_step
-    assert Counter(map(repr, heard)) == Counter(map(repr, heard_too))
 
 
 def test_the_record_is_in_the_order_in_which_acts_were_sent() -> None:
@@ -88,19 +72,17 @@ def test_the_record_is_in_the_order_in_which_acts_were_sent() -> None:
     assert [result["about"] for result in results_of(state, "synthesise.draft")] == ["0", "1", "2"]
 
 
-@by_step_and_by_act
-def test_the_record_keeps_its_order_whoever_answers_first(by_act: bool) -> None:
+def test_the_record_keeps_its_order_whoever_answers_first() -> None:
     stages = protocol("open", "exchange", "articulate", "compare")
     swift, _, _ = play(stages)
-    state, _, events = play(stages, pauses={"miller": 0.03, "sailor": 0.015}, by_act=by_act)
+    state, _, events = play(stages, pauses={"miller": 0.03, "sailor": 0.015})
     assert state == swift
     heard = [event.speaker for event in events if isinstance(event, ActFinished)]
     assert heard[:3] == list(reversed(NAMES))
 
 
-@by_step_and_by_act
-def test_events_tell_of_every_act_and_every_step(by_act: bool) -> None:
-    state, _, events = play(WHOLE, by_act=by_act)
+def test_events_tell_of_every_act_and_every_step() -> None:
+    state, _, events = play(WHOLE)
     started = [event for event in events if isinstance(event, ActStarted)]
     finished = [event for event in events if isinstance(event, ActFinished)]
     assert len(started) == len(finished) == len(state["results"])
@@ -110,14 +92,13 @@ def test_events_tell_of_every_act_and_every_step(by_act: bool) -> None:
     assert sum(step.asked for step in steps) == len(state["results"])
 
 
-@by_step_and_by_act
-def test_a_step_that_has_nobody_to_ask_counts_nobody_twice(by_act: bool) -> None:
+def test_a_step_that_has_nobody_to_ask_counts_nobody_twice() -> None:
     def script(act: Act[Any], seed: int) -> BaseModel | Failure:
         if isinstance(act, Ratify) and "draft 0" in act.statement and act.persona is NURSE:
             return Ballot(endorsement=2, objection="Say who sits up at night.")
         return answer(act, seed)
 
-    state, _, events = play(protocol("open", "synthesise", "ratify"), script, by_act=by_act)
+    state, _, events = play(protocol("open", "synthesise", "ratify"), script)
     steps = [event for event in events if isinstance(event, StepFinished)]
     assert [step.step for step in steps if step.asked] == [
         "open.position",
@@ -420,15 +401,12 @@ def test_the_recursion_limit_is_derived_from_the_protocol() -> None:
     assert recursion_limit(short) < recursion_limit(long) < 1000
 
 
-def test_a_graph_has_a_node_for_every_step_and_two_where_checkpoints_are_kept() -> None:
-    def nodes(checkpointer: Any) -> set[str]:
-        graph = build(protocol("open", "exchange"), checkpointer=checkpointer).get_graph()
-        return {node for node in graph.nodes if not node.startswith("__")}
-
-    assert nodes(None) == {"open.position", "exchange.reply"}
-    assert nodes(InMemorySaver()) == {
-        "open.position.ask",
-        "open.position.settle",
-        "exchange.reply.ask",
-        "exchange.reply.settle",
+def test_a_graph_has_a_node_for_every_step() -> None:
+    graph = build(protocol("open", "exchange")).get_graph()
+    assert {node for node in graph.nodes if not node.startswith("__")} == {"open.position", "exchange.reply"}
+    assert {(edge.source, edge.target) for edge in graph.edges if edge.conditional} == {
+        ("open.position", "open.position"),
+        ("open.position", "exchange.reply"),
+        ("exchange.reply", "exchange.reply"),
+        ("exchange.reply", "__end__"),
     }

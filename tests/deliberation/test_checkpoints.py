@@ -1,45 +1,82 @@
-"""The file that LangGraph's checkpoints are kept in."""
+"""The file that LangGraph's checkpoints and the acts of a run in progress are kept in."""
 
-import asyncio
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
 
-from multiplex.deliberation.checkpoints import checkpointer
+import pytest
+
+from multiplex.deliberation.checkpoints import kept_in
+from multiplex.errors import RunError
+
+PLACE = ("open.position", 1, "take_position", "miller", "")
+SAID = {"step": "open.position", "reply": {"stance": {"a": 0.1}}, "raw": ["half a character: \ud800"]}
+OTHER = ("open.position", 1, "take_position", "sailor", "")
 
 
-async def cut_short(path: Path) -> Any:
-    """Leave in the middle of a write and of a reading, and return its cursor, as a traceback would keep it."""
-    async with checkpointer(path) as saver:
-        await saver.setup()
-        await saver.conn.executemany(
-            "INSERT INTO checkpoints (thread_id, checkpoint_id) VALUES ('a', ?)", [("b",), ("c",)]
-        )
-        reading = await saver.conn.execute("SELECT * FROM checkpoints")
-        await reading.fetchone()
-        assert saver.conn.in_transaction
-    return reading
-
-
-def test_a_write_that_was_cut_short_leaves_the_file_free(tmp_path: Path) -> None:
+def test_what_was_kept_is_there_for_whoever_opens_the_file_next(tmp_path: Path) -> None:
     path = tmp_path / "checkpoints.sqlite"
-    reading = asyncio.run(cut_short(path))
-    other = sqlite3.connect(path, timeout=0)
-    try:
-        assert other.execute("SELECT count(*) FROM checkpoints").fetchone() == (0,)
-        other.execute("INSERT INTO checkpoints (thread_id, checkpoint_id) VALUES ('a', 'd')")
-        other.commit()
-    finally:
+    with kept_in(path) as (_, acts):
+        acts.keep(OTHER, SAID)
+        acts.keep(PLACE, {"step": "open.position", "reply": None})
+        assert acts.find(OTHER) is None  # nobody performs an act twice in one process
+    with kept_in(path) as (_, acts):
+        assert acts.find(OTHER) == SAID
+        assert acts.find((*PLACE[:-1], "1")) is None
+        assert [act["reply"] for act in acts] == [SAID["reply"], None]
+
+
+def test_an_act_is_on_disk_as_soon_as_it_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints.sqlite"
+    with kept_in(path) as (_, acts):
+        acts.keep(PLACE, {"step": "open.position", "reply": None})
+        other = sqlite3.connect(path, timeout=0)
+        [(kept,)] = other.execute("SELECT result FROM acts").fetchall()
+        assert json.loads(kept) == {"step": "open.position", "reply": None}
         other.close()
-    assert reading is not None
 
 
-def test_a_write_that_comes_too_late_is_dropped(tmp_path: Path) -> None:
-    async def late() -> Any:
-        async with checkpointer(tmp_path / "checkpoints.sqlite") as saver:
-            await saver.setup()
-        return await saver.aput_writes(
-            {"configurable": {"thread_id": "a", "checkpoint_ns": "", "checkpoint_id": "b"}}, [("c", 1)], "t"
-        )
+@pytest.mark.parametrize("text", [b"", b"{", b"{}", b"[]", b"[" * 200_000, b"\xff"])
+def test_an_act_that_cannot_be_read_is_performed_again(text: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints.sqlite"
+    with kept_in(path) as (_, acts):
+        acts.keep(PLACE, {"step": "open.position", "reply": None})
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE acts SET result = ?", (text,))
+    other.close()
+    with kept_in(path) as (_, acts):
+        assert acts.find(PLACE) is None
+        assert list(acts) == []
+        acts.keep(PLACE, {"step": "open.position", "reply": 1})
+    with kept_in(path) as (_, acts):
+        assert acts.find(PLACE) == {"step": "open.position", "reply": 1}
 
-    assert asyncio.run(late()) is None
+
+def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints.sqlite"
+    path.write_bytes(b"no database" * 1000)
+    with (
+        pytest.raises(RunError, match=r"checkpoints\.sqlite: is damaged; start the run again"),
+        kept_in(path),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("damaged", [b"\xc1", b"\xa4half", b"\x80"])
+def test_a_checkpoint_that_is_damaged_is_told(damaged: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints.sqlite"
+    state: Any = {"id": "1", "channel_values": {}, "channel_versions": {}, "versions_seen": {}}
+    config: Any = {"configurable": {"thread_id": "a", "checkpoint_ns": ""}}
+    with kept_in(path) as (saver, _):
+        saver.put(config, state, {}, {})
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE checkpoints SET checkpoint = ?", (damaged,))
+    other.close()
+    with kept_in(path) as (saver, _), pytest.raises(RunError, match=r"is damaged; start the run again"):
+        saver.get_tuple(config)
+
+
+def test_a_database_error_of_somebody_elses_is_not_told_as_one_of_this_file(tmp_path: Path) -> None:
+    with pytest.raises(sqlite3.IntegrityError), kept_in(tmp_path / "checkpoints.sqlite"):
+        raise sqlite3.IntegrityError("UNIQUE constraint failed: elsewhere.id")
