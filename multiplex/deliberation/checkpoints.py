@@ -67,8 +67,8 @@ def kept_in(path: Path) -> Iterator[tuple[Any, Acts]]:
         def get_tuple(self, config: Any) -> Any:
             with _told(path):
                 found = super().get_tuple(config)
-                if found is not None:
-                    found.checkpoint["channel_values"], found.checkpoint["channel_versions"]  # damage is told here
+                if found is not None and not {"channel_values", "channel_versions"} <= found.checkpoint.keys():
+                    raise ValueError("no checkpoint")
                 return found
 
         async def aget_tuple(self, config: Any) -> Any:
@@ -106,7 +106,7 @@ def _told(path: Path) -> Iterator[None]:
         raise RunError(
             f"{path}: cannot be used: {error}; make room, or name another folder to write to"
         ) from error
-    except (sqlite3.DatabaseError, LookupError, TypeError, ValueError) as error:
+    except (sqlite3.DatabaseError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise RunError(f"{path}: is damaged; start the run again") from error
 
 
