@@ -67,7 +67,10 @@ def kept_in(path: Path) -> Iterator[tuple[Any, Acts]]:
         def get_tuple(self, config: Any) -> Any:
             with _told(path):
                 found = super().get_tuple(config)
-                if found is not None and not {"channel_values", "channel_versions"} <= found.checkpoint.keys():
+                if (
+                    found is not None
+                    and not {"channel_values", "channel_versions"} <= found.checkpoint.keys()
+                ):
                     raise ValueError("no checkpoint")
                 return found
 
