@@ -30,7 +30,7 @@ from typing import Any
 
 import yaml
 
-from bench.kills import _PANEL, KINDS, Kind, _Noting, _repeated, _Slow, _Words, fork_server
+from bench.kills import _PANEL, Kind, _Noting, _repeated, _Slow, _Words, fork_server
 from multiplex.api import Session
 from multiplex.dataset.assembling import Assembly
 from multiplex.dataset.building import BUILD, Plan, Publication, build, sources_of
@@ -41,7 +41,7 @@ from multiplex.dataset.prompts import Prompt, Skipped, read_prompts
 from multiplex.dataset.store import Store
 from multiplex.models.cached import Cached, ResponseStore
 
-__all__ = ["Killed", "kill_and_build_again"]
+__all__ = ["KINDS", "Killed", "kill_and_build_again"]
 
 _QUESTIONS = (
     "May I put my father in a nursing home far away?",
@@ -52,7 +52,9 @@ _QUESTIONS = (
     "Is it right to keep a promise that a friend has forgotten?",
     "Could a city ask newcomers to learn its songs?",
 )
-_AT_ONCE = {"extractive": 1, "scripted": 4}
+_AT_ONCE: dict[Kind, int] = {"extractive": 1, "scripted": 4}
+KINDS = tuple(_AT_ONCE)
+"""A build always keeps a response cache."""
 
 
 def _write_inputs(folder: Path) -> None:
@@ -72,7 +74,7 @@ def _session(kind: Kind, place: Path) -> Session:
         return Session(embedder=_Words(), cache=False)
     log = place / "calls.log"
     store = ResponseStore(place / "dataset" / BUILD / "responses.sqlite")
-    return Session(model=_Noting(Cached(_Slow(log), store), log), embedder=_Words())
+    return Session(model=_Noting(Cached(_Slow(log, 0.01), store), log), embedder=_Words())
 
 
 def _build(kind: Kind, folder: Path, place: Path) -> None:

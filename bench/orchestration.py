@@ -495,10 +495,12 @@ def judge(shapes: dict[str, Measured], seated: int, count: int, latency: float) 
     ]
 
 
-async def profile(root: str, panel: Sequence[Persona], count: int, repeats: int) -> dict[str, Any]:
+async def profile(
+    root: str, panel: Sequence[Persona], count: int, repeats: int, kept: Path | None
+) -> dict[str, Any]:
     """Say where Multiplex' processor time goes with all questions at once, in microseconds a call."""
     calls = (len(panel) + 1) * count
-    async with _multiplex(f"{root}/v1", count, panel) as contender:
+    async with _multiplex(f"{root}/v1", count, panel, kept) as contender:
         await contender.run("at_once")
         plain = [(await contender.run("at_once"))[1] / calls * 1e6 for _ in range(repeats)]
         with Sampler() as sampler:
@@ -506,6 +508,7 @@ async def profile(root: str, panel: Sequence[Persona], count: int, repeats: int)
                 await contender.run("at_once")
     total, ticks = statistics.median(plain), sampler.packages.total()
     return {
+        "contender": contender.name,
         "us_a_call": total,
         "ticks": ticks,
         "by_package": {name: total * n / ticks for name, n in sampler.packages.most_common()},
@@ -516,7 +519,8 @@ async def profile(root: str, panel: Sequence[Persona], count: int, repeats: int)
 def show_profile(found: dict[str, Any], seated: int, console: Console) -> None:
     """Print both tables of a profile."""
     for key, heading in (("by_package", "own time"), ("by_function", "for which of our functions")):
-        table = Table(title=f"{seated} personas: {found['us_a_call']:.0f} us of CPU a call, {heading}")
+        who, spent = found["contender"], f"{found['us_a_call']:.0f} us of CPU a call"
+        table = Table(title=f"{who}, {seated} personas: {spent}, {heading}")
         table.add_column("")
         table.add_column("us a call", justify="right")
         table.add_column("share", justify="right")
@@ -546,9 +550,11 @@ def main() -> None:
         for seated in options.personas:
             panel = personas(seated)
             if options.profile:
-                profiled = asyncio.run(profile(root, panel, options.questions, options.repeats))
-                show_profile(profiled, seated, console)
-                rows.append({"personas": seated, **profiled})
+                with tempfile.TemporaryDirectory() as folder:
+                    for kept in (None, Path(folder)):
+                        profiled = asyncio.run(profile(root, panel, options.questions, options.repeats, kept))
+                        show_profile(profiled, seated, console)
+                        rows.append({"personas": seated, **profiled})
                 continue
             found = asyncio.run(
                 compare(root, panel, options.questions, options.repeats, options.plurals_python)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.dataset_kills import kill_and_build_again
-from bench.kills import KINDS, Kind
+from bench.dataset_kills import KINDS, kill_and_build_again
+from bench.kills import Kind
 
 pytestmark = [pytest.mark.slow, pytest.mark.heavy]
 
