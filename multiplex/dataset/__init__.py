@@ -2,8 +2,9 @@
 
 To read it, go the way of a prompt: `prompts` (with `rows`, `origins`, `asked_columns`) and `proposing` (with
 `coverage`) bring it in, `privacy` masks it, `intake` leaves out near-duplicates (`similarity`) and puts it into
-the work file (`store`); `prospects` says what can come of a protocol; `producing` deliberates on one and measures it
-(`material`), `deliberating` on all, `distributed` on many machines (`crew`, `worker`).
+the work file (`store`), under names that tell of nobody (`naming`); `prospects` says what can come of a
+protocol; `producing` deliberates on one and measures it (`material`), `deliberating` on all, `distributed` on many
+machines (`crew`, `worker`).
 `preferences` says what is preferred and why, `records` (with
 `conditions`) makes rows of it; `assembling` gates (`quality`, `citations`, `refusals`), masks (`masking`),
 thins and balances (`curation`) them, and splits them (`splitting`). `writing`, `manifest`, `card`,

@@ -329,11 +329,13 @@ def _item(row: Staged) -> Item:
 def _splitter(store: Store, assembly: Assembly) -> Splitter:
     """Return how the rows that are kept are split; what falls outside of train is kept there for good.
 
-    For good is for as long as rows are made with the same options: with others it is another set.
+    For good is for as long as rows are made with the same options: with others it is another set, which is split
+    as it would be in a new folder.
     """
     made = json.loads(json.dumps(assembly.as_dict()))
     with store.together():
         if store.fact("held_out_of") != made:
+            store.keep_fact("first_groups", {})
             store.keep_fact("held_out", [])
             store.keep_fact("held_out_of", made)
         anchors = frozenset(store.first_groups(assembly.configs).values())

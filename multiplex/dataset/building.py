@@ -158,7 +158,6 @@ async def build(
         await asyncio.sleep(0)  # what follows does not wait for anything: an earlier Ctrl-C is heard here
         with heard_at_once():
             on_phase("rows", store.states())
-            _keep_to(store, assembly)
             splitter, report = assemble(store, work, assembly, embedder=embedder, masks=masks)
             on_phase("files", store.states())
             store.keep_fact(
@@ -286,14 +285,6 @@ def _tell_sources(work: Path, plan: Plan) -> None:
     paths = {each["file"]: each["path"] for each in plan.sources}
     if paths:
         write_whole(work / SOURCES, json.dumps(paths, ensure_ascii=False, indent=2) + "\n")
-
-
-def _keep_to(store: Store, assembly: Assembly) -> None:
-    """Forget which groups came first where rows are made otherwise than those that are written: it is another set."""
-    made = {name: option for name, option in assembly.as_dict().items() if name != "configs"}
-    if store.fact("first_groups_of") != json.loads(json.dumps(made)):
-        store.keep_fact("first_groups", {})
-        store.keep_fact("first_groups_of", made)
 
 
 def _take_in(

@@ -22,16 +22,17 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from multiplex.content.files import is_path
+from multiplex.content.personas import Persona
 from multiplex.dataset.crew import Crew, Deserted
 from multiplex.dataset.deliberating import deliberate_all
-from multiplex.dataset.producing import Made, Recipe, content_hashes
+from multiplex.dataset.producing import Made, Recipe
 from multiplex.dataset.prompts import Prompt
 from multiplex.dataset.spending import RESPONSES, keep_spent
 from multiplex.dataset.store import Store
-from multiplex.dataset.worker import Errand, Worker, machine
+from multiplex.dataset.worker import Errand, Worker, content_here, machine
 from multiplex.errors import ContentError, MultiplexError, RunError
 
-__all__ = ["deliberate_on_ray"]
+__all__ = ["deliberate_on_ray", "errand_for"]
 
 _OBJECTS = 256 * 1024**2
 """Bytes of shared memory for a cluster that is started here; a deliberation leaves less than a hundredth of it."""
@@ -82,15 +83,7 @@ async def deliberate_on_ray(
     if not (math.isfinite(cpus) and cpus > 0):
         raise ContentError(f"cpus: needs to be more than 0, not {cpus}")
     options = dict(session_options)
-    folder = store.path.parent.absolute()
-    errand = Errand(
-        recipe=_anywhere(recipe),
-        content=content_hashes(recipe, str(options["model"])),
-        build=_build_number(store, folder),
-        mark=folder / "number",
-        responses=folder / RESPONSES,
-        machine=machine(),
-    )
+    errand = errand_for(store, recipe, model=str(options["model"]))
     with _quiet(), _cluster(address, processors=math.ceil((workers or 1) * cpus)) as ray:
         gpus = _gpus(options, total=ray.cluster_resources().get("GPU", 0))
         places = workers or _room(ray.nodes(), cpus, gpus)
@@ -115,7 +108,9 @@ async def deliberate_on_ray(
         done = False
         try:
             at_once = await crew.open()
-            await deliberate_all(store, crew.produce, at_once=at_once, on_done=on_done)
+            await deliberate_all(
+                store, lambda prompt: crew.produce(_prompt_anywhere(prompt)), at_once=at_once, on_done=on_done
+            )
             states = store.states()
             done = not states["todo"] and not states["failed"]
         except Deserted as error:
@@ -261,10 +256,43 @@ def _room(nodes: list[dict[str, Any]], cpus: float, gpus: int) -> int:
 # --- what workers are told ---------------------------------------------------------------------
 
 
+def errand_for(store: Store, recipe: Recipe, *, model: str) -> Errand:
+    """Return what every worker of a build is told; what files it names are found from any folder that has them.
+
+    Raises:
+        ContentError: something that the recipe or a prompt names is not there, or wrong.
+        RunError: the build's folder cannot be written.
+    """
+    recipe, tables = _anywhere(recipe), tuple(map(_prompt_anywhere, store.tables()))
+    folder = store.path.parent.absolute()
+    return Errand(
+        recipe=recipe,
+        tables=tables,
+        content=content_here(recipe, model, tables),
+        build=_build_number(store, folder),
+        mark=folder / "number",
+        responses=folder / RESPONSES,
+        machine=machine(),
+    )
+
+
 def _anywhere(recipe: Recipe) -> Recipe:
     """Return a recipe whose files are found from any folder of a machine that has them."""
     personas = recipe.personas and tuple(map(_absolute, recipe.personas))
     return replace(recipe, personas=personas, protocol=recipe.protocol and _absolute(recipe.protocol))
+
+
+def _prompt_anywhere(prompt: Prompt) -> Prompt:
+    """Return a prompt whose panel and protocol are found from any folder too."""
+    scenario = prompt.scenario
+    personas = scenario.personas
+    there = {
+        "personas": _absolute(personas)
+        if isinstance(personas, str)
+        else tuple(each if isinstance(each, Persona) else _absolute(each) for each in personas),
+        "protocol": _absolute(scenario.protocol),
+    }
+    return prompt.model_copy(update={"scenario": scenario.model_copy(update=there)})
 
 
 def _absolute(reference: str) -> str:

@@ -1,12 +1,10 @@
 """Prompts into the work file: masked, near-duplicates left out, and in groups that stay in one split."""
 
-import hashlib
-import re
 import textwrap
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, count, filterfalse, islice
+from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -15,10 +13,11 @@ import numpy as np
 
 from multiplex.content.scenarios import Option, Scenario
 from multiplex.dataset.material import user_turn
+from multiplex.dataset.naming import Names, by_hash, tells
 from multiplex.dataset.origins import file_of
 from multiplex.dataset.prompts import Prompt, Skipped, asked_of, by_what_is_asked
 from multiplex.dataset.quality import template_mark
-from multiplex.dataset.similarity import DUPLICATE, RELATED, Nearest, Seen, linked
+from multiplex.dataset.similarity import DUPLICATE, RELATED, Seen, linked
 from multiplex.dataset.store import Store
 from multiplex.embedding import Embedder, Vectors
 
@@ -71,14 +70,13 @@ def take_in(
     if not extends:
         path.unlink(missing_ok=True)
         store.clear_prompts()
-    names = _Names(store, masks, extends=extends)
+    names = Names(store, masks, extends=extends)
     there = store.prompt_groups() if extends else {}
     intake = _Intake(store, names, there)
     seen: Seen | None = None
     try:
         valid = intake.unknown(intake.valid(prompts, masks))
         while batch := list(islice(valid, _BATCH)):
-            names.remember(batch)
             vectors = _vectors([each.prompt.scenario for each in batch], embedder)
             if seen is None:
                 seen = Seen(
@@ -92,6 +90,7 @@ def take_in(
         if seen is not None:
             groups = intake.grouped(seen, like.related, committed, embedder)
             store.regroup(names.published(groups, there))
+            names.rename()
             store.relabel(names.labels())
             names.keep(groups, intake.given, there)
             store.keep_fact("seen", len(seen))
@@ -109,126 +108,16 @@ class _Taken:
     found: Counter[str]
     given: tuple[str, ...]
     """The hashes of the names of its groups, none where the file gave none."""
-    session: "Session | None"
-    """What masked it."""
+    names: frozenset[str] = frozenset()
+    """Whom it names, folded; in memory alone."""
     is_again: bool = False
     """Whether it came before, is counted, and only brings its group."""
-
-
-class _Names:
-    """What the groups and labels of a file are called in what is published: decided once for each in a build.
-
-    A name that holds personal data, by itself or in any of its prompts, is not published. So groups are linked by
-    the hashes of their names, which stay in the work file. Which prompts a group has is known when all are read.
-    """
-
-    def __init__(self, store: Store, masks: "Masks | None", *, extends: bool) -> None:
-        self._store = store
-        self._masks = masks
-        self._groups: dict[str, str | None] = {}
-        """Names by their hashes, None for what is not published."""
-        self._labels: dict[str, bool] = {}
-        """Whether a label is published."""
-        self._instead: dict[str, str] = (store.fact("labels") or {}) if extends else {}
-        """What stands for a label that is not published, by its hash."""
-        self.founders: dict[str, str] = (store.fact("founders") or {}) if extends else {}
-        """One prompt of each given group, by the hash of its name."""
-        self._personal: set[str] = set()
-        """The names of groups that tell of somebody; in memory alone."""
-        self._sessions: dict[str, list[Session]] = {}
-        """What remembers whom a prompt names, by the prompt's id; in memory alone."""
-
-    def group(self, name: str, session: "Session | None") -> str:
-        """Return the hash of a group's name, and look at it as it is met in a prompt."""
-        key = _hash(name)
-        if key not in self._groups:
-            self._groups[key] = name if self._clean(name) else None
-        if session is not None and _tells(name, session):
-            self._groups[key] = None
-        if self._groups[key] is None:
-            self._personal.add(name)
-        return key
-
-    def label(self, name: str, session: "Session | None") -> str:
-        """Return a label as no stand-in is called that was published, and look at it as it is met in a prompt."""
-        while name in self._instead.values():
-            name += "_"
-        if name not in self._labels:
-            self._labels[name] = _hash(name) not in self._instead and self._clean(name)
-        if session is not None and _tells(name, session):
-            self._labels[name] = False
-        return name
-
-    def remember(self, taken: Iterable[_Taken]) -> None:
-        """Remember whom prompts name, until it is known which groups they are in."""
-        for each in taken:
-            if each.session is not None and each.session.has_met_names:
-                self._sessions.setdefault(each.prompt.id, []).append(each.session)
-
-    def published(self, groups: Mapping[str, str], there: Mapping[str, str]) -> dict[str, str]:
-        """Return prompts' groups by the names that are published, and look at these as they are met in each prompt.
-
-        A group is called as it was given, else by the id of its first prompt, else by that of what this one asks:
-        by the first of these that tells of nobody. Those that are `there` keep their names.
-        """
-        members: dict[str, list[str]] = {}
-        for key, group in groups.items():
-            members.setdefault(group, []).append(key)
-        standing = set(there.values())
-        called = {}
-        for group, keys in members.items():
-            if group not in standing:
-                called[group] = self._called(group, keys)
-            elif self._tells_in(group, keys):
-                self._personal.add(group)
-        return {key: called.get(group, group) for key, group in groups.items()}
-
-    def _called(self, group: str, keys: Sequence[str]) -> str:
-        name, first = self._groups.get(group), keys[0]
-        if name is not None and not self._tells_in(name, keys):
-            return name
-        if len(keys) == 1 or not self._tells_in(first, keys):
-            return first
-        prompt = self._store.prompt(first)
-        return asked_of(prompt.scenario) if prompt else first
-
-    def _tells_in(self, name: str, keys: Iterable[str]) -> bool:
-        """Return whether a name tells of somebody whom any of these prompts names."""
-        return any(_tells(name, session) for key in keys for session in self._sessions.get(key, ()))
-
-    def labels(self) -> dict[str, str]:
-        """Return what stands for the labels that are not published: `label_1` and so on, if no label is called so."""
-        taken = self._store.labels() | set(self._instead.values())
-        free = filterfalse(taken.__contains__, map("label_{}".format, count(1)))
-        found = {}
-        for name, published in self._labels.items():
-            if not published:
-                if (key := _hash(name)) not in self._instead:
-                    self._instead[key] = next(free)
-                found[name] = self._instead[key]
-        return found
-
-    def keep(self, groups: Container[str], given: Mapping[str, str], there: Mapping[str, str]) -> None:
-        """Keep what prompts that are added later go by, and where groups that are `there` begin whose names tell."""
-        for key, group in given.items():
-            if key in groups:
-                self.founders.setdefault(group, key)
-        self._store.keep_fact("founders", self.founders)
-        self._store.keep_fact("labels", self._instead)
-        # A group that has rows keeps its name, by which its split is drawn, whatever is found out about it now.
-        first = {group: key for key, group in reversed([*there.items()]) if group in self._personal}
-        if first:
-            known = self._store.fact("personal_groups") or []
-            self._store.keep_fact("personal_groups", sorted({*known, *first.values()}))
-
-    def _clean(self, name: str) -> bool:
-        return self._masks is None or not _tells(name, self._masks.session())
 
 
 class _Intake:
     """The prompts of one reading, on their way into the store to those that are there."""
 
-    def __init__(self, store: Store, names: _Names, there: Mapping[str, str]) -> None:
+    def __init__(self, store: Store, names: Names, there: Mapping[str, str]) -> None:
         self._store = store
         self._names = names
         self._there = there
@@ -284,7 +173,8 @@ class _Intake:
                 met.add(prompt.id)
 
     def _known(self, name: str) -> Prompt | None:
-        return self._store.prompt(name) if name in self._there else None
+        called = self._names.called(name)
+        return self._store.prompt(called) if called in self._there else None
 
     def add(self, seen: Seen, batch: Sequence[_Taken], vectors: Vectors) -> None:
         """Put those into the store that repeat nothing, and give those that stay the groups of what repeats them."""
@@ -299,21 +189,25 @@ class _Intake:
                 if not each.is_again:
                     self._store.skip(Skipped(origin=each.prompt.origin, kind="duplicate", reason=_THERE))
             elif (repeats := nearest[place]) is not None:
-                stays[key] = repeats.key
+                stays[key] = self._names.called(repeats.key)
                 if not each.is_again:
-                    self._count_near(each, repeats)
+                    self._count_near(each, stays[key], repeats.cosine)
             else:
                 self._store.add_prompt(each.prompt)
                 self._new[key] = each.prompt.origin
                 if each.found:
                     self._found[key] = each.found
+            if key in self._new:
+                self._names.remember(key, each.names)
             self._give(stays.get(key, key), each.given)
 
-    def _count_near(self, each: _Taken, repeats: Nearest) -> None:
-        reason = f"as {repeats.key} (cosine {repeats.cosine:.3f})"
+    def _count_near(self, each: _Taken, stays: str, cosine: float) -> None:
+        # An id of its own may yet be found to tell of somebody; where it stands tells of nobody.
+        there = self._store.prompt(stays) if not by_hash(stays) else None
+        reason = f"as {there.origin if there else stays} (cosine {cosine:.3f})"
         skipped = Skipped(origin=each.prompt.origin, kind="near_duplicate", reason=reason)
-        if self._there and repeats.key in self._new:
-            self._repeats.setdefault(repeats.key, []).append((each, skipped))
+        if self._there and stays in self._new:
+            self._repeats.setdefault(stays, []).append((each, skipped))
         else:
             self._store.skip(skipped)
 
@@ -356,11 +250,16 @@ class _Intake:
             for group in also:
                 yield one.setdefault(group, key), key, 1.0
 
+    def _close(self, seen: Seen, related: float) -> Iterator[tuple[str, str, float]]:
+        """Yield pairs of prompts that are close, by the ids that they have now."""
+        for earlier, later, cosine in seen.related(related):
+            yield self._names.called(earlier), later, cosine
+
     def _joined(self, seen: Seen, related: float, committed: int, embedder: Embedder) -> dict[str, str]:
         while True:
             groups, between = _joined(
                 self._new,
-                _near(seen.related(related), self._new, self._there),
+                _near(self._close(seen, related), self._new, self._there),
                 there=self._there,
                 given=self.given,
                 also=self._also,
@@ -451,13 +350,14 @@ def _joined(
     return groups, between
 
 
-def _taken(prompt: Prompt, masks: "Masks | None", names: _Names) -> _Taken:
+def _taken(prompt: Prompt, masks: "Masks | None", names: Names) -> _Taken:
     found: Counter[str] = Counter()
     session = None if masks is None else masks.session(prompt.scenario)
     told = prompt if session is None else _masked(prompt, session, found)
     label = None if prompt.label is None else names.label(prompt.label, session)
     given = (names.group(prompt.group, session),) if prompt.is_grouped else ()
-    return _Taken(told.model_copy(update={"group": told.id, "label": label}), found, given, session)
+    met = frozenset[str]() if session is None else session.names
+    return _Taken(told.model_copy(update={"group": told.id, "label": label}), found, given, met)
 
 
 def _masked(prompt: Prompt, session: "Session", found: Counter[str]) -> Prompt:
@@ -481,7 +381,7 @@ def _masked(prompt: Prompt, session: "Session", found: Counter[str]) -> Prompt:
         Option(key=key, text=text, reasons=reasons) for key, (text, reasons) in zip(keys, texts, strict=True)
     )
     masked = scenario.model_copy(update=update)
-    if prompt.id != asked_of(scenario) and not _tells(prompt.id, session):
+    if prompt.id != asked_of(scenario) and not tells(prompt.id, session):
         return prompt.model_copy(update={"scenario": masked})
     # An id that is made of the question would let whoever guesses the question see that it was asked.
     told = asked_of(masked)
@@ -505,7 +405,7 @@ def _keys(prompt: Prompt, texts: Sequence[tuple[str, tuple[str, ...]]], session:
     options = prompt.scenario.options
     given = prompt.keys or [option.key for option in options]
     hidden = [
-        text != (option.text, option.reasons) or _tells(key, session)
+        text != (option.text, option.reasons) or tells(key, session)
         for option, text, key in zip(options, texts, given, strict=True)
     ]
     left = {option.key for option, hide in zip(options, hidden, strict=True) if not hide}
@@ -516,20 +416,6 @@ def _keys(prompt: Prompt, texts: Sequence[tuple[str, tuple[str, ...]]], session:
             key += "_"
         keys.append(key)
     return keys
-
-
-def _tells(name: str, session: "Session") -> bool:
-    """Return whether a name that a user gave holds personal data, as it stands or with its words apart.
-
-    The session is shown both in any case, for what it learns from the one decides about other names.
-    """
-    # A number is left in the name as it stands alone: with words apart, any would read as a telephone number.
-    words = re.sub(r"[\W\d_]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)).strip()
-    return [session.mask(each).text for each in (name, words)] != [name, words]
-
-
-def _hash(name: str) -> str:
-    return hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()
 
 
 def _vectors(scenarios: Sequence[Scenario], embedder: Embedder) -> Vectors:

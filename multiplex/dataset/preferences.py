@@ -209,16 +209,15 @@ def _after_critique(material: Material, given: Thresholds, own: Collection[str])
 
 def _ratified(material: Material, given: Thresholds, own: Collection[str]) -> Pair | Passed:
     rule = "ratified"
-    group = [text for text in material.texts if text.kind in {"overton", "consensus", "draft", "alone"}]
-    signed = [t for t in group if t.kind in {"consensus", "overton"} and _living(t) >= given.ratified]
-    refused = [t for t in group if t.objections and 0 <= _living(t) < given.objected]
     # Answers to the plain question: a draft was asked for a statement, and Overton over alone is the rule of coverage.
-    both = [(a, b) for a in signed for b in refused if (a.kind, b.kind) == ("consensus", "alone")]
-    if not both:
+    signed, refused = material.text("consensus"), material.text("alone")
+    if signed is None or refused is None:
         return Passed(rule, "missing")
-    chosen, rejected = max(both, key=lambda pair: (_rise(*pair) or 0.0, pair[0].kind, pair[1].kind))
-    why = f"{_living(chosen):.0%} of those who voted on it can live with it, with the other {_living(rejected):.0%}"
-    return _endorsed(rule, own, chosen, rejected, given, why)
+    mine, theirs = _living(signed), _living(refused)
+    if mine < given.ratified or not refused.objections or not 0 <= theirs < given.objected:
+        return Passed(rule, "missing")
+    why = f"{mine:.0%} of those who voted on it can live with it, with the other {theirs:.0%}"
+    return _endorsed(rule, own, signed, refused, given, why)
 
 
 def _endorsed(

@@ -3,25 +3,31 @@
 Where a model, a cache or a pipeline lies tells of whoever builds: their name, often. What it is called stays.
 """
 
+import os
 import re
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 __all__ = ["public_name", "published"]
 
 _KIND = re.compile(r"((?:vllm|openai|spacy):)?(.*)", re.DOTALL)
 _AT = re.compile(r"(?<=://)[^/?#\s]*@")
-_BEHIND = re.compile(r"(?<=://)([^/?#\s]*)\S*")
+_BEHIND = re.compile(r"(?<=://)([^/?#\s]*).*", re.DOTALL)
 _PATH = re.compile(r"[~./\\]|[A-Za-z]:[\\/]|[^\s:{}]*\\")
 """How a path begins; a backslash is in no other name."""
-_FOLDERS = re.compile(r"[\w.+@=-]+(?:/[\w.+@=-]+){2,}/?")
-"""Folders below the one where a build was started; a name on a hub has two parts at the most."""
+_HUB_NAME = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)?(?::\w[\w.-]*)?")
+"""A name on a hub, with a file or a form of the weights behind a colon."""
+_WORDS = re.compile(r"\{\{|\{%|(?<!\S)and/or(?!\S)")
+"""What is in a chat template, or in a sentence, and tells it from a path."""
 
 
 def public_name(given: str) -> str:
     """Return what is published of the name of a model, or of anything else that may lie in a folder.
 
-    Of a path it is the last part, of an address the host and the port; other names, as those on a hub, stay whole.
+    Of a path it is the last part, of an address the host and the port; names on a hub stay whole, unless a folder
+    or a file is called so where the build runs.
 
     >>> [public_name(name) for name in ("vllm:/home/ada/ckpt", "vllm:./ckpt", "vllm:Qwen/Qwen3-8B")]
     ['vllm:ckpt', 'vllm:ckpt', 'vllm:Qwen/Qwen3-8B']
@@ -32,10 +38,7 @@ def public_name(given: str) -> str:
     kind, name = (found[1] or "", found[2]) if found else ("", given)
     if "://" in name:  # of weights in a bucket the host says nothing
         return kind + (_last(re.sub(r"[?#].*", "", name)) if kind else _BEHIND.sub(r"\1", name))
-    # What a server calls a model may have many parts, and is a path only where it begins like one.
-    if _PATH.match(name) or (kind != "openai:" and _FOLDERS.fullmatch(name)):
-        return kind + _last(name)
-    return given
+    return kind + _last(name) if _is_path(kind, name) else given
 
 
 def published(given: Any) -> Any:
@@ -47,6 +50,21 @@ def published(given: Any) -> Any:
     if isinstance(given, list | tuple):
         return [published(value) for value in given]
     return given
+
+
+def _is_path(kind: str, name: str) -> bool:
+    if _PATH.match(name):
+        return True
+    if kind == "openai:":  # what a server calls a model may have many parts
+        return False
+    if _HUB_NAME.fullmatch(name):
+        return "/" in name and _is_here(Path(name).absolute())
+    return bool(kind) or not _WORDS.search(name)
+
+
+@cache  # every row names its models
+def _is_here(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 (any length)
 
 
 def _last(path: str) -> str:

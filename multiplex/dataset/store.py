@@ -24,7 +24,7 @@ __all__ = ["Staged", "Store", "Task"]
 _EXAMPLES = 20
 """How many of what was left out are kept as examples, of each kind; the rest is counted."""
 
-_FORMAT = 2
+_FORMAT = 3
 """To be raised when tables or facts change, so that nobody goes on with what another version wrote."""
 
 _TABLES = f"""
@@ -150,6 +150,12 @@ class Store:
                 "UPDATE prompts SET prompt = json_set(prompt, '$.group', ?) WHERE id = ?",
                 [(group, prompt) for prompt, group in groups.items()],
             )
+
+    def rename(self, name: str, prompt: Prompt) -> None:
+        """Put a prompt, whose id no other there has, in the place of the one of that id."""
+        with self._told():
+            query = "UPDATE prompts SET id = ?, prompt = ? WHERE id = ?"
+            self._db.execute(query, (prompt.id, prompt.model_dump_json(), name))
 
     def relabel(self, labels: Mapping[str, str]) -> None:
         """Give prompts other labels, by the labels that they have."""

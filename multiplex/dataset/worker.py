@@ -8,20 +8,27 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from multiplex.api import Session
-from multiplex.dataset.producing import Made, Producer, Recipe, content_hashes, installed_version
+from multiplex.dataset.producing import (
+    Made,
+    Producer,
+    Recipe,
+    content_hashes,
+    installed_version,
+    named_hashes,
+)
 from multiplex.dataset.prompts import Prompt
 from multiplex.dataset.spending import RESPONSES, Spending, name_of
 from multiplex.embedding import SentenceEmbedder
 from multiplex.errors import ContentError, ModelError, MultiplexError, NoQuorumError, RunError
 
-__all__ = ["Errand", "Failed", "Worker", "machine"]
+__all__ = ["Errand", "Failed", "Worker", "content_here", "machine"]
 
 _KINDS: Mapping[str, type[MultiplexError]] = {
     kind.__name__: kind for kind in (ContentError, ModelError, NoQuorumError, RunError)
@@ -32,12 +39,14 @@ _KINDS: Mapping[str, type[MultiplexError]] = {
 class Errand:
     """What every worker of a build is told.
 
-    `content` are the hashes of personas, protocol and roles, which have to be the same everywhere. `build`
-    is a number of this build's own that stands in the file `mark` too, `responses` the driver's response
+    `tables` are a prompt for each choice of personas and protocol that prompts make for themselves, and
+    `content` the hashes of these and of all others (see `content_here`), which have to be the same everywhere.
+    `build` is a number of this build's own that stands in the file `mark` too, `responses` the driver's response
     cache, and `machine` where the driver runs: so a worker knows whether it may share that cache.
     """
 
     recipe: Recipe
+    tables: tuple[Prompt, ...] = ()
     content: Mapping[str, str]
     build: str
     mark: Path
@@ -123,7 +132,7 @@ class Worker:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _check_content(self, errand: Errand, options: Mapping[str, Any]) -> None:
-        here = content_hashes(errand.recipe, str(options["model"]))
+        here = content_here(errand.recipe, str(options["model"]), errand.tables)
         other = sorted(n for n in here.keys() | errand.content.keys() if here.get(n) != errand.content.get(n))
         if other:
             raise ContentError(
@@ -149,6 +158,19 @@ class Worker:
             raise RunError(f"{folder}: cannot be written: {error.strerror or error}") from error
         self._folder = folder
         return folder / RESPONSES
+
+
+def content_here(recipe: Recipe, model: str, tables: Iterable[Prompt]) -> dict[str, str]:
+    """Return the sha256 of personas, protocols and roles as they are on this machine, those that prompts name too.
+
+    Raises:
+        ContentError: something that is named is not there, or wrong.
+    """
+    hashes = content_hashes(recipe, model)
+    for prompt in tables:  # one by one: scenarios of two files may have one name
+        named = named_hashes(recipe, [prompt]).items()
+        hashes |= {f"{prompt.origin}/{name}": sha256 for name, sha256 in named}
+    return hashes
 
 
 def machine() -> str:

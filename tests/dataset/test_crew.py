@@ -1,6 +1,7 @@
 """Ray's workers without Ray: what crosses machines, and what becomes of prompts whose workers die."""
 
 import asyncio
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,12 +14,14 @@ import pytest
 from multiplex.content.scenarios import Scenario
 from multiplex.dataset.crew import Crew, Deserted
 from multiplex.dataset.deliberating import deliberate_all
+from multiplex.dataset.distributed import errand_for
 from multiplex.dataset.producing import Made, Recipe, content_hashes, installed_version
-from multiplex.dataset.prompts import Prompt
+from multiplex.dataset.prompts import Prompt, read_prompts
 from multiplex.dataset.spending import name_of
 from multiplex.dataset.store import Store
 from multiplex.dataset.worker import Errand, Failed, Worker, machine
 from multiplex.errors import ContentError, ModelError, MultiplexError, NoQuorumError, RunError
+from tests.files import write_scenario, write_table
 
 # --- what crosses machines ---------------------------------------------------------------------
 
@@ -54,6 +57,50 @@ def test_a_worker_with_other_content_than_the_driver_does_not_start(tmp_path: Pa
     answer = asyncio.run(Worker().start(errand, {"model": "extractive"}))
     assert isinstance(answer, Failed)
     assert "is not what it is where the build was started" in answer.message
+
+
+def test_a_worker_with_other_personas_or_protocols_than_scenarios_name_for_themselves_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("one", "other"):  # two scenarios of one name
+        (tmp_path / name).mkdir()
+        write_table(tmp_path / name, "open")
+        write_scenario(tmp_path / name, "ferry", question=f"Should the {name} village keep the ferry?")
+    monkeypatch.chdir(tmp_path)
+    with Store(tmp_path / "build") as store:
+        for prompt in read_prompts(["one/ferry.yaml", "other/ferry.yaml"]):
+            assert isinstance(prompt, Prompt)
+            store.add_prompt(prompt)
+        errand = errand_for(store, Recipe(), model="extractive")
+    monkeypatch.chdir(tmp_path / "elsewhere")  # a worker may have been started anywhere
+
+    def start() -> int | Failed:
+        async def start_and_close() -> int | Failed:
+            worker = Worker()
+            answer = await worker.start(errand, {"model": "extractive"})
+            await worker.close(forget=True)
+            return answer
+
+        return asyncio.run(start_and_close())
+
+    assert start() == 1
+    for path, what in (
+        ("one/table/miller.yaml", "file 1/ferry/miller"),
+        ("other/table/miller.yaml", "file 2/ferry/miller"),
+        ("other/trial.yaml", "file 2/ferry/trial"),
+    ):
+        before = (tmp_path / path).read_text(encoding="utf-8")
+        changed = re.sub(r"(?m)^summary: .*$", "summary: Something else.", before)
+        (tmp_path / path).write_text(changed, encoding="utf-8")
+        answer = start()
+        assert isinstance(answer, Failed)
+        assert f"{what} is not what it is where the build was started" in answer.message
+        (tmp_path / path).write_text(before, encoding="utf-8")
+    (tmp_path / "one" / "trial.yaml").unlink()
+    answer = start()
+    assert isinstance(answer, Failed)
+    assert "trial.yaml" in answer.message
 
 
 def test_a_worker_on_another_machine_keeps_answers_on_its_own_disk_until_they_are_to_be_forgotten(

@@ -25,7 +25,7 @@ Row = Mapping[str, str]
 class _Masks:
     """Masks one name, as a masker would."""
 
-    has_met_names = True
+    names = frozenset[str]()
 
     def session(self, scenario: object = None) -> "_Masks":
         return self

@@ -28,7 +28,7 @@ class _Hide:
     def __init__(self, *words: str) -> None:
         self._words = re.compile(r"\b(" + "|".join(words) + r")\b")
 
-    has_met_names = True
+    names = frozenset[str]()
 
     def session(self, scenario: object = None) -> "_Hide":
         return self

@@ -2,12 +2,15 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+import tracemalloc
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from weakref import WeakSet
 
 import pytest
 
 from multiplex.dataset.intake import _joined, take_in
+from multiplex.dataset.naming import Names
 from multiplex.dataset.origins import place_of
 from multiplex.dataset.prompts import Prompt, prompt_id, read_prompts
 from multiplex.dataset.similarity import Seen
@@ -56,13 +59,16 @@ def test_one_question_with_other_options_is_another_question(tmp_path: Path) -> 
 class _Masks:
     """Masks one name, as a masker would."""
 
-    has_met_names = True
+    names = frozenset({"ada"})
 
     def session(self, scenario: object = None) -> "_Masks":
         return self
 
     def mask(self, text: str) -> "_Done":
         return _Done(text.replace("Ada", "[NAME_1]"), {"NAME": text.count("Ada")} if "Ada" in text else {})
+
+    def remember(self, names: Iterable[str]) -> None:
+        """Nothing needs remembering."""
 
     def mask_all(self, texts: Sequence[str]) -> "list[_Done]":
         return [*map(self.mask, texts)]
@@ -156,13 +162,19 @@ def test_what_a_group_or_a_label_is_called_is_decided_once_for_all_of_its_prompt
 
 
 class _Told(_Masks):
-    """Knows of no name but in a prompt that gives it."""
+    """Knows of no name but in a prompt that gives it, and where it is told of it."""
+
+    def __init__(self) -> None:
+        self.names = frozenset()
 
     def session(self, scenario: object = None) -> _Masks:
         return _Masks() if "sing" in str(scenario) else _Told()
 
+    def remember(self, names: Iterable[str]) -> None:
+        self.names = frozenset(names)
+
     def mask(self, text: str) -> _Done:
-        return _Done(text, {})
+        return super().mask(text) if self.names else _Done(text, {})
 
 
 def test_what_groups_are_called_is_held_against_all_that_likeness_puts_into_them(tmp_path: Path) -> None:
@@ -182,6 +194,114 @@ def test_what_groups_are_called_is_held_against_all_that_likeness_puts_into_them
     assert [prompt.group for prompt in found] == ["letters of Ada"] * 2
     with store:
         assert store.fact("personal_groups") == [prompt_id(ALIKE)]
+
+
+def test_an_id_and_a_label_are_held_against_all_that_likeness_puts_into_the_group(tmp_path: Path) -> None:
+    alike = {"id": "Ada-1", "question": ALIKE, "domain": "of Ada"}
+    sings = {"id": "2", "question": ALIKE.replace("cold", "Ada sing")}  # here alone Ada is known for a name
+    elsewhere = {"id": "Ada-3", "question": "Is salt dear?", "domain": "of ADA"}
+    for number, rows in enumerate([(alike, sings, elsewhere), (sings, alike, elsewhere)]):
+        found, _ = taken_in(tmp_path / str(number), *rows, masks=_Told())
+        by_id = {prompt.id: prompt for prompt in found}
+        assert list(by_id) == [prompt_id(row["question"]) if row is alike else row["id"] for row in rows]
+        told = by_id[prompt_id(ALIKE)]
+        assert told.label == by_id["Ada-3"].label == "label_1"
+        assert told.scenario.name == f"prompt_{told.id}"
+        assert told.group == by_id["2"].group == (told.id if rows[0] is alike else "2")
+
+
+def test_what_is_close_to_a_prompt_whose_id_was_not_published_still_meets_it(tmp_path: Path) -> None:
+    first = [
+        {"id": "Ada-1", "question": ALIKE, "group": "g"},
+        {"id": "2", "question": "May Ada sing at night?", "group": "g"},
+    ]
+    more = [
+        {"id": "Ada-1", "question": "Is salt dear?"},  # another prompt under the same id
+        {"id": "3", "question": ALIKE.upper()},
+        {"id": "4", "question": ALIKE.replace("cold", "warm")},
+        {"id": "5", "question": "When is a debt forgotten?", "group": "g"},
+    ]
+    again = [{"id": "Ada-1", "question": ALIKE, "group": "h"}, {"id": "6", "question": "Why?", "group": "h"}]
+    found, store = extended(tmp_path, first, more, again, masks=_Told())
+    hidden, salt = prompt_id(ALIKE), prompt_id("Is salt dear?")
+    assert [(prompt.id, prompt.group) for prompt in found] == [
+        (hidden, "g"),
+        ("2", "g"),
+        (salt, salt),
+        ("4", "g"),
+        ("5", "g"),
+        ("6", "g"),
+    ]
+    with store:
+        counts = store.counts()["prompts"]
+    assert {kind: each["number"] for kind, each in counts.items()} == {"near_duplicate": 1, "duplicate": 1}
+    assert "Ada" not in json.dumps(counts)
+
+
+def test_of_what_repeats_a_prompt_with_an_id_of_its_own_its_place_is_told(tmp_path: Path) -> None:
+    (tmp_path / "prompts.jsonl").write_text(
+        "".join(
+            json.dumps(row) + "\n"
+            for row in ({"id": "Ada-1", "question": ALIKE}, {"question": ALIKE.upper()})
+        )
+    )
+    with Store(tmp_path / "work") as store:
+        given = read_prompts([tmp_path / "prompts.jsonl"])
+        take_in(store, given, embedder=Words(), folder=tmp_path / "work", masks=None)
+        assert store.counts()["prompts"]["near_duplicate"]["examples"] == [
+            "file 1:2: as file 1:1 (cosine 1.000)"
+        ]
+
+
+def test_a_label_that_is_there_is_held_against_new_prompts_of_its_group_and_an_id_that_is_there_stays(
+    tmp_path: Path,
+) -> None:
+    first = [
+        {"id": "Ada-1", "question": BEES, "group": "g", "domain": "of Ada"},
+        {"id": "2", "question": "Is salt dear?", "domain": "OF Ada"},
+    ]
+    more = [{"id": "3", "question": "May Ada sing at night?", "group": "g"}]
+    found, _ = extended(tmp_path, first, more, masks=_Told())
+    assert [(prompt.id, prompt.group, prompt.label) for prompt in found] == [
+        ("Ada-1", "g", "label_1"),
+        ("2", "2", "label_1"),
+        ("3", "g", None),
+    ]
+
+
+def test_of_whom_prompts_name_folded_names_alone_are_held(tmp_path: Path) -> None:
+    alive: WeakSet[_Masks] = WeakSet()
+    most = []
+
+    class Counted(_Told):
+        """Counts what has not been forgotten when groups are named."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            alive.add(self)
+
+        def session(self, scenario: object = None) -> _Masks:
+            session = Counted()
+            if "sing" in str(scenario):
+                session.names = frozenset({"ada"})
+            return session
+
+        def remember(self, names: Iterable[str]) -> None:
+            super().remember(names)
+            most.append(len(alive))
+
+    masks = Counted()
+    rows = [{"question": f"May Ada sing at night {'.' * number}?", "group": "g"} for number in range(50)]
+    taken_in(tmp_path, *rows, {"question": BEES, "group": "g"}, masks=masks)
+    assert most == [2]
+    with Store(tmp_path) as store:
+        names = Names(store, None, extends=False)
+        tracemalloc.start()
+        for number in range(2_000):
+            names.remember(f"{number:016x}", [f"priya sharma {number}"])
+        held = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+    assert held < 2_000 * 500  # some 300 bytes; a session took 1,200
 
 
 def test_what_a_name_tells_is_learnt_of_all_its_forms_in_any_order(tmp_path: Path) -> None:

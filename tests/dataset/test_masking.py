@@ -13,7 +13,7 @@ from multiplex.dataset.intake import take_in
 from multiplex.dataset.masking import Masks, masked
 from multiplex.dataset.material import user_turn
 from multiplex.dataset.privacy import Masker, public_names
-from multiplex.dataset.prompts import read_prompts
+from multiplex.dataset.prompts import prompt_id, read_prompts
 from multiplex.dataset.store import Store
 from tests.dataset.made import NAMES, material, text
 from tests.table import PANEL, PERSONAS, Words
@@ -113,13 +113,66 @@ def test_texts_that_are_masked_together_are_numbered_in_their_order_and_once() -
     assert told == ["Does [NAME_3] owe Mrs [NAME_2]?", "My name is [NAME_3].", "So [NAME_1] said."]
     again = sharp().session().mask_all(told)
     assert [(each.text, each.found) for each in again] == [(text, ()) for text in told]
-    assert not sharp().session().has_met_names
+    assert not sharp().session().names
 
 
 def test_what_one_deliberation_names_is_not_masked_in_the_next() -> None:
     kept = masks()
     assert kept.text("Let Zhang rest.", None, kept.parts("Mrs Zhang spoke."))[0] == "Let [NAME] rest."
     assert kept.text("Let Zhang rest.")[0] == "Let Zhang rest."
+
+
+def test_who_has_a_name_of_ordinary_words_is_masked_in_the_other_texts_of_a_deliberation_too() -> None:
+    first, second, third = told(
+        "Dr Frank King spoke.", "Frank King was kind, and Frank King left.", "Let a frank king rest."
+    )
+    assert (first, second) == ("Dr [NAME] spoke.", "[NAME] was kind, and [NAME] left.")
+    assert third == "Let a frank king rest."
+
+
+def named(folder: Path, *rows: Mapping[str, object]) -> list[tuple[str, str, str | None]]:
+    """Return the id, group and label of each prompt as they are taken in."""
+    folder.mkdir(exist_ok=True)
+    (folder / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with Store(folder / "work") as store:
+        given = read_prompts([folder / "prompts.jsonl"])
+        take_in(store, given, embedder=Words(), folder=folder / "work", masks=masks())
+        return [(task.prompt.id, task.prompt.group, task.prompt.label) for task in store.todo()]
+
+
+@pytest.mark.parametrize(
+    ("person", "hidden", "kept"),
+    [
+        ("Mrs Grace May", ["grace", "grace1", "May", "grace_may", "letters of grace may"], "grace period"),
+        ("Mr Frank King", ["king", "FrankKing", "frank-king-2"], "to be frank"),
+        ("Mr Bo Ng", ["ng", "bo_ng", "Bo"], "a bo tree"),
+    ],
+)
+def test_ids_groups_and_labels_do_not_tell_of_who_has_a_name_of_ordinary_or_short_words(
+    tmp_path: Path, person: str, hidden: list[str], kept: str
+) -> None:
+    asked = f"My neighbour is {person}. Who may keep the bees?"
+    for number, name in enumerate([*hidden, kept]):
+        row = {"question": asked, "id": name, "group": name, "domain": name}
+        [(told, group, label)] = named(tmp_path / str(number), row)
+        if name == kept:
+            assert (told, group, label) == (kept, kept, kept)
+        else:
+            assert (told, label) == (group, "label_1")
+            assert name.lower() not in told
+
+
+def test_an_id_and_a_label_are_held_against_whoever_any_prompt_of_the_group_names(tmp_path: Path) -> None:
+    asked = ["My neighbour Mrs Priya Sharma sings. May she?", "Is salt dear?", "When is a debt forgotten?"]
+    ids, labels = ["1", "sharma1", "sharma3"], ["housing", "sharma", "Sharma"]
+    rows = [
+        {"question": question, "id": own, "domain": label, "group": "sharma"}
+        for question, own, label in zip(asked, ids, labels, strict=True)
+    ]
+    first, second, third = named(tmp_path, *rows)
+    assert first == ("1", "1", "housing")
+    assert second == (prompt_id(asked[1]), "1", "label_1")
+    assert third == (prompt_id(asked[2]), "1", "label_1")
 
 
 def test_words_of_the_panel_that_a_prompt_names_for_itself_are_public() -> None:

@@ -126,7 +126,8 @@ def test_one_candidate_is_the_draft_and_what_nobody_revised_has_none() -> None:
 
 def test_what_is_distilled_of_a_model_holds_no_folder_user_or_path() -> None:
     run = deliberated(protocol("open"), ScriptedResponder(answer))
-    state = f"files 12ab, vllm 0.9, {json.dumps({'tokenizer': ['/home/a da/tok', '34cd'], 'seed': 0})}"
+    options = {"tokenizer": ["/home/a da/tok", "34cd"], "hf_config_path": "home/a da/x/y", "seed": 0}
+    state = f"files 12ab, vllm 0.9, {json.dumps(options)}"
     local = "vllm:/home/ada/ckpt"
     spoke = {
         "models": {"miller": local, "moderator": "openai:big", "sailor": local},
@@ -136,7 +137,7 @@ def test_what_is_distilled_of_a_model_holds_no_folder_user_or_path() -> None:
     assert told["model"] == "vllm:ckpt + openai:big"
     assert told["models"] == {"miller": "vllm:ckpt", "moderator": "openai:big", "sailor": "vllm:ckpt"}
     assert told["model_details"] == {
-        "vllm:ckpt": 'files 12ab, vllm 0.9, {"seed": 0, "tokenizer": ["tok", "34cd"]}',
+        "vllm:ckpt": 'files 12ab, vllm 0.9, {"hf_config_path": "y", "seed": 0, "tokenizer": ["tok", "34cd"]}',
         "openai:big": "https://models.example:8000",
     }
 

@@ -24,7 +24,7 @@ from multiplex.dataset.privacy.identities import (
     resident_id_fits,
     rut_fits,
 )
-from multiplex.dataset.privacy.names import find_names, name_parts, repeats
+from multiplex.dataset.privacy.names import calls, find_names, name_parts, repeats
 from multiplex.dataset.privacy.public import PublicNames, PublicWords
 from multiplex.dataset.privacy.references import is_chapter
 from multiplex.dataset.privacy.spans import Span
@@ -99,6 +99,20 @@ def test_a_part_of_a_name_is_found_again_in_lower_case_too_unless_it_is_a_word_t
     assert parts == {"priya", "sharma"}
     text = "Mrs Sharma said that sharma means shelter; the sharma is gone. i told priya, and sharma's son."
     assert [text[n.start : n.end] for n in repeats(text, parts)] == ["Sharma", "priya", "sharma"]
+
+
+def test_a_name_of_ordinary_or_of_short_words_is_found_again_as_a_whole_where_it_has_capitals() -> None:
+    assert name_parts("Frank King") == {"frank king"}
+    assert name_parts("Bo Ng") == {"bo ng"}
+    assert name_parts("Grace van der Okonjo") == {"okonjo", "grace van der okonjo"}
+    assert name_parts("White") == set()
+    parts = name_parts("Frank King") | name_parts("Grace Okonjo")
+    text = (
+        "Frank King's dog, FRANK KING and Grace\nOkonjo, okonjo. To be frank, King is a title. "
+        "Be frank king; so Frank. King said that Frank, King and Grace went."
+    )
+    found = [text[n.start : n.end] for n in repeats(text, parts)]
+    assert found == ["Frank King", "FRANK KING", "Grace\nOkonjo", "okonjo"]
 
 
 @pytest.mark.parametrize(
@@ -309,10 +323,72 @@ def test_numbers_already_in_a_text_are_not_given_twice() -> None:
     assert masked.text == "[NAME_1] met Mr [NAME_2], [EMAIL_4] and [EMAIL_5]."
 
 
+_ORDINARY = ["Frank King", "Mark Young", "Rose White", "Will Brown", "Joy Hope", "Grace May"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _ORDINARY)
+def test_a_name_made_of_ordinary_words_is_masked_wherever_it_comes_back_whole(name: str) -> None:
+    text = f"We all know {name}. My boss is called {name}. The staff fear {name}, and {name.upper()} knows."
+    session = _masker().session()
+    [masked] = session.mask_all([text])
+    assert masked.text == text.replace(name, "[NAME_1]").replace(name.upper(), "[NAME_1]")
+    assert session.names == {fold(name)}
+    assert session.mask(f"Should we sack {name}?").text == "Should we sack [NAME_1]?"
+    plain = f"Is it true that {name.lower()} are words?"
+    assert session.mask(plain).text == plain
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "By the grace of God and by Grace, the gift; may Grace abound.",
+        "It is May, and in May we paid May rent. This is the Grace that saves.",
+        "Grace is free. Grace said so. We asked Grace Church, and GRACE said it.",
+        "We asked for grace, and told grace said so.",
+        "We met Jordan's king in Jordan, and I am Christian.",
+    ],
+)
+def test_an_ordinary_word_of_a_name_stays_where_it_may_be_the_word(text: str) -> None:
+    assert calls(text, {"grace", "may", "jordan", "christian"}) == []
+
+
+@pytest.mark.slow
+def test_an_ordinary_word_of_a_name_is_masked_where_it_stands_as_a_name_does() -> None:
+    text = (
+        "My boss is called Frank King. Today Frank said no. I asked Frank, and our boss Frank left; be frank."
+    )
+    told = "My boss is called [NAME_1]. Today [NAME_1] said no. I asked [NAME_1], and our boss [NAME_1] left; be frank."
+    assert _masker().mask(text).text == told
+    assert _masker().mask("Today Frank said no.").text == "Today Frank said no."
+
+
+@pytest.mark.slow
+def test_a_short_part_of_a_name_has_the_number_of_the_name_that_it_belongs_to() -> None:
+    masked = _masker().mask("My name is Bo Ng. Should Bo apologise? Ng says no, and so does Bo Ng.")
+    assert (
+        masked.text
+        == "My name is [NAME_1]. Should [NAME_1] apologise? [NAME_1] says no, and so does [NAME_1]."
+    )
+    two = _masker().mask("My name is Bo Ng. I met Mr Frank Okonjo and Ng Mei. Is Bo, or Mr Okonjo, kind?")
+    assert (
+        two.text == "My name is [NAME_1]. I met Mr [NAME_2] and [NAME_3]. Is [NAME_1], or Mr [NAME_2], kind?"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("digits", ["9" * 7, "9" * 20, "9" * 5_000])
+def test_a_number_that_nobody_gives_is_no_placeholders(digits: str) -> None:
+    text = f"[NAME_{digits}] met Mr Kofi Nyarko."
+    assert _masker().mask(text).text == f"[NAME_{digits}] met Mr [NAME_1]."
+
+
 _PIECES = st.sampled_from(
     [
         "My name is ",
         "Priya Sharma",
+        "Frank King",
+        "Bo Ng",
         " ",
         "x@example.org",
         "+44 20 7946 0018",

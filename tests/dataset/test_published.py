@@ -27,15 +27,30 @@ from tests.dataset.made import QUESTIONS, WORDS, Table, write_prompts
         ("vllm:~ada", "vllm:~"),
         ("vllm:.", "vllm:."),
         ("vllm:home/ada/ckpt", "vllm:ckpt"),
+        ("vllm:home/ada lovelace/models/ckpt", "vllm:ckpt"),
+        ("vllm:Ada Lovelace/models/ckpt", "vllm:ckpt"),
+        ("vllm:Ada Lovelace\\models\\ckpt", "vllm:ckpt"),
+        ("vllm:ada(1)/a/b/c", "vllm:c"),
+        ("vllm:ada/ckpt/", "vllm:ckpt"),
+        ("vllm:ada/../ckpt", "vllm:ckpt"),
+        ("vllm:$HOME/x", "vllm:x"),
+        ("vllm:{{ada}}/x", "vllm:x"),
+        ("vllm:ada/name:Q4/ckpt", "vllm:ckpt"),
         ("vllm:C:\\Users\\ada\\ckpt", "vllm:ckpt"),
         ("vllm:models\\ckpt", "vllm:ckpt"),
         ("vllm:s3://key:secret@bucket/ada/ckpt?token=1", "vllm:ckpt"),
         ("openai:/home/ada/ckpt", "openai:ckpt"),  # as vLLM's server calls a folder
         ("spacy:/home/ada/ner", "spacy:ner"),
+        ("spacy:ada lovelace/ner", "spacy:ner"),
+        ("home/ada lovelace/x/y", "y"),
+        ("Ada Lovelace, and others/models", "models"),
+        ("ada/hf/", "hf"),
+        ("org/tokenizer", "org/tokenizer"),
         ("/home/ada/.hf", ".hf"),
         ("C:/Users/ada/hf", "hf"),
         ("https://ada:pw@host:8000/v1?key=1", "https://host:8000"),
         ("https://ada:p@w@host/v1", "https://host"),
+        ("file:///home/Ada Lovelace/x", "file://"),
         ("{{ '<s>' }}{% for m in messages %}</s>", "{{ '<s>' }}{% for m in messages %}</s>"),
         ("names that nothing introduces, and/or others", "names that nothing introduces, and/or others"),
     ],
@@ -51,6 +66,21 @@ def test_paths_are_found_however_deep_they_lie() -> None:
         "speculative_config": {"model": "draft", "n": 3},
         "paths": ["a", None, True, 0.5],
     }
+
+
+def test_what_looks_like_a_name_on_a_hub_and_lies_here_is_published_as_a_path_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ada" / "ckpt").mkdir(parents=True)
+    given = {"model": "vllm:ada/ckpt", "names": "spacy:ada/ckpt", "tokenizer": ["ada/ckpt", "org/other"]}
+    assert published(given) == given
+    monkeypatch.chdir(tmp_path)
+    assert published(given) == {
+        "model": "vllm:ckpt",
+        "names": "spacy:ckpt",
+        "tokenizer": ["ckpt", "org/other"],
+    }
+    assert public_name("openai:ada/ckpt") == "openai:ada/ckpt"  # a server's name, whatever lies here
 
 
 def test_nothing_that_a_build_publishes_names_a_folder_and_another_one_is_told_all_the_same(

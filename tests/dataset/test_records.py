@@ -225,7 +225,7 @@ def test_what_stands_in_a_prompt_is_masked_wherever_it_stood(tmp_path: Path) -> 
 class _Hide:
     """Masks one name, as a masker would."""
 
-    has_met_names = True
+    names = frozenset[str]()
 
     def session(self, scenario: object = None) -> "_Hide":
         return self

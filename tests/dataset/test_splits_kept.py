@@ -111,3 +111,16 @@ def test_another_set_in_the_same_folder_is_split_as_in_a_new_one(table: Table) -
     whole = once.build(more, assembly=FEW, read=lambda: read_prompts([first, more]))
     assert both.data_sha256 == whole.data_sha256
     assert both.counts["distribution"] == {"train": 1}
+
+
+def test_fewer_configs_are_another_set_and_split_as_in_a_new_folder(table: Table) -> None:
+    first, old, new = prompts_in(table.folder), asked(table.folder, 5, "g3"), asked(table.folder, 6, "new")
+    table.build(first, assembly=FEW)
+    table.build(old, assembly=FEW, extend=True)
+    table.build(new, assembly=FEW, extend=True)
+    fewer = Assembly(configs=("distribution",), shares=FEW.shares)
+    again = table.build(new, assembly=fewer, extend=True)
+    once = Table(table.folder / "once", stages=("open", "synthesise"))
+    whole = once.build(new, assembly=fewer, read=lambda: read_prompts([first, old, new]))
+    assert splits_of(table.out) == splits_of(once.out)
+    assert again.data_sha256 == whole.data_sha256

@@ -35,12 +35,14 @@ def fold(word: str) -> str:
 class Gazetteer:
     """Names, folded; `ordinary` holds words that mean something else as well, `institutions` what ends a place's name.
 
+    `capitals` are those of `ordinary` that have a capital whatever they mean: months, places, peoples.
     `han_families`, `hangul_families` and `japanese` are as written, for scripts without spaces.
     """
 
     given: frozenset[str]
     family: frozenset[str]
     ordinary: frozenset[str]
+    capitals: frozenset[str]
     figures: frozenset[str]
     institutions: frozenset[str]
     particles: frozenset[str]
@@ -101,6 +103,7 @@ def gazetteer() -> Gazetteer:
         given=frozenset(given - lists["particles"]),
         family=frozenset(family - lists["particles"]),
         ordinary=frozenset(ordinary),
+        capitals=(lists["faiths_and_peoples"] - lists["plain"]) | lists["times"] | lists["places"],
         figures=lists["figures"],
         institutions=lists["institutions"],
         particles=lists["particles"],

@@ -16,10 +16,11 @@ from typing import Any
 
 from multiplex.dataset.privacy.engine import Engine, load_engine
 from multiplex.dataset.privacy.gazetteer import fold, public_figures
-from multiplex.dataset.privacy.names import name_parts, repeats
+from multiplex.dataset.privacy.names import calls, name_parts, name_words, repeats
 from multiplex.dataset.privacy.public import PublicNames, PublicWords
 from multiplex.dataset.privacy.references import is_chapter
 from multiplex.dataset.privacy.spans import KINDS, Span
+from multiplex.dataset.privacy.tokens import Name
 from multiplex.errors import ContentError, near_miss
 
 __all__ = ["DEFAULT", "Found", "Masked", "Masker", "Session"]
@@ -31,6 +32,7 @@ _NOT_DETECTED = (
     "names without an introduction that the gazetteer does not hold",
     "names in lower case that nothing introduces, unless a known given and family name stand together",
     "one-word family names that nothing introduces",
+    "parts of a known name that are ordinary words, alone and without words beside them that tell a name",
     "names in scripts without capitals that nothing introduces, unless a known given and family name stand together",
     "nicknames, user names, and who is meant where nobody is named",
     "addresses without a house number, or in forms other than the commoner western ones",
@@ -39,7 +41,7 @@ _NOT_DETECTED = (
     "telephone numbers without country code, spacing or a word such as call",
     "IP addresses written as a place in a book, behind its title or before its verses, that no word introduces",
 )
-_PLACEHOLDER = re.compile(r"\[(" + "|".join(KINDS) + r")_(\d+)\]")
+_PLACEHOLDER = re.compile(r"\[(" + "|".join(KINDS) + r")_(\d{1,6})\]")
 _WINDOW, _OVERLAP = 4000, 300
 _WORDS = re.compile(r"\w+(?:['’-]\w+)*")
 
@@ -127,8 +129,8 @@ class Masker:
             "not_detected": list(_NOT_DETECTED),
         }
 
-    def find(self, text: str, known: set[str]) -> list[Span]:
-        """Return what is personal in a text, in order and apart; `known` are folded parts of names met before."""
+    def find(self, text: str, known: Iterable[str]) -> list[Span]:
+        """Return what is personal in a text, in order and apart; `known` are names met before."""
         if not text.strip():
             return []
         spans = [
@@ -143,17 +145,20 @@ class Masker:
         named = [span for span in spans if span.kind == "NAME"]
         spans = [span for span in spans if span.kind != "IP" or not is_chapter(text, span, named)]
         if "NAME" in self._kinds:
-            parts = set(known)
-            for span in spans:
-                if span.kind == "NAME":
-                    parts |= name_parts(text[span.start : span.end])
+            names = [*known, *(text[span.start : span.end] for span in named)]
+            parts = {part for name in names for part in name_parts(name)}
             spans += self.again(text, parts)
+            if words := {word for name in names for word in name_words(name)} - parts:
+                spans += self._not_public(text, calls(text, words))
         return _apart(text, spans)
 
     def again(self, text: str, parts: Iterable[str]) -> list[Span]:
         """Return where folded parts of known names stand in a text, if no public name does there."""
-        again = (Span("NAME", n.start, n.end, n.score) for n in repeats(text, parts))
-        return [span for span in again if not self._allow.covers(text, span)]
+        return self._not_public(text, repeats(text, parts))
+
+    def _not_public(self, text: str, names: Iterable[Name]) -> list[Span]:
+        spans = (Span("NAME", name.start, name.end, name.score) for name in names)
+        return [span for span in spans if not self._allow.covers(text, span)]
 
     def allowing(self, names: Iterable[str], content: Iterable[str] = ()) -> "Masker":
         """Return a masker with the same engine that leaves these names too, and what but names is in `content`."""
@@ -187,18 +192,25 @@ class Masker:
 class Session:
     """Masks several texts with one numbering. It remembers what it met, in memory only."""
 
-    __slots__ = ("_highest", "_masker", "_numbers", "_parts")
+    __slots__ = ("_by_word", "_highest", "_masker", "_names", "_numbers")
 
     def __init__(self, masker: Masker) -> None:
         self._masker = masker
         self._numbers: dict[str, dict[str, int]] = {}
         self._highest: dict[str, int] = {}
-        self._parts: dict[str, int] = {}
+        self._names: set[str] = set()
+        self._by_word: dict[str, set[int]] = {}
+        """The numbers of those whose names have a word."""
 
     @property
-    def has_met_names(self) -> bool:
-        """Whether it remembers anybody, so that it may find more in a text than a new session would."""
-        return bool(self._parts)
+    def names(self) -> frozenset[str]:
+        """Whom it remembers, as folded names: with these it may find more in a text than a new session would."""
+        return frozenset(self._names)
+
+    def remember(self, names: Iterable[str]) -> None:
+        """Remember these people too, as if it had met them in a text."""
+        for name in names:
+            self._number("NAME", name)
 
     def mask_all(self, texts: Sequence[str]) -> list[Masked]:
         """Return texts masked as one would be: whoever is named in one of them is masked in those before it too.
@@ -208,9 +220,9 @@ class Session:
         for text in texts:
             self._leave_out(text)
         while True:
-            known = len(self._parts)
+            known = len(self._names)
             done = [self.mask(text) for text in texts]
-            if len(self._parts) == known:
+            if len(self._names) == known:
                 return done
 
     def mask(self, text: str) -> Masked:
@@ -223,7 +235,7 @@ class Session:
         pieces: list[tuple[int, int, Found | None, str]] = [(0, len(text), None, text)]
         while True:
             current = "".join(piece[3] for piece in pieces)
-            spans = self._masker.find(current, set(self._parts))
+            spans = self._masker.find(current, self._names)
             if not spans:
                 break
             pieces = self._split(text, pieces, current, spans)
@@ -265,22 +277,28 @@ class Session:
 
     def _number(self, kind: str, value: str) -> int:
         numbers = self._numbers.setdefault(kind, {})
-        parts = name_parts(value) if kind == "NAME" else set()
+        named = kind == "NAME"
         key = (
             " ".join(fold(word) for word in _WORDS.findall(value))
-            if kind == "NAME"
+            if named
             else re.sub(r"[^\w@]", "", value).casefold()
         )
+        words = name_words(value) if named else set[str]()
         if key not in numbers:
-            met = {self._parts[part] for part in parts if part in self._parts}
-            if parts and parts <= set(self._parts) and len(met) == 1:
-                numbers[key] = met.pop()  # a part of a name that was met whole
-            else:
-                self._highest[kind] = self._highest.get(kind, 0) + 1
-                numbers[key] = self._highest[kind]
-        for part in parts:
-            self._parts.setdefault(part, numbers[key])
+            number = self._whose(words)
+            if number is None:
+                number = self._highest[kind] = self._highest.get(kind, 0) + 1
+            numbers[key] = number
+        if named:
+            self._names.add(fold(value))
+        for word in words:
+            self._by_word.setdefault(word, set()).add(numbers[key])
         return numbers[key]
+
+    def _whose(self, words: Iterable[str]) -> int | None:
+        """Return the number of the first whose name has all of these words, None where nobody's has."""
+        numbers = [self._by_word.get(word, set()) for word in words]
+        return min(set.intersection(*numbers), default=None) if numbers else None
 
 
 def _apart(text: str, spans: Iterable[Span]) -> list[Span]:

@@ -7,16 +7,18 @@ and the turns of phrase of `contexts`, and misses a rare name in a sentence that
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from itertools import pairwise, zip_longest
 
 from multiplex.dataset.privacy.contexts import AFTER, CLOSE, KIN, MY_NAME, STRONG
 from multiplex.dataset.privacy.gazetteer import Gazetteer, fold, gazetteer
 from multiplex.dataset.privacy.scripts import spaced_names, unspaced_names
 from multiplex.dataset.privacy.tokens import WORD, Name, Token, tokenise, without_possessive
 
-__all__ = ["find_names", "name_parts", "repeats"]
+__all__ = ["calls", "find_names", "name_parts", "name_words", "repeats"]
 
 _JOINT = re.compile(r"[ \t\u00a0]{1,2}|\.[ \t]{0,2}|[ \t]?[-‐][ \t]?")
+_WITHIN = re.compile(r"\s{1,2}|\.\s{0,2}")
 _BEFORE = 80
 _DOUBTFUL = 0.45  # two unknown words with capitals: a rare name, or a place
 _SENTENCE = re.compile(r"(?:^|[.!?:;।。！？…]['\"”’)\]]*\s+|\n\s*|[\"“«(\[¿¡]\s*|[-–—•*]\s+|\d[.)]\s+)$")
@@ -39,30 +41,105 @@ def find_names(text: str) -> list[Name]:
     return _apart(found)
 
 
-def name_parts(name: str) -> set[str]:
-    """Return the folded words of a name that stand for the person alone: Priya and Sharma, no van or J."""
+def name_words(name: str) -> set[str]:
+    """Return the folded words of a name by which the person may be called: Bo and Ng, no van or J."""
     names = gazetteer()
-    words = (fold(match[0]) for match in WORD.finditer(name))
-    return {w for w in words if len(w) > 2 and w not in names.particles and w not in names.ordinary}
+    return {word for word in _folded(name) if len(word) > 1 and word not in names.particles}
+
+
+def name_parts(name: str) -> set[str]:
+    """Return what of a name stands for the person alone, folded: Priya and Sharma, no van or J.
+
+    Where a word of it may be another thing, as in Frank King, or is too short, as in Bo Ng, that is the name as a
+    whole, its words apart by spaces.
+    """
+    ordinary = gazetteer().ordinary
+    words = name_words(name)
+    parts = {word for word in words if len(word) > 2 and word not in ordinary}
+    whole = _folded(name)
+    return parts | {" ".join(whole)} if len(whole) > 1 and words - parts else parts
+
+
+def _folded(name: str) -> list[str]:
+    return [fold(match[0]) for match in WORD.finditer(name)]
 
 
 def repeats(text: str, parts: Iterable[str]) -> list[Name]:
-    """Return where a part of a name that is known already stands again.
+    """Return where a part of a name that is known already stands again, or the whole name; apart from each other.
 
-    In lower case it is one only where nothing before it, such as an article, makes it a word.
+    A whole name has capitals. In lower case a part is one only where nothing before it, such as an article, makes
+    it a word.
     """
     known = set(parts)
     if not known:
         return []
-    found = []
-    for match in WORD.finditer(text):
-        word = without_possessive(match[0])
-        if fold(word) not in known:
+    wholes: dict[str, list[list[str]]] = {}
+    for words in sorted((part.split() for part in known), key=len, reverse=True):
+        if len(words) > 1:
+            wholes.setdefault(words[0], []).append(words)
+    found: list[Name] = []
+    matches = [*WORD.finditer(text)]
+    for place, match in enumerate(matches):
+        if found and match.start() < found[-1].end:
             continue
-        if not word[0].islower() or (
-            word.islower() and not _ARTICLE.search(text[max(0, match.start() - 12) : match.start()])
+        word = without_possessive(match[0])
+        end = match.start() + len(word)
+        whole = next(
+            (
+                ended
+                for words in wholes.get(fold(word), ())
+                if (ended := _whole(text, matches[place : place + len(words)], words))
+            ),
+            None,
+        )
+        if whole:
+            found.append(Name(match.start(), whole, 0.6))
+        elif fold(word) in known and (
+            not word[0].islower()
+            or (word.islower() and not _ARTICLE.search(text[max(0, match.start() - 12) : match.start()]))
         ):
-            found.append(Name(match.start(), match.start() + len(word), 0.6))
+            found.append(Name(match.start(), end, 0.6))
+    return found
+
+
+def _whole(text: str, matches: Sequence[re.Match[str]], words: Sequence[str]) -> int | None:
+    """Return where a whole name ends that these words of a text are; None where they are not, or have no capital."""
+    last = without_possessive(matches[-1][0])
+    written = [*(match[0] for match in matches[:-1]), last]
+    if [fold(word) for word in written] != words or written[0][0].islower() or last[0].islower():
+        return None
+    for one, other in pairwise(matches):
+        between = text[one.end() : other.start()]
+        if not _WITHIN.fullmatch(between) or ("." in between and len(one[0]) > 1):
+            return None
+    return matches[-1].start() + len(last)
+
+
+def calls(text: str, words: Container[str]) -> list[Name]:
+    """Return where an ordinary word that is a given name, of those that known names hold, calls somebody.
+
+    It has a capital that neither its sentence nor what it means otherwise gives it, and stands beside such words as a
+    name does: Frank said, and never in May or by Grace.
+    """
+    names = gazetteer()
+    tokens = tokenise(text, names)
+    found = []
+    for token, following in zip_longest(tokens, tokens[1:]):
+        before = text[max(0, token.start - _BEFORE) : token.start]
+        if (
+            token.folded not in words
+            or token.kind != "ambiguous"
+            or token.folded not in names.given
+            or token.folded in names.capitals
+            or not token.text.istitle()
+            or (following is not None and following.capital and text[token.end : following.start] == " ")
+            or _SENTENCE.search(before)
+            or _ARTICLE.search(before)
+        ):
+            continue
+        after = text[token.end : token.end + 1] != "," and AFTER.match(text, token.end)
+        if after or KIN.search(before) or CLOSE.search(before):
+            found.append(Name(token.start, token.end, 0.6))
     return found
 
 
