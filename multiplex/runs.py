@@ -171,10 +171,12 @@ def load_run(folder: str | Path) -> Run:
     """
     folder = Path(folder)
     if not (folder / "run.json").is_file():
-        siblings = [entry.name for entry in list_runs(folder.parent)] if folder.parent.is_dir() else []
         if unfinished := cut_off(folder):
             raise unfinished
+        siblings = [entry.name for entry in list_runs(folder.parent)] if folder.parent.is_dir() else []
         hint = f"; {near_miss(folder.name, siblings)}" if siblings else ""
+        if held := next(list_runs(folder), None):
+            hint = f"; name one of the runs in it, such as {held}"
         raise RunError(f"{folder}: is no run (it holds no run.json){hint}")
     try:
         manifest = _read(folder / "run.json")

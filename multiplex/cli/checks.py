@@ -38,8 +38,7 @@ class Checked:
 def validate_paths(paths: list[Path]) -> Checked:
     """Check files and folders; the name of a content folder that is not here means the shipped one.
 
-    Raises:
-        ContentError: a path does not exist, or nothing in it is content.
+    A path that does not exist, or holds no content, is a problem like any other.
     """
     checked = Checked()
     for path in paths:
@@ -51,7 +50,7 @@ def validate_paths(paths: list[Path]) -> Checked:
         else:
             _file(path, checked)
         if sum(checked.counts.values()) + len(checked.problems) == before:
-            raise ContentError(f"{path}: holds no content (YAML files, or Markdown roles)")
+            checked.problems.append(f"{path}: holds no content (YAML files, or Markdown roles)")
     return checked
 
 

@@ -181,7 +181,12 @@ def _check_meant(base_url: Mapping[str, str], engine: Mapping[str, Any], models:
             raise ContentError(
                 f"--base-url {given!r}: nobody speaks through that model; {near_miss(name, used)}"
             )
-    if any(name.startswith("openai:") for name in models):
+    served = any(name.startswith("openai:") for name in models)
+    if "" in base_url and not served and base_url[""] != os.environ.get("OPENAI_BASE_URL"):
+        raise ContentError(
+            f"--base-url {base_url['']!r}: nobody speaks through a served model; name it as --model openai:NAME"
+        )
+    if served:
         from multiplex.models.served import Served
 
         for url in base_url.values():

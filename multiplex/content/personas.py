@@ -264,12 +264,13 @@ def load_pack(reference: str | Path) -> Pack:
     return _shipped_pack(reference)
 
 
-def load_persona(path: Path) -> Persona:
+def load_persona(path: str | Path) -> Persona:
     """Load one persona from a file of its own.
 
     Raises:
         ContentError: the file is missing or wrong.
     """
+    path = Path(path)
     return _persona_from(read_path(path), path.name.removesuffix(".yaml"))
 
 

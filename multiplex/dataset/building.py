@@ -233,6 +233,10 @@ def _begun(
 ) -> tuple[Plan, tuple[Mapping[str, Any], ...]]:
     """Keep the plan, or hold it against the one that is kept; return it with all sources, and those that are new."""
     if store.fact("taken_in") is None:  # nothing hangs on an earlier plan: its prompts were wrong, perhaps
+        if extends:
+            raise ContentError(
+                f"{folder}: there is no dataset to extend; name its folder with --out, or begin one without --extend"
+            )
         store.keep_fact("plan", plan.as_dict())
         store.keep_fact("created", datetime.now(UTC).isoformat(timespec="seconds"))
         return plan, ()

@@ -83,6 +83,21 @@ def test_what_is_given_to_nobody_is_refused_when_a_run_is_resumed_too(
     assert len(unfinished_runs(Path("runs"))) == 1
 
 
+def test_an_address_where_nothing_is_served_is_refused_unless_it_is_the_environments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["run", "Fell it, then?", "--protocol", "uniplex", "--no-scores", "--quiet"]
+    refused = CliRunner().invoke(app, [*words, "--base-url", "http://127.0.0.1:9/v1"])
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr.splitlines()[0] == (
+        "error: --base-url 'http://127.0.0.1:9/v1': nobody speaks through a served model; "
+        "name it as --model openai:NAME"
+    )
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    assert CliRunner().invoke(app, words).exit_code == 0
+
+
 @pytest.mark.parametrize("wrong", [{"base_url": "http://127.0.0.1:9"}, {"name": "elm"}])
 def test_a_finding_goes_on_after_what_a_server_said_as_one_sentence(wrong: dict[str, Any]) -> None:
     with endpoint("unknown_model") as server:

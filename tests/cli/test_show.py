@@ -117,10 +117,10 @@ def test_what_is_wrong_and_a_report_reach_no_terminal_as_a_command() -> None:
 
 def test_validate_refuses_a_path_that_is_not_there_and_a_folder_without_content() -> None:
     Path("empty").mkdir()
-    assert "holds no content" in refused("validate", "empty")
-    result = multiplex("validate", "nowhere.yaml")
+    result = multiplex("validate", "empty", "nowhere.yaml")
     assert result.exit_code == 1
-    assert "nowhere.yaml: no such file" in result.stderr
+    assert "empty: holds no content" in result.stderr
+    assert "nowhere.yaml: no such file" in result.stderr  # one fault hides no other
 
 
 def test_what_init_writes_is_valid_and_runs() -> None:

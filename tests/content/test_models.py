@@ -33,7 +33,7 @@ def table(**miller: Any) -> None:
 def test_a_persona_may_name_its_model() -> None:
     table(model="openai:org/small-7b")
     assert load_persona(Path("table/miller.yaml")).model == "openai:org/small-7b"
-    assert load_persona(Path("table/nurse.yaml")).model is None
+    assert load_persona("table/nurse.yaml").model is None
     assert checked("table") == []
 
 

@@ -149,6 +149,12 @@ def test_a_new_prompt_that_would_move_what_is_there_is_left_out(table: Table) ->
     assert other.data_sha256 != grown.data_sha256  # there the one prompt links the two
 
 
+def test_where_there_is_no_dataset_none_is_extended(table: Table, prompts: Path) -> None:
+    with pytest.raises(ContentError, match=r"there is no dataset to extend; .* or begin one without --extend"):
+        table.build(prompts, assembly=WORDS, extend=True)
+    assert not table.out.exists()
+
+
 def test_what_is_given_a_group_that_is_there_joins_it_also_later(table: Table) -> None:
     files = []
     for number, group in enumerate(("x", "y", "x")):
@@ -156,7 +162,7 @@ def test_what_is_given_a_group_that_is_there_joins_it_also_later(table: Table) -
         file.write_text(json.dumps({"question": QUESTIONS[number], "group": group}) + "\n")
         files.append(file)
     for file in files:
-        table.build(file, assembly=WORDS, extend=True)
+        table.build(file, assembly=WORDS, extend=file is not files[0])
     assert [group for _, group in rows_of(table.out).values()] == ["x", "y", "x"]
 
 
@@ -312,7 +318,8 @@ def test_a_group_that_is_found_to_tell_of_somebody_when_a_set_grows_is_told_of(t
     for name, question in (("a.jsonl", QUESTIONS[0]), ("b.jsonl", f"{QUESTIONS[1]} Ada asks.")):
         file = table.folder / name
         file.write_text(json.dumps({"question": question, "group": "letters of Ada"}) + "\n")
-        table.build(file, assembly=WORDS, masks=masks, plan={"masker": {"names": "x"}}, extend=True)
+        plan = {"masker": {"names": "x"}}
+        table.build(file, assembly=WORDS, masks=masks, plan=plan, extend=name == "b.jsonl")
     assert {group for _, group in rows_of(table.out).values()} == {"letters of Ada"}
     [first] = report(table.out)["personal_groups"]
     card = (table.out / "README.md").read_text(encoding="utf-8")

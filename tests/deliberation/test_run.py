@@ -268,6 +268,8 @@ def test_a_run_that_is_not_there_is_told_with_the_near_miss(run: Run, tmp_path: 
         load_run(tmp_path / f"{run.run}x")
     with pytest.raises(RunError, match=r"is no run \(it holds no run.json\)$"):
         load_run(tmp_path / "nowhere" / "else")
+    with pytest.raises(RunError, match=rf"; name one of the runs in it, such as {tmp_path / run.run}$"):
+        load_run(tmp_path)
 
 
 def test_runs_are_listed_newest_first_and_nothing_else_is(tmp_path: Path) -> None:
