@@ -150,7 +150,9 @@ def test_a_new_prompt_that_would_move_what_is_there_is_left_out(table: Table) ->
 
 
 def test_where_there_is_no_dataset_none_is_extended(table: Table, prompts: Path) -> None:
-    with pytest.raises(ContentError, match=r"there is no dataset to extend; .* or begin one without --extend"):
+    with pytest.raises(
+        ContentError, match=r"there is no dataset to extend; .* or begin one without --extend"
+    ):
         table.build(prompts, assembly=WORDS, extend=True)
     assert not table.out.exists()
 
