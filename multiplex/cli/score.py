@@ -69,8 +69,9 @@ def score_files(
 ) -> dict[str, Any]:
     """Score texts, or runs, and return plain data.
 
-    Of one run come all its scores, computed again; of several also, for each number in them, the mean over
-    runs with a bootstrap interval. Of texts come `TEXT_SCORES`, for each text and for all together.
+    Of one run come all its scores, computed again, against its own pack unless another is given (which
+    `other_packs` then tells, by run); of several also, for each number in them, the mean over runs with a
+    bootstrap interval. Of texts come `TEXT_SCORES`, for each text and for all together.
 
     Raises:
         ContentError: a file, the pack, a score's or a classifier's name is wrong, a file is JSON and no text, or
@@ -149,6 +150,8 @@ def _runs(
             scores["entailment"] = {name: _entailed(run, each) for name, each in entailments.items()}
         _known(wanted, tuple(scores))
         found["runs"][run.run] = {name: scores[name] for name in wanted or scores}
+    if other := {run.run: pack for run in runs if pack and load_pack(pack).name != _pack_of(run)}:
+        found["other_packs"] = other
     scenarios = sorted({run.scenario for run in runs})
     if len(scenarios) > 1:
         found["over_runs_reason"] = (
@@ -168,8 +171,7 @@ def _runs(
 
 
 def _run(run: Run, pack: str | None, embedder: Embedder) -> dict[str, Any]:
-    content = run.manifest["content"]
-    name = pack or content.get("pack", "")
+    name = pack or _pack_of(run)
     try:
         chosen = load_pack(name)
     except ContentError as error:
@@ -177,7 +179,7 @@ def _run(run: Run, pack: str | None, embedder: Embedder) -> dict[str, Any]:
             raise
         raise ContentError(
             f"{run.path}: was scored against the pack {name!r}, which does not ship with Multiplex; "
-            "name its folder with --pack"
+            "score it apart from others, and name its folder with --pack"
         ) from error
     try:
         record = Record.of_run(run)
@@ -186,6 +188,10 @@ def _run(run: Run, pack: str | None, embedder: Embedder) -> dict[str, Any]:
         return scores_of(record, run.answers, graph, embed=embedder.embed, classifier=classifier)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{run.path}: is damaged: {error}") from error
+
+
+def _pack_of(run: Run) -> str:
+    return str(run.manifest["content"].get("pack", ""))
 
 
 def _entailed(run: Run, model: CrossEncoderEntailment) -> dict[str, Any]:

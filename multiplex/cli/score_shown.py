@@ -23,7 +23,8 @@ def print_scores(found: Mapping[str, Any]) -> None:
     if found["kind"] == "runs":
         for name, scores in found["runs"].items():
             rows = [(place, each) for place, each in scores_in(scores) if "steered." not in place]
-            _table(console, name, rows)
+            other = found.get("other_packs", {}).get(name)
+            _table(console, f"{name}, against {other} and not its own pack" if other else name, rows)
             if caution := (scores.get("steerability") or {}).get("caution"):
                 console.print(safe(f"steerability: {caution}", style="dim"))
         if "over_runs_reason" in found:

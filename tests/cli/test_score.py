@@ -268,7 +268,10 @@ def test_runs_of_different_scenarios_are_not_taken_together(tmp_path: Path) -> N
 
 def test_a_run_against_another_pack_leaves_undefined_what_it_cannot_tell(tmp_path: Path) -> None:
     run = kept(tmp_path)
-    steered = scored(tmp_path / run.run, pack="moral_theories")["runs"][run.run]["steerability"]
+    found = scored(tmp_path / run.run, pack="moral_theories")
+    assert found["other_packs"] == {run.run: "moral_theories"}
+    assert "other_packs" not in scored(tmp_path / run.run, pack="civilizations")
+    steered = found["runs"][run.run]["steerability"]
     assert steered == {"value": None, "reason": "the pack it was scored against has other perspectives"}
 
 
