@@ -182,7 +182,7 @@ def _check_meant(base_url: Mapping[str, str], engine: Mapping[str, Any], models:
                 f"--base-url {given!r}: nobody speaks through that model; {near_miss(name, used)}"
             )
     served = any(name.startswith("openai:") for name in models)
-    if "" in base_url and not served and base_url[""] != os.environ.get("OPENAI_BASE_URL"):
+    if "" in base_url and not served and base_url[""] not in os.environ.get("OPENAI_BASE_URL", "").split():
         raise ContentError(
             f"--base-url {base_url['']!r}: nobody speaks through a served model; name it as --model openai:NAME"
         )

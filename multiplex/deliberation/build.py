@@ -1,9 +1,9 @@
 """Compile a protocol to a LangGraph graph.
 
-Every step becomes a node that performs the step's acts, all at once, and settles what came back. From there
-a conditional edge leads to the next step, or back, as when an exchange goes into another round. An act is no
-node of its own: a node costs LangGraph about as much as a call costs us. What has come of single acts while
-others are still asked is kept beside LangGraph's checkpoints (see `checkpoints`).
+Every step becomes a node that performs the step's acts, all at once, and settles what came back. An edge leads
+to the next step; from a step that may lead back, as when an exchange goes into another round, the edge is
+conditional. An act is no node of its own: a node costs LangGraph about as much as a call costs us. What has
+come of single acts while others are still asked is kept beside LangGraph's checkpoints (see `checkpoints`).
 """
 
 import asyncio
@@ -142,9 +142,9 @@ async def _perform(step: Step, task: Task, seen: State, runtime: Runtime[Context
     context = runtime.context
     act = step.act(task, seen, context)
     place = (step.label, task["round"], act.name, act.speaker, task["about"])
-    if context.acts is not None and (known := context.acts.find(place)) is not None:
-        return known
     seed = derive_seed(context.seed, *place)
+    if context.acts is not None and (known := context.acts.find(place)) and known["seed"] == seed:
+        return known
     runtime.stream_writer(ActStarted(step.stage, act.name, act.speaker, task["round"]))
     performed = await context.responders[act.speaker].perform(act, seed=seed)
     result = _result(step, task, act.name, seed, performed)

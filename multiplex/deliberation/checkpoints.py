@@ -2,7 +2,7 @@
 
 Both are in one SQLite file, written to from the event loop: an act takes some tens of microseconds, a step's
 checkpoint up to a millisecond, less than to hand them to a thread. Its write-ahead log is synced at the end
-alone: who kills the process loses nothing, and a loss of power costs the last acts.
+alone: who kills the process loses nothing, and a loss of power may cost the run.
 """
 
 import json
@@ -117,5 +117,5 @@ def _read(known: bytes) -> dict[str, Any] | None:
     """Return what was kept; what cannot be read was not kept."""
     with suppress(RecursionError, TypeError, ValueError):
         found = json.loads(known)
-        return found if isinstance(found, dict) and "step" in found else None
+        return found if isinstance(found, dict) and {"step", "seed"} <= found.keys() else None
     return None

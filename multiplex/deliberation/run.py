@@ -92,6 +92,7 @@ async def conduct(
     Raises:
         ContentError: the panel is too small for the protocol.
         NoQuorumError: too few of the panel answered a stage.
+        RunError: what is kept cannot be written, or is damaged.
     """
     check_panel(protocol, panel)
     context = Context(

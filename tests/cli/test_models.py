@@ -94,7 +94,7 @@ def test_an_address_where_nothing_is_served_is_refused_unless_it_is_the_environm
         "error: --base-url 'http://127.0.0.1:9/v1': nobody speaks through a served model; "
         "name it as --model openai:NAME"
     )
-    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1\r")
     assert CliRunner().invoke(app, words).exit_code == 0
 
 
