@@ -165,6 +165,7 @@ class _Intake:
                 yield replace(each, prompt=prompt) if other else each
                 continue
             self._give(known.id, each.given)
+            self._names.remember(known.id, each.names)
             if each.is_again:
                 continue
             if prompt.id in met or file_of(known.origin) != file_of(prompt.origin):

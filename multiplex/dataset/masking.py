@@ -9,6 +9,7 @@ from multiplex.content.panels import Panel, seat
 from multiplex.content.scenarios import Scenario
 from multiplex.dataset.material import Material
 from multiplex.dataset.privacy import Found, Masker, Session, public_names
+from multiplex.dataset.privacy.masking import apart
 from multiplex.dataset.privacy.names import name_parts
 from multiplex.dataset.privacy.public import PublicWords
 from multiplex.dataset.privacy.spans import Span
@@ -125,15 +126,14 @@ class Masks:
                 start = cut.end()
         return "".join(told), found
 
-    def _finds(self, piece: str, scenario: Scenario | None, parts: Iterable[str]) -> list[Found | Span]:
-        """Return what is personal in a piece, in order and apart."""
-        found: list[Found | Span] = [*self._found(piece, scenario)]
+    def _finds(self, piece: str, scenario: Scenario | None, parts: Iterable[str]) -> list[Span]:
+        """Return what is personal in a piece, in order and apart; of two that overlap the longer one."""
+        found = [Span(each.kind, each.start, each.end, each.score) for each in self._found(piece, scenario)]
+        if not parts:
+            return found
         masker, public = self._of(scenario)
-        for again in masker.again(piece, parts) if parts else ():
-            apart = all(again.end <= each.start or each.end <= again.start for each in found)
-            if apart and not public.hold(piece[again.start : again.end]):
-                found.append(again)
-        return sorted(found, key=lambda each: each.start)
+        again = (each for each in masker.again(piece, parts) if not public.hold(piece[each.start : each.end]))
+        return apart(piece, (*found, *again))
 
     def _found(self, piece: str, scenario: Scenario | None) -> tuple[Found, ...]:
         """Return what is personal in a piece by itself, and not public."""

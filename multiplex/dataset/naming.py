@@ -90,7 +90,7 @@ class Names:
                 standing.setdefault(group, []).append(key)
         called = {}
         for group, keys in members.items():
-            session = self._of_all(keys)
+            session = self._of_all((*keys, *standing.get(group, ())))
             if session is not None:
                 self._look_at(keys, standing.get(group, ()), session)
             if group not in standing:
@@ -178,15 +178,19 @@ def tells(name: str, session: "Session") -> bool:
     # A number is left in the name as it stands alone: with words apart, any would read as a telephone number.
     words = re.sub(r"[\W\d_]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)).strip()
     masked = [session.mask(each).text for each in (name, words)] != [name, words]
-    return masked or any(_is_of(fold(words), person) for person in session.names)
+    own = fold(words).split()
+    # Whoever the words may be of has one of them in the name; of many people most need no closer look.
+    return masked or any(
+        _is_of(own, person) for person in session.names if any(word in person for word in own)
+    )
 
 
-def _is_of(words: str, person: str) -> bool:
+def _is_of(words: Sequence[str], person: str) -> bool:
     """Return whether words, folded, hold a person's name as a whole, or are nothing but parts of it."""
-    own = [word for word in words.split() if len(word) > 1]
+    own = {word for word in words if len(word) > 1}
     whole = re.sub(r"\W+", " ", person).split()
-    held = len(whole) > 1 and f" {' '.join(whole)} " in f" {words} "
-    return held or (bool(own) and set(own) <= set(whole))
+    held = len(whole) > 1 and f" {' '.join(whole)} " in f" {' '.join(words)} "
+    return held or (bool(own) and own <= {*whole})
 
 
 def by_hash(key: str) -> bool:

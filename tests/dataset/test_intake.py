@@ -269,6 +269,20 @@ def test_a_label_that_is_there_is_held_against_new_prompts_of_its_group_and_an_i
     ]
 
 
+def test_what_is_added_with_a_file_that_has_grown_is_held_against_whom_its_old_prompts_name(
+    tmp_path: Path,
+) -> None:
+    first = [{"id": "1", "question": "May Ada sing at night?", "group": "g"}]
+    more = [{"id": "Ada-2", "question": BEES, "group": "g", "domain": "of Ada"}]
+    hidden = [("1", "g", None), (prompt_id(BEES), "g", "label_1")]
+    for name, second in (("grown", [*first, *more]), ("another", more)):
+        (tmp_path / name).mkdir()
+        found, _ = extended(tmp_path / name, first, second, masks=_Told())
+        told = [(prompt.id, prompt.group, prompt.label) for prompt in found]
+        # whom a file names that is not read again is kept nowhere
+        assert told == (hidden if name == "grown" else [("1", "g", None), ("Ada-2", "g", "of Ada")])
+
+
 def test_of_whom_prompts_name_folded_names_alone_are_held(tmp_path: Path) -> None:
     alive: WeakSet[_Masks] = WeakSet()
     most = []

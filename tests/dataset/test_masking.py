@@ -130,6 +130,11 @@ def test_who_has_a_name_of_ordinary_words_is_masked_in_the_other_texts_of_a_deli
     assert third == "Let a frank king rest."
 
 
+def test_a_whole_name_wins_over_the_part_of_it_that_is_found_by_itself() -> None:
+    first, second = told("Mrs Grace Okonjo spoke.", "Grace Okonjo said no.")
+    assert (first, second) == ("Mrs [NAME] spoke.", "[NAME] said no.")
+
+
 def named(folder: Path, *rows: Mapping[str, object]) -> list[tuple[str, str, str | None]]:
     """Return the id, group and label of each prompt as they are taken in."""
     folder.mkdir(exist_ok=True)

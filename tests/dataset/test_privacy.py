@@ -156,6 +156,9 @@ def test_a_family_name_before_an_unknown_word_is_doubted_as_two_unknown_words_ar
 
 def test_the_gazetteer_tells_names_from_words_that_are_both() -> None:
     names = gazetteer()
+    assert names.capitals >= {"koln", "today", "dawn", "christian", "jordan"}
+    assert names.peoples <= names.capitals <= names.ordinary
+    assert "jordan" not in names.peoples
     assert names.certain("priya")
     assert names.known("grace")
     assert not names.certain("grace")
@@ -347,6 +350,8 @@ def test_a_name_made_of_ordinary_words_is_masked_wherever_it_comes_back_whole(na
         "Grace is free. Grace said so. We asked Grace Church, and GRACE said it.",
         "We asked for grace, and told grace said so.",
         "We met Jordan's king in Jordan, and I am Christian.",
+        "The devout Christian said no, and we told Christian. Queen Grace, Lake Jordan said, early May told.",
+        "We told May 3, and I saw my mother May 5. The bank in Jordan said no, so we visited Jordan.",
     ],
 )
 def test_an_ordinary_word_of_a_name_stays_where_it_may_be_the_word(text: str) -> None:
@@ -361,6 +366,36 @@ def test_an_ordinary_word_of_a_name_is_masked_where_it_stands_as_a_name_does() -
     told = "My boss is called [NAME_1]. Today [NAME_1] said no. I asked [NAME_1], and our boss [NAME_1] left; be frank."
     assert _masker().mask(text).text == told
     assert _masker().mask("Today Frank said no.").text == "Today Frank said no."
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["Charlotte", "Victoria", "Jordan", "Jackson", "Dawn", "Eve", "Summer"])
+def test_a_given_name_that_is_a_place_or_a_time_too_is_masked_where_people_alone_stand(name: str) -> None:
+    text = f"My boss is called {name} King. Today {name} said no. We asked {name}, and our boss {name} left."
+    told = (
+        "My boss is called [NAME_1]. Today [NAME_1] said no. We asked [NAME_1], and our boss [NAME_1] left."
+    )
+    assert _masker().mask(text).text == told
+    plain = f"{name} is cold. We met {name}, we left {name}, the people of {name} said no, in {name} said no."
+    assert calls(plain, {name.lower()}) == []
+    assert _masker().mask(f"Today {name} said no.").text == f"Today {name} said no."
+
+
+@pytest.mark.slow
+def test_what_stands_for_a_known_name_is_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def counted(name: str) -> set[str]:
+        asked.append(name)
+        return name_parts(name)
+
+    monkeypatch.setattr("multiplex.dataset.privacy.masking.name_parts", counted)
+    session = _masker().session()
+    session.remember(["priya sharma", "frank king", "priya sharma"])
+    for _ in range(3):
+        assert session.mask("i trust sharma, and Frank King").text == "i trust [NAME_1], and [NAME_2]"
+    assert asked.count("priya sharma") == 1
+    assert len(asked) < 6
 
 
 @pytest.mark.slow

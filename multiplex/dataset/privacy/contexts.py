@@ -7,7 +7,7 @@ likely a name (said, 's mother, aged 40). Everything is matched without regard t
 
 import re
 
-__all__ = ["AFTER", "CLOSE", "KIN", "MY_NAME", "NATIVE", "STRONG"]
+__all__ = ["AFTER", "ASKED", "CLOSE", "KIN", "MY_NAME", "NATIVE", "SAYS", "STRONG"]
 
 _MY_NAME = (
     r"my (?:full |first |given |last )?name(?:'s|’s| is|:)|name\s?:|names?\s+are|"
@@ -107,6 +107,12 @@ AFTER = re.compile(
     re.I,
 )
 """Matches a text that begins where a name is likely to have ended."""
+
+SAYS = re.compile(r"\s+(?:said|says|told|tells|asked|asks|thinks|thought|replied|replies)\b", re.I)
+"""Matches a text that begins with what people do, and of places and times few say."""
+
+ASKED = re.compile(r"(?<!\w)(?:asked|told|thanked|phoned|emailed|(?:spoke|talked) (?:to|with))\s+$", re.I)
+"""Matches a text that ends with what is done to people, and seldom to places and times."""
 
 NATIVE = re.compile(
     r"(?:(?<!\w)(?:"

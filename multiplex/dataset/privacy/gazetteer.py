@@ -14,6 +14,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from importlib.resources import files
+from itertools import chain
 from pkgutil import iter_modules
 from typing import Any
 
@@ -35,7 +36,8 @@ def fold(word: str) -> str:
 class Gazetteer:
     """Names, folded; `ordinary` holds words that mean something else as well, `institutions` what ends a place's name.
 
-    `capitals` are those of `ordinary` that have a capital whatever they mean: months, places, peoples.
+    `capitals` are those of `ordinary` that a name does not need for its capital: places, faiths and peoples, and times
+    (months, but today, summer and dawn as well); `peoples` are the faiths and peoples among them.
     `han_families`, `hangul_families` and `japanese` are as written, for scripts without spaces.
     """
 
@@ -43,6 +45,7 @@ class Gazetteer:
     family: frozenset[str]
     ordinary: frozenset[str]
     capitals: frozenset[str]
+    peoples: frozenset[str]
     figures: frozenset[str]
     institutions: frozenset[str]
     particles: frozenset[str]
@@ -91,7 +94,11 @@ def gazetteer() -> Gazetteer:
         given.update(_words(first))
         family.update(_words(last))
         met.update(set(_words(first)) | set(_words(last)))
-    ordinary = {fold(w) for kind in ("faiths_and_peoples", "times", "places", "plain") for w in lists[kind]}
+    words = {
+        kind: frozenset(map(fold, lists[kind])) for kind in ("faiths_and_peoples", "times", "places", "plain")
+    }
+    peoples = words["faiths_and_peoples"] - words["plain"]
+    ordinary = {*chain.from_iterable(words.values())}
     for locale in _WORD_LISTS:
         listed = {fold(word) for word in import_module(f"{texts.__name__}.{locale}").Provider.word_list}
         # some of these lists of common words hold names too: what many cultures use as a name is one
@@ -103,7 +110,8 @@ def gazetteer() -> Gazetteer:
         given=frozenset(given - lists["particles"]),
         family=frozenset(family - lists["particles"]),
         ordinary=frozenset(ordinary),
-        capitals=(lists["faiths_and_peoples"] - lists["plain"]) | lists["times"] | lists["places"],
+        capitals=peoples | words["times"] | words["places"],
+        peoples=peoples,
         figures=lists["figures"],
         institutions=lists["institutions"],
         particles=lists["particles"],

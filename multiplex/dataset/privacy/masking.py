@@ -23,7 +23,7 @@ from multiplex.dataset.privacy.spans import KINDS, Span
 from multiplex.dataset.privacy.tokens import Name
 from multiplex.errors import ContentError, near_miss
 
-__all__ = ["DEFAULT", "Found", "Masked", "Masker", "Session"]
+__all__ = ["DEFAULT", "Found", "Masked", "Masker", "Session", "apart"]
 
 DEFAULT = KINDS
 """What is masked unless the caller names less."""
@@ -33,6 +33,8 @@ _NOT_DETECTED = (
     "names in lower case that nothing introduces, unless a known given and family name stand together",
     "one-word family names that nothing introduces",
     "parts of a known name that are ordinary words, alone and without words beside them that tell a name",
+    "parts of a known name that are places or times too, alone, unless such a word as said or asked stands beside them",
+    "parts of a known name that are faiths or peoples too, alone",
     "names in scripts without capitals that nothing introduces, unless a known given and family name stand together",
     "nicknames, user names, and who is meant where nobody is named",
     "addresses without a house number, or in forms other than the commoner western ones",
@@ -129,7 +131,7 @@ class Masker:
             "not_detected": list(_NOT_DETECTED),
         }
 
-    def find(self, text: str, known: Iterable[str]) -> list[Span]:
+    def find(self, text: str, known: "_Known") -> list[Span]:
         """Return what is personal in a text, in order and apart; `known` are names met before."""
         if not text.strip():
             return []
@@ -145,12 +147,11 @@ class Masker:
         named = [span for span in spans if span.kind == "NAME"]
         spans = [span for span in spans if span.kind != "IP" or not is_chapter(text, span, named)]
         if "NAME" in self._kinds:
-            names = [*known, *(text[span.start : span.end] for span in named)]
-            parts = {part for name in names for part in name_parts(name)}
-            spans += self.again(text, parts)
-            if words := {word for name in names for word in name_words(name)} - parts:
+            names = known.and_also(text[span.start : span.end] for span in named)
+            spans += self.again(text, names.parts)
+            if words := names.words - names.parts:
                 spans += self._not_public(text, calls(text, words))
-        return _apart(text, spans)
+        return apart(text, spans)
 
     def again(self, text: str, parts: Iterable[str]) -> list[Span]:
         """Return where folded parts of known names stand in a text, if no public name does there."""
@@ -189,6 +190,35 @@ class Masker:
         return found
 
 
+class _Known:
+    """People's names, folded, with their parts and words: worked out once for each, as it is learnt."""
+
+    __slots__ = ("folded", "parts", "words")
+
+    def __init__(self) -> None:
+        self.folded: set[str] = set()
+        self.parts: set[str] = set()
+        self.words: set[str] = set()
+
+    def learn(self, name: str) -> None:
+        """Learn a name, if it is not known."""
+        if (folded := fold(name)) not in self.folded:
+            self.folded.add(folded)
+            self.parts |= name_parts(folded)
+            self.words |= name_words(folded)
+
+    def and_also(self, names: Iterable[str]) -> "_Known":
+        """Return these names and others; these stay as they are."""
+        more = [*names]
+        if not more:
+            return self
+        both = _Known()
+        both.folded, both.parts, both.words = {*self.folded}, {*self.parts}, {*self.words}
+        for name in more:
+            both.learn(name)
+        return both
+
+
 class Session:
     """Masks several texts with one numbering. It remembers what it met, in memory only."""
 
@@ -198,14 +228,14 @@ class Session:
         self._masker = masker
         self._numbers: dict[str, dict[str, int]] = {}
         self._highest: dict[str, int] = {}
-        self._names: set[str] = set()
+        self._names = _Known()
         self._by_word: dict[str, set[int]] = {}
         """The numbers of those whose names have a word."""
 
     @property
     def names(self) -> frozenset[str]:
         """Whom it remembers, as folded names: with these it may find more in a text than a new session would."""
-        return frozenset(self._names)
+        return frozenset(self._names.folded)
 
     def remember(self, names: Iterable[str]) -> None:
         """Remember these people too, as if it had met them in a text."""
@@ -220,9 +250,9 @@ class Session:
         for text in texts:
             self._leave_out(text)
         while True:
-            known = len(self._names)
+            known = len(self._names.folded)
             done = [self.mask(text) for text in texts]
-            if len(self._names) == known:
+            if len(self._names.folded) == known:
                 return done
 
     def mask(self, text: str) -> Masked:
@@ -290,7 +320,7 @@ class Session:
                 number = self._highest[kind] = self._highest.get(kind, 0) + 1
             numbers[key] = number
         if named:
-            self._names.add(fold(value))
+            self._names.learn(value)
         for word in words:
             self._by_word.setdefault(word, set()).add(numbers[key])
         return numbers[key]
@@ -301,7 +331,7 @@ class Session:
         return min(set.intersection(*numbers), default=None) if numbers else None
 
 
-def _apart(text: str, spans: Iterable[Span]) -> list[Span]:
+def apart(text: str, spans: Iterable[Span]) -> list[Span]:
     """Return spans in order that touch neither each other nor a placeholder; the longer, then the surer one stays."""
     taken = bytearray(len(text))
     for match in _PLACEHOLDER.finditer(text):

@@ -10,7 +10,7 @@ import re
 from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import pairwise, zip_longest
 
-from multiplex.dataset.privacy.contexts import AFTER, CLOSE, KIN, MY_NAME, STRONG
+from multiplex.dataset.privacy.contexts import AFTER, ASKED, CLOSE, KIN, MY_NAME, SAYS, STRONG
 from multiplex.dataset.privacy.gazetteer import Gazetteer, fold, gazetteer
 from multiplex.dataset.privacy.scripts import spaced_names, unspaced_names
 from multiplex.dataset.privacy.tokens import WORD, Name, Token, tokenise, without_possessive
@@ -25,6 +25,16 @@ _SENTENCE = re.compile(r"(?:^|[.!?:;।。！？…]['\"”’)\]]*\s+|\n\s*|[\"
 _ARTICLE = re.compile(
     r"(?<!\w)(?:an?|the|this|that|these|those|some|any|every|each|no|of|for|by|means?|called)\s+$", re.I
 )
+_PLACED = re.compile(
+    r"(?<!\w)(?:in|at|on|near|from|to|into|since|until|till|during|through|across|around|last|next|early|late|mid|new|"
+    r"north|south|east|west|lake|mount|port|fort|saint|st\.?|queen|king)[\s-]+$",
+    re.I,
+)
+"""Matches a text that ends where a place or a time is likely to begin."""
+
+_DAY = re.compile(r"\s+\d")
+"""Matches a text that begins with a day or a year, behind a month."""
+
 _SPOKEN_ON = re.compile(r"\s*(?:[,.;!?\n)]|$|(?:and|i|but|from|aged?|im)\b)", re.I)
 
 
@@ -74,9 +84,8 @@ def repeats(text: str, parts: Iterable[str]) -> list[Name]:
     if not known:
         return []
     wholes: dict[str, list[list[str]]] = {}
-    for words in sorted((part.split() for part in known), key=len, reverse=True):
-        if len(words) > 1:
-            wholes.setdefault(words[0], []).append(words)
+    for words in sorted((part.split() for part in known if " " in part), key=len, reverse=True):
+        wholes.setdefault(words[0], []).append(words)
     found: list[Name] = []
     matches = [*WORD.finditer(text)]
     for place, match in enumerate(matches):
@@ -118,8 +127,9 @@ def _whole(text: str, matches: Sequence[re.Match[str]], words: Sequence[str]) ->
 def calls(text: str, words: Container[str]) -> list[Name]:
     """Return where an ordinary word that is a given name, of those that known names hold, calls somebody.
 
-    It has a capital that neither its sentence nor what it means otherwise gives it, and stands beside such words as a
-    name does: Frank said, and never in May or by Grace.
+    It has a capital that its sentence does not give it, and stands beside such words as a name does: Frank said, and
+    never by Grace. What is a place or a time as well, as Charlotte or May, stands where only people do: asked
+    Charlotte, but not met Charlotte; and a faith or a people, as Christian, is never one.
     """
     names = gazetteer()
     tokens = tokenise(text, names)
@@ -130,15 +140,20 @@ def calls(text: str, words: Container[str]) -> list[Name]:
             token.folded not in words
             or token.kind != "ambiguous"
             or token.folded not in names.given
-            or token.folded in names.capitals
+            or token.folded in names.peoples
             or not token.text.istitle()
             or (following is not None and following.capital and text[token.end : following.start] == " ")
             or _SENTENCE.search(before)
             or _ARTICLE.search(before)
         ):
             continue
-        after = text[token.end : token.end + 1] != "," and AFTER.match(text, token.end)
-        if after or KIN.search(before) or CLOSE.search(before):
+        if token.folded in names.capitals:
+            says = SAYS.match(text, token.end) and not _PLACED.search(before)
+            told = says or (not _DAY.match(text, token.end) and (ASKED.search(before) or KIN.search(before)))
+        else:
+            after = text[token.end : token.end + 1] != "," and AFTER.match(text, token.end)
+            told = after or CLOSE.search(before) or KIN.search(before)
+        if told:
             found.append(Name(token.start, token.end, 0.6))
     return found
 
