@@ -144,13 +144,14 @@ def _runs(
     found: dict[str, Any] = {"kind": "runs", "runs": {}}
     models = [name.removeprefix("nli:") for name in judges.names if name != "default"]
     entailments = {name: CrossEncoderEntailment(name) for name in models}
+    given = load_pack(pack) if pack else None
     for run in runs:
-        scores = _run(run, pack, embedder)
+        scores = _run(run, given or _own_pack(run), embedder)
         if entailments:
             scores["entailment"] = {name: _entailed(run, each) for name, each in entailments.items()}
         _known(wanted, tuple(scores))
         found["runs"][run.run] = {name: scores[name] for name in wanted or scores}
-    if other := {run.run: pack for run in runs if pack and load_pack(pack).name != _pack_of(run)}:
+    if given and (other := {run.run: pack for run in runs if given.name != _pack_of(run)}):
         found["other_packs"] = other
     scenarios = sorted({run.scenario for run in runs})
     if len(scenarios) > 1:
@@ -170,24 +171,25 @@ def _runs(
     return result
 
 
-def _run(run: Run, pack: str | None, embedder: Embedder) -> dict[str, Any]:
-    name = pack or _pack_of(run)
+def _run(run: Run, pack: Pack, embedder: Embedder) -> dict[str, Any]:
     try:
-        chosen = load_pack(name)
+        record = Record.of_run(run)
+        graph = read_moral_graph(run.moral_graph) if run.moral_graph else None
+        classifier = classifier_for(pack, embedder)
+        return scores_of(record, run.answers, graph, embed=embedder.embed, classifier=classifier)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{run.path}: is damaged: {error}") from error
+
+
+def _own_pack(run: Run) -> Pack:
+    name = _pack_of(run)
+    try:
+        return load_pack(name)
     except ContentError as error:
-        if pack is not None:
-            raise
         raise ContentError(
             f"{run.path}: was scored against the pack {name!r}, which does not ship with Multiplex; "
             "score it apart from others, and name its folder with --pack"
         ) from error
-    try:
-        record = Record.of_run(run)
-        graph = read_moral_graph(run.moral_graph) if run.moral_graph else None
-        classifier = classifier_for(chosen, embedder)
-        return scores_of(record, run.answers, graph, embed=embedder.embed, classifier=classifier)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{run.path}: is damaged: {error}") from error
 
 
 def _pack_of(run: Run) -> str:

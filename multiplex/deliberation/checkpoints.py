@@ -66,13 +66,18 @@ def kept_in(path: Path) -> Iterator[tuple[Any, Acts]]:
 
         def get_tuple(self, config: Any) -> Any:
             with _told(path):
-                found = super().get_tuple(config)
-                if (
-                    found is not None
-                    and not {"channel_values", "channel_versions"} <= found.checkpoint.keys()
-                ):
-                    raise ValueError("no checkpoint")
-                return found
+                try:
+                    found = super().get_tuple(config)
+                    if found is not None:
+                        _ = found.checkpoint["channel_values"], found.checkpoint["channel_versions"]
+                    return found
+                except (
+                    AttributeError,
+                    LookupError,
+                    TypeError,
+                    ValueError,
+                ) as error:  # what is kept is no checkpoint
+                    raise sqlite3.DatabaseError from error
 
         async def aget_tuple(self, config: Any) -> Any:
             return self.get_tuple(config)
@@ -91,9 +96,8 @@ def kept_in(path: Path) -> Iterator[tuple[Any, Acts]]:
         with _told(path):
             # The state is plain data: a file of checkpoints may construct nothing else.
             saver = Saver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
-            connection.execute(
-                f"PRAGMA synchronous={'OFF' if new else 'NORMAL'}"
-            )  # to make it, nothing is synced
+            if new:  # there is nothing to lose yet
+                connection.execute("PRAGMA synchronous=OFF")
             saver.setup()
             acts = Acts(connection, path)
             connection.execute("PRAGMA synchronous=NORMAL")
@@ -109,7 +113,7 @@ def _told(path: Path) -> Iterator[None]:
         raise RunError(
             f"{path}: cannot be used: {error}; make room, or name another folder to write to"
         ) from error
-    except (sqlite3.DatabaseError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except sqlite3.DatabaseError as error:
         raise RunError(f"{path}: is damaged; start the run again") from error
 
 

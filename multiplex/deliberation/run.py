@@ -4,7 +4,7 @@ import hashlib
 import platform
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -189,8 +189,7 @@ async def _deliberated(
     on_event: Callable[[Event], None] | None,
 ) -> Plain:
     """Return the state of the graph at its end."""
-    with ExitStack() as stack:
-        saver, acts = stack.enter_context(kept_in(checkpoints)) if checkpoints else (None, None)
+    with kept_in(checkpoints) if checkpoints else nullcontext((None, None)) as (saver, acts):
         graph: Any = build(protocol, checkpointer=saver)
         config: Any = {"recursion_limit": recursion_limit(protocol), "configurable": {"thread_id": run}}
         begun = saver is not None and saver.get_tuple(config) is not None
