@@ -139,7 +139,7 @@ def _session(kind: Kind, folder: Path) -> Session:
         return Session(embedder=_Words(), cache=False)
     log = folder / "calls.log"
     if kind == "uncached":
-        return Session(model=_Remembered(_Slow(log, 0.1), log), embedder=_Words())
+        return Session(model=_Remembered(_Slow(log, 0.05), log), embedder=_Words())
     model = Cached(_Slow(log, 0.01), ResponseStore(folder / "responses.sqlite"))
     return Session(model=_Noting(model, log), embedder=_Words())
 
