@@ -49,7 +49,7 @@ class Options(TypedDict, total=False):
     timeout: float
     retries: int
     concurrency: int | None
-    cache: bool | Path
+    cache: bool | str | Path
     engine: Mapping[str, Any] | None
     embedder: Embedder | None
 
@@ -102,10 +102,12 @@ class Session:
         timeout: float = 120.0,
         retries: int = 2,
         concurrency: int | None = None,
-        cache: bool | Path = True,
+        cache: bool | str | Path = True,
         engine: Mapping[str, Any] | None = None,
         embedder: Embedder | None = None,
     ) -> None:
+        if isinstance(cache, str):
+            cache = Path(cache)
         self._model = model
         self._base_url = {"": base_url} if isinstance(base_url, str) else dict(base_url or {})
         self._engine = dict(engine or {})

@@ -59,7 +59,7 @@ def test_a_repeated_run_makes_no_call_and_comes_to_the_same(tmp_path: Path) -> N
     with endpoint() as server:
         first = served(server, **options)
         asked = server.count
-        again = served(server, **options)
+        again = served(server, **{**options, "cache": str(options["cache"])})  # a path may be given in words
         assert server.count == asked == first.usage["calls"]
     assert again.usage["calls"] == 0
     assert again.usage["recalled"] == asked >= again.usage["acts"]

@@ -22,7 +22,7 @@ from multiplex.dataset.prospects import Table, lacking
 from multiplex.dataset.spending import cost_of
 from multiplex.deliberation.run import check_panel
 from multiplex.errors import ContentError
-from multiplex.estimate import ASSUMPTIONS, estimate
+from multiplex.estimate import ASSUMPTIONS, ASSUMPTIONS_OF_ACTS, estimate
 from multiplex.responders.choose import model_names
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def print_dry_run(
         found["cost"] = [round(cost_of({"prompt": p, "completion": c}, prices), 6) for p, c in ends]
     found["configs"] = [config for config in configs if config not in needs]
     found["lacking"] = needs
-    found["assumptions"] = _assumptions(asked, total)
+    found["assumptions"] = _assumptions(asked, total, asks=bool(found["prompt_tokens"][1]))
     if as_json:
         print_json(found)
     else:
@@ -149,7 +149,8 @@ async def _reckoned(
     return {figure: [round(low), round(high)] for figure, (low, high) in sums.items()}
 
 
-def _assumptions(asked: "Asked", total: int) -> list[str]:
+def _assumptions(asked: "Asked", total: int, *, asks: bool) -> list[str]:
+    """Return what the figures assume; `asks` tells whether a language model is asked at all."""
     ours = [
         "the build begins in a new folder: what is in --out already is not reckoned with",
         "near-duplicates are not looked for, which takes embeddings: a build leaves them out, and takes less",
@@ -160,7 +161,7 @@ def _assumptions(asked: "Asked", total: int) -> list[str]:
             f"writing {total:,} prompts takes about {-(-total // 3):,} requests or more beside, which are not counted",
             f"a prompt that is written has about {len(_WRITTEN.question)} characters and no options",
         ]
-    return [*ours, *ASSUMPTIONS]
+    return [*ours, *(ASSUMPTIONS if asks else ASSUMPTIONS_OF_ACTS)]
 
 
 def _print(found: dict[str, Any]) -> None:

@@ -75,6 +75,11 @@ def load_graph_if_any(path: Path) -> GraphData | None:
     file = _file(path)
     if file.suffix.lower() == ".csv":
         values, edges = tables_of(file)
+        if file.is_file() and file not in (values, edges):
+            raise ContentError(
+                f"{file}: is no table of a moral graph: those are called NAME.values.csv and NAME.edges.csv, as "
+                "multiplex graph export writes them"
+            )
         tables = CsvTables(_text(values), _text(edges))
         with explained(file):
             return GraphData("csv", read_csv(tables))

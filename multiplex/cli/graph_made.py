@@ -12,6 +12,7 @@ from multiplex.errors import ContentError, ModelError, near_miss
 
 if TYPE_CHECKING:
     from multiplex.embedding import Embedder
+    from multiplex.moral_graph.cards import ValuesCard
     from multiplex.moral_graph.combining import Part
     from multiplex.moral_graph.formats.reading import GraphData
     from multiplex.moral_graph.graph import MoralGraph
@@ -85,12 +86,7 @@ def build_command(
             said = f"{times} an earlier judge, move and context, and counted like any other"
             alone = "; but for an edge to be kept, different judges have to say wiser"
             warnings.append(said + (alone if profile == "multiplex" else ""))
-        if bare := sum(not card.policies for card in known):
-            have = "has" if bare == 1 else "have"
-            warnings.append(
-                f"{bare:,} of {counted(len(known), 'card')} {have} no policies, which are what a value is told by;"
-                " multiplex graph check tells which"
-            )
+        warnings += _of_cards(known)
         told = {"judgements": len(rows.judgements), "repeats": rows.repeats}
         _finish(
             graph,
@@ -102,6 +98,27 @@ def build_command(
             as_json,
             read=[judgements, cards],
         )
+
+
+def _of_cards(cards: "Sequence[ValuesCard]") -> list[str]:
+    """Return warnings of cards that are none of good values; basic values have no place in many a format."""
+    from multiplex.moral_graph.criteria import complaints
+
+    bare = sum(not card.policies for card in cards)
+    faulty = sum(
+        bool(card.policies) and any(each.criterion != "schwartz" for each in complaints(card))
+        for card in cards
+    )
+    said = (
+        (bare, "has", "have", "no policies, which are what a value is told by"),
+        (faulty, "does", "do", "not meet the criteria of a good one"),
+    )
+    of_all = f"of {counted(len(cards), 'card')}"
+    return [
+        f"{number:,} {of_all} {one if number == 1 else many} {what}; multiplex graph check tells which"
+        for number, one, many, what in said
+        if number
+    ]
 
 
 def merge_command(

@@ -186,7 +186,7 @@ def read_prompts(
     if not found:
         raise ContentError("prompts: no file is named; name a .jsonl, .csv, .parquet, .txt or .yaml file")
     names = numbered(file for file, _ in found if isinstance(file, Path)) if only is None else only
-    column = None if column is None else column.strip().lower()
+    column = None if column is None else column.strip()
     return _told_apart(
         entry
         for file, in_folder in found
@@ -357,7 +357,9 @@ def _lacks_question(path: Path, columns: Iterable[str], column: str | None) -> C
             f"{path}: its rows are texts without columns, and so none is {column!r}; leave its name out"
         )
     if column is not None:
-        return ContentError(f"{path}: has no column {column!r}; found: {shown}; name one of these")
+        return ContentError(
+            f"{path}: has no column {column!r}; found: {shown}; name a column that every file has"
+        )
     return ContentError(
         f"{path}: no column holds the question; found: {shown}; name it with --prompt-column NAME, or call it "
         f"{any_of_them()}"
@@ -370,7 +372,7 @@ def _lacks_question(path: Path, columns: Iterable[str], column: str | None) -> C
 def prompt_of(
     given: Mapping[str, Any], *, origin: str, longest: int = LONGEST, column: str | None = None
 ) -> Prompt:
-    """Return the prompt that a row holds, its columns as in `read_prompts`; `column` in lower case.
+    """Return the prompt that a row holds, its columns as in `read_prompts`.
 
     Raises:
         BadRow: the row holds none, and why.
@@ -380,7 +382,7 @@ def prompt_of(
         row.setdefault(str(name).strip().lower(), value)
     asked, earlier = _asked(row, column)
     if column is not None:
-        row.pop(column)  # it does not stand beside the question too
+        row.pop(column.lower())  # it does not stand beside the question too
     question = _text(asked, "the question", longest)
     if not question:
         raise BadRow("empty", "the question is empty")
@@ -423,7 +425,7 @@ def prompt_of(
 
 def _asked_in(column: str | None) -> tuple[str, ...]:
     """Return the columns that the question may be in, as rows are looked up by them."""
-    return COLUMNS if column is None else (column,)
+    return COLUMNS if column is None else (column.lower(),)
 
 
 def _asked(row: Mapping[str, Any], column: str | None) -> tuple[Any, str]:

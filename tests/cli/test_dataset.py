@@ -217,6 +217,14 @@ def test_a_dry_run_tells_of_prompts_that_are_to_be_written() -> None:
     assert any(
         "writing 40 prompts takes about 14 requests or more beside" in each for each in found["assumptions"]
     )
+    assert any("characters a token" in each for each in found["assumptions"])
+
+
+def test_a_dry_run_without_a_language_model_assumes_nothing_of_tokens() -> None:
+    found = dry("--generate", "40", "--protocol", "mediation")
+    assert found["prompt_tokens"] == [0, 0]
+    assert not any("token" in each for each in found["assumptions"])
+    assert "no act fails" in found["assumptions"]
 
 
 def test_a_dry_run_is_refused_what_a_build_would_be() -> None:

@@ -643,6 +643,28 @@ def test_cards_without_policies_are_told_when_a_graph_is_built(tmp_path: Path, j
         assert said in graph("build", judgements, "--cards", cards).stderr
 
 
+def test_cards_of_no_good_values_are_told_when_a_graph_is_built(tmp_path: Path, judgements: Path) -> None:
+    changes: dict[str, Any] = {
+        "b": {"policies": ["GOALS to achieve at last"]},
+        "c": {"schwartz": []},
+        "d": {"policies": []},
+    }
+    cards = tmp_path / "cards.json"
+    cards.write_text(json.dumps([card(id_, **changes.get(id_, {})) for id_ in "abcd"]), encoding="utf-8")
+    bare, faulty = told("build", judgements, "--cards", cards)["warnings"]
+    assert bare.startswith("1 of 4 cards has no policies")
+    assert faulty == (
+        "1 of 4 cards does not meet the criteria of a good one; multiplex graph check tells which"
+    )
+
+
+def test_files_that_are_swapped_are_told_by_their_own_names(cards: Path, judgements: Path) -> None:
+    assert refused("build", cards, "--cards", judgements) == (
+        f"{judgements}: is no table of a moral graph: those are called NAME.values.csv and NAME.edges.csv, as"
+        " multiplex graph export writes them"
+    )
+
+
 def test_a_value_that_ends_no_kept_edge_is_ranked_by_bradley_terry_and_said_to_be(
     tmp_path: Path, cards: Path
 ) -> None:

@@ -326,8 +326,8 @@ def test_the_column_that_the_question_is_in_may_be_named(tmp_path: Path) -> None
     plain = write(tmp_path, "plain.txt", "Who mends it?\n")
     found = [each for each in read(chat, plain, column="dialog") if isinstance(each, Prompt)]
     assert [each.scenario.question for each in found] == [ASKED, "Who mends it?"]
-    assert complaint(chat, column="dialogue") == (
-        f"{chat}: has no column 'dialogue'; found: 'dialog'; name one of these"
+    assert complaint(chat, column=" Dialogue") == (
+        f"{chat}: has no column 'Dialogue'; found: 'dialog'; name a column that every file has"
     )
 
 

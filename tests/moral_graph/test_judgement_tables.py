@@ -50,6 +50,7 @@ def test_judgements_are_read_from_json_lines_and_repeats_are_counted() -> None:
         ("", "holds no judgements"),
         (HEADER, "holds no judgements"),
         ("from,to,verdikt,judge\n", "line 1: unknown column 'verdikt'; did you mean 'verdict'?"),
+        ("from,to,verdict,judges,judge\n", "line 1: unknown column 'judges'; known: context, time"),
         ("from,to,verdict\n", "line 1: the column 'judge' is missing"),
         ("from,from,to,verdict,judge\n", "line 1: the column 'from' stands twice"),
         (HEADER + "ana,ben,wiser\n", "line 2: has 3 cells, and the header has 6"),

@@ -112,7 +112,10 @@ def _json_rows(stream: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
 def _check_columns(columns: Sequence[str], number: int) -> None:
     for index, name in enumerate(columns):
         if name not in _COLUMNS:
-            raise ValueError(f"line {number}: unknown column {name[:80]!r}; {near_miss(name[:80], _COLUMNS)}")
+            lacking = [each for each in _COLUMNS if each not in columns]  # what stands there was not meant
+            raise ValueError(
+                f"line {number}: unknown column {name[:80]!r}; {near_miss(name[:80], lacking or _COLUMNS)}"
+            )
         if name in columns[:index]:
             raise ValueError(f"line {number}: the column {name!r} stands twice")
     for name in _COLUMNS:
