@@ -16,6 +16,7 @@ from multiplex.acts import (
     Claim,
     ClassifyPerspectives,
     Dissent,
+    Failure,
     MergeCards,
     Merger,
     Performed,
@@ -96,9 +97,13 @@ def test_one_model_alone_is_told_by_the_role_of_its_strategy() -> None:
     assert EVERY["rank"].role == "rank"
 
 
-def test_an_act_that_was_performed_has_no_reply_until_it_is_given_one() -> None:
-    performed: Performed[Ballot] = Performed()
-    assert (performed.reply, performed.failure, performed.usage.calls) == (None, None, 0)
+def test_an_act_that_was_performed_has_a_reply_or_a_failure() -> None:
+    reply, failure = Ballot(endorsement=4, objection=None), Failure("tired", "lost for words")
+    performed: Performed[Ballot] = Performed(reply=reply)
+    assert (performed.reply, performed.failure, performed.usage.calls) == (reply, None, 0)
+    for wrong in ({}, {"reply": reply, "failure": failure}):
+        with pytest.raises(ValueError, match="needs either a reply or a failure"):
+            Performed(**wrong)
 
 
 # --- schemas ---------------------------------------------------------------------------------

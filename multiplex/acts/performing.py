@@ -43,7 +43,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Performed(Generic[R]):
-    """An act answered, or its recorded failure: exactly one of `reply` and `failure` is set."""
+    """An act answered, or its recorded failure.
+
+    Raises:
+        ValueError: not exactly one of `reply` and `failure` is set.
+    """
 
     reply: R | None = None
     failure: Failure | None = None
@@ -54,6 +58,10 @@ class Performed(Generic[R]):
     logprobs: Mapping[str, float] | None = None
     """Where one option was asked for: the natural logarithm of each one's probability, as far as it is known."""
     usage: Usage = field(default_factory=Usage)
+
+    def __post_init__(self) -> None:
+        if (self.reply is None) == (self.failure is None):
+            raise ValueError("Performed: needs either a reply or a failure")
 
 
 class Responder(Protocol):
@@ -68,5 +76,5 @@ class Responder(Protocol):
         ...
 
     async def perform(self, act: Act[R], *, seed: int) -> Performed[R]:
-        """Answer one act. A failure is returned, not raised."""
+        """Answer one act. A failure is returned, not raised; a reply that `act.check` refuses counts as one."""
         ...

@@ -9,6 +9,7 @@ come of single acts while others are still asked is kept beside LangGraph's chec
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, cast
 from typing import Protocol as TypingProtocol
@@ -17,7 +18,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
-from multiplex.acts import Performed, Usage
+from multiplex.acts import Act, Failure, Performed, Usage
 from multiplex.background import in_background
 from multiplex.content.protocols import (
     Answer,
@@ -146,7 +147,8 @@ async def _perform(step: Step, task: Task, seen: State, runtime: Runtime[Context
     if context.acts is not None and (known := context.acts.find(place)) and known["seed"] == seed:
         return known
     runtime.stream_writer(ActStarted(step.stage, act.name, act.speaker, task["round"]))
-    performed = await context.responders[act.speaker].perform(act, seed=seed)
+    responder = context.responders[act.speaker]
+    performed = _sensible(act, await responder.perform(act, seed=seed), responder.name)
     result = _result(step, task, act.name, seed, performed)
     if context.acts is not None:
         context.acts.keep(place, result)
@@ -162,6 +164,19 @@ async def _perform(step: Step, task: Task, seen: State, runtime: Runtime[Context
         )
     )
     return result
+
+
+def _sensible(act: Act[Any], performed: Performed[Any], name: str) -> Performed[Any]:
+    """Return what was performed, with a failure in place of a reply that makes no sense: anybody may answer acts."""
+    if performed.reply is None:
+        return performed
+    try:
+        if not isinstance(performed.reply, act.reply):
+            raise ValueError(f"a {type(performed.reply).__name__} is no {act.reply.__name__}")
+        act.check(performed.reply)
+    except ValueError as error:
+        return replace(performed, reply=None, failure=Failure("invalid_reply", f"{name}: {error}"))
+    return performed
 
 
 def _result(step: Step, task: Task, act: str, seed: int, performed: Performed[Any]) -> Plain:
@@ -182,7 +197,8 @@ def _result(step: Step, task: Task, act: str, seed: int, performed: Performed[An
         "usage": {name: getattr(performed.usage, name) for name in Usage.__slots__},
     }
     if performed.logprobs is not None:
-        result["logprobs"] = dict(performed.logprobs)
+        finite = {option: each for option, each in performed.logprobs.items() if math.isfinite(each)}
+        result["logprobs"] = {option: min(0.0, each) for option, each in finite.items()}
     return result
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from multiplex.errors import ContentError, ModelError
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
 
-__all__ = ["Endpoint", "RefusedError", "at", "short"]
+__all__ = ["Endpoint", "RefusedError", "at", "short", "without_user"]
 
 _LARGEST = 32 * 1024**2
 """How many bytes of one answer are read."""
@@ -166,6 +167,11 @@ def short(said: object, most: int = 200) -> str:
     """Return a text that others wrote as one printable line."""
     line = " ".join("".join(c if c.isprintable() else " " for c in str(said)).split())
     return line if len(line) <= most else f"{line[: most - 3]}..."
+
+
+def without_user(address: str) -> str:
+    """Return an address without what stands before an @ in it, which may be a password."""
+    return re.sub(r"(?<=://)[^/?#\s]*@", "", address)
 
 
 async def _read(response: "ClientResponse") -> bytes:

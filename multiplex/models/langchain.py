@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from multiplex.errors import ContentError, ModelError
 from multiplex.models.base import Completion, EmptyError, Message, Sampling
+from multiplex.models.given import as_model_error
 from multiplex.models.reasoning import split_reasoning
 
 if TYPE_CHECKING:
@@ -61,10 +62,7 @@ class LangChain:
         except ModelError:
             raise
         except Exception as error:  # each chat model raises what its own client raises
-            kinds = {TimeoutError: "timeout", ConnectionError: "refused"}
-            kind = next((kind for type_, kind in kinds.items() if isinstance(error, type_)), "failed")
-            message = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
-            raise ModelError(message if len(message) <= 200 else f"{message[:197]}...", kind=kind) from error
+            raise as_model_error(error) from error
 
     async def aclose(self) -> None:
         """Do nothing: LangChain's chat models cannot be closed."""

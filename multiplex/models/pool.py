@@ -1,13 +1,14 @@
 """The models of a command, by name: each opened once, behind one bound on calls and one response cache."""
 
 import asyncio
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from multiplex.errors import ContentError, near_miss
 from multiplex.models.base import Model
 from multiplex.models.cached import Cached, ResponseStore
+from multiplex.models.endpoint import without_user
+from multiplex.models.given import Given
 from multiplex.models.limited import Limited
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class ModelPool:
                 "method `complete`; a chat model of LangChain is wrapped, as multiplex.models.langchain.LangChain(chat)"
             )
         kind = "vllm" if model.name.startswith("vllm:") else "openai"
-        return Limited(model, concurrency=self._turnstiles[kind])
+        return Limited(Given(model), concurrency=self._turnstiles[kind])
 
     def details(self, names: Iterable[str]) -> dict[str, str]:
         """Return, for those of these models that are ours, what the name does not tell: where, or which state of it.
@@ -102,7 +103,7 @@ class ModelPool:
         What stands before an @ in an address, which may be a password, is left out.
         """
         known = {name: self._revisions[name]() for name in names if name in self._revisions}
-        return {name: re.sub(r"(?<=://)[^/@]*@", "", detail) for name, detail in known.items()}
+        return {name: without_user(detail) for name, detail in known.items()}
 
     def at_once(self, name: str) -> int:
         """Return the most calls that may be in flight to a model of that name."""

@@ -61,7 +61,7 @@ class Cast:
         self._speaking.clear()
 
     def _named(self, name: str) -> Responder | None:
-        if name == "" and hasattr(self._model, "perform"):
+        if name == "" and hasattr(self._model, "perform") and not isinstance(self._model, type):
             return cast("Responder", self._model)
         if name not in self._speaking:
             model = self._pool.given(cast("Model", self._model)) if name == "" else self._pool.named(name)

@@ -10,6 +10,7 @@ One model alone sees the same scenario, and no rules.
 """
 
 import hashlib
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -111,7 +112,11 @@ class LanguageModelResponder:
         completion = await self._complete(asking, messages, sampling, None)
         if isinstance(completion, Failure):
             return asking.failed(completion)
-        logprobs = completion.logprobs or {}
+        logprobs = {
+            each: min(0.0, value)
+            for each, value in (completion.logprobs or {}).items()
+            if each in letters and math.isfinite(value)
+        }
         letter = completion.text.strip(" \n\t.:)(*\"'")
         if letter not in letters:
             if not logprobs:

@@ -1,5 +1,6 @@
 """Whole deliberations with scripted replies: the order of things, who sees what, and what goes wrong."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,8 +13,10 @@ from multiplex.acts import (
     Failure,
     JudgeTransition,
     MergeCards,
+    Performed,
     ProposeTransition,
     Rank,
+    Ranking,
     Ratify,
     Respond,
     Synthesise,
@@ -172,6 +175,34 @@ def test_failed_acts_are_recorded_and_nobody_reads_of_them() -> None:
     assert [event.failure for event in events if isinstance(event, ActFinished) and event.failure] == [
         "sailor is LOST FOR WORDS"
     ] * len(failures)
+
+
+SENSELESS: dict[type[Act[Any]], Callable[[Any], BaseModel]] = {
+    ProposeTransition: lambda reply: reply.model_copy(update={"to": "nobody"}),
+    Rank: lambda reply: reply.model_copy(update={"order": (9, 8, 7)}),
+    MergeCards: lambda reply: reply.model_copy(update={"groups": (("x", "y"),)}),
+    TakePosition: lambda reply: reply.model_copy(update={"stance": {"nowhere": 100}}),
+    Ratify: lambda reply: Ranking(order=(1,)),
+}
+
+
+@pytest.mark.parametrize("act", SENSELESS)
+def test_a_reply_that_makes_no_sense_is_a_failure_whoever_gives_it(act: type[Act[Any]]) -> None:
+    class Careless:
+        """A responder of somebody's own, who looks at nothing before it answers."""
+
+        name = "careless"
+
+        async def perform(self, asked: Act[Any], *, seed: int) -> Performed[Any]:
+            reply = answer(asked, seed)
+            senseless = isinstance(asked, act) and asked.speaker in {"miller", "moderator"}
+            return Performed(reply=SENSELESS[act](reply) if senseless else reply)
+
+    state, _, _ = play(WHOLE, responder=Careless())
+    failures = [result["failure"] for result in state["results"] if result["failure"]]
+    assert {failure["kind"] for failure in failures} == {"invalid_reply"}
+    assert all(failure["reason"].startswith("careless: ") for failure in failures)
+    assert state["drafts"]
 
 
 def test_a_persona_that_fails_its_opening_is_asked_again_before_anyone_is_heard() -> None:

@@ -1,5 +1,6 @@
 """The poll: in which orders options are shown, and the distribution that comes of the letters' likelihoods."""
 
+import json
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -115,6 +116,35 @@ def test_a_model_that_likes_what_stands_first_likes_nothing_in_the_mean() -> Non
     assert found["by_persona"]["nurse"] == pytest.approx({"keep": 0.5, "stop": 0.5})
     assert found["mass"] == pytest.approx(0.8)
     assert (found["n"], found["abstained"], found["reason"]) == (3, 0, None)
+
+
+def test_what_is_no_logarithm_of_a_probability_is_left_out_or_bounded() -> None:
+    def told(act: ChooseOption) -> dict[str, float]:
+        return {"keep": 800.0, "stop": -math.inf if act.order[0] == "keep" else math.nan}
+
+    run = polled(Weighing(told))
+    assert by_logprobs(run)["overall"] == {"keep": 1.0, "stop": 0.0}
+    assert [act["logprobs"] for act in run.transcript if act["act"] == "choose"] == [{"keep": 0.0}] * 6
+
+
+def test_a_model_of_ones_own_may_tell_of_a_letter_that_nobody_showed_or_of_none() -> None:
+    class Sure:
+        name = "sure"
+
+        async def complete(self, *_: Any, sampling: Sampling, **__: Any) -> Completion:
+            if sampling.choices:
+                return Completion(text="?", logprobs={"A": -math.inf, "B": -0.1, "C": math.nan, "Q": -0.2})
+            claim = {"text": "So it was.", "commitment": None}
+            said = {"statement": "So be it.", "claims": [claim], "stance": {"keep": 60, "stop": 40}}
+            return Completion(text=json.dumps(said))
+
+        async def aclose(self) -> None:
+            pass
+
+    run = polled(Sure())
+    chosen = [act for act in run.transcript if act["act"] == "choose"]
+    assert [list(act["logprobs"].values()) for act in chosen] == [[-0.1]] * 6
+    assert Counter(act["reply"]["option"] for act in chosen) == {"keep": 3, "stop": 3}
 
 
 def test_a_served_models_letters_are_averaged_over_the_orders() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from langchain_core.language_models import FakeListChatModel
 
-from multiplex.errors import ContentError
+from multiplex.errors import ContentError, ModelError
 from multiplex.models.base import Completion, Message, Model, Sampling
 from multiplex.models.cached import ResponseStore
 from multiplex.models.pool import ModelPool
@@ -148,6 +148,29 @@ def test_a_model_of_the_callers_own_is_bounded_and_neither_cached_nor_closed(tmp
     assert (own.calls, own.most, own.closed) == (12, 2, False)
 
 
+@pytest.mark.parametrize(
+    ("said", "kind", "message"),
+    [
+        (ConnectionResetError("peer"), "refused", "ConnectionResetError: peer"),
+        (TimeoutError(), "timeout", "TimeoutError"),
+        (KeyError("choices"), "failed", "KeyError: 'choices'"),
+        ("Yes.", "invalid_response", "returned a str and no Completion"),
+    ],
+)
+def test_what_a_model_of_the_callers_own_raises_or_returns_fails_that_call(
+    said: Any, kind: str, message: str
+) -> None:
+    class Careless(Own):
+        async def complete(self, *_: Any, **__: Any) -> Any:
+            if isinstance(said, Exception):
+                raise said
+            return said
+
+    with pytest.raises(ModelError) as caught:
+        asyncio.run(ask(ModelPool().given(Careless()), 1))
+    assert (caught.value.kind, str(caught.value)) == (kind, message)
+
+
 def test_a_pool_that_was_closed_opens_anew() -> None:
     async def run() -> None:
         pool = ModelPool(base_url=server.base_url)
@@ -198,8 +221,9 @@ def test_a_bound_below_one_is_refused(concurrency: int) -> None:
         ModelPool(concurrency=concurrency)
 
 
-def test_what_is_recorded_of_a_model_is_where_it_is_without_a_password() -> None:
-    pool = ModelPool(base_url={"": "http://me:sesame@127.0.0.1:9/v1", "b": "http://127.0.0.1:8/v1"})
+@pytest.mark.parametrize("user", ["me:sesame", "me:ses@me", "me@here"])
+def test_what_is_recorded_of_a_model_is_where_it_is_without_a_password(user: str) -> None:
+    pool = ModelPool(base_url={"": f"http://{user}@127.0.0.1:9/v1", "b": "http://127.0.0.1:8/v1"})
     for name in ("openai:a", "openai:b"):
         pool.named(name)
     assert pool.details(["openai:a", "extractive"]) == {"openai:a": "http://127.0.0.1:9/v1"}

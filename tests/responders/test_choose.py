@@ -1,6 +1,7 @@
 """Who answers for whom, from the names of models."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -66,6 +67,12 @@ def test_who_share_a_model_share_a_responder() -> None:
     }
     assert isinstance(found["moderator"], ExtractiveResponder)
     assert isinstance(found["miller"], LanguageModelResponder)
+
+
+def test_the_class_of_a_responder_is_no_responder() -> None:
+    cast: Any = Cast
+    with pytest.raises(ContentError, match=r"^model: the class ExtractiveResponder is no model"):
+        cast(ExtractiveResponder, ModelPool(), Words()).responders(SCENARIO, PANEL)
 
 
 def test_only_language_models_can_tell_how_likely_a_choice_was() -> None:
