@@ -69,6 +69,8 @@ def _folder(folder: Path, checked: Checked) -> None:
     if (folder / "pack.yaml").is_file():
         _count(checked, lambda: _pack(folder, checked))
         return
+    if (folder / "run.json").is_file():  # a run holds Markdown that is no role
+        return
     for entry in sorted(folder.iterdir()):
         if entry.name[:1] in {".", "_"}:
             continue

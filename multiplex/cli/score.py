@@ -188,7 +188,7 @@ def _own_pack(run: Run) -> Pack:
     except ContentError as error:
         raise ContentError(
             f"{run.path}: was scored against the pack {name!r}, which does not ship with Multiplex; "
-            "score it apart from others, and name its folder with --pack"
+            "name its folder with --pack, for runs of that pack alone"
         ) from error
 
 

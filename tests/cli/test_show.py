@@ -115,6 +115,14 @@ def test_what_is_wrong_and_a_report_reach_no_terminal_as_a_command() -> None:
     assert "\x1b" not in ran("report", name)
 
 
+def test_validate_passes_over_the_runs_of_a_folder() -> None:
+    ran("init", "mine")
+    ran("run", "mine/scenarios/street_trees.yaml", "--protocol", "uniplex", "--out", "mine/runs", "--quiet")
+    ran("validate", "mine")
+    [run] = Path("mine/runs").iterdir()
+    assert f"{run}: holds no content" in multiplex("validate", str(run)).stderr
+
+
 def test_validate_refuses_a_path_that_is_not_there_and_a_folder_without_content() -> None:
     Path("empty").mkdir()
     result = multiplex("validate", "empty", "nowhere.yaml")
