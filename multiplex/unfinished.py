@@ -185,7 +185,8 @@ class Unfinished:
         Raises:
             RunError: another process holds it.
         """
-        lock = FileLock(self.folder / "lock", timeout=0)
+        # Whoever looks whether it is running (`running`) has the lock for a moment: that is waited for.
+        lock = FileLock(self.folder / "lock", timeout=0.5)
         with self._told():
             try:
                 lock.acquire()

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from bench.kills import KINDS, Kind, fork_server, kill_and_resume
 from multiplex.acts import Act
@@ -202,6 +204,17 @@ def test_a_run_that_another_process_conducts_is_left_alone(tmp_path: Path) -> No
         done.set()
         other.join(timeout=30)
     assert not Unfinished(tmp_path, folder.name).running
+
+
+def test_whoever_only_looks_whether_a_run_is_running_does_not_keep_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = Unfinished(tmp_path, cut_off(tmp_path).name)
+    looking = FileLock(left.folder / "lock")  # as `running` has it, for a moment
+    looking.acquire()
+    monkeypatch.setattr(time, "sleep", lambda seconds: looking.release())
+    with left.held():
+        assert left.running
 
 
 def test_a_run_without_a_quorum_leaves_nothing_to_resume(tmp_path: Path) -> None:

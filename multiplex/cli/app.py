@@ -110,7 +110,7 @@ def run(
         if dry_run:
             from multiplex.cli.estimate import print_estimates
 
-            print_estimates(prepared(scenarios, options, dry=True), model=model, as_json=as_json)
+            print_estimates(scenarios, prepared(scenarios, options, dry=True), model=model, as_json=as_json)
             return
         failures = run_all(scenarios, options, as_json=as_json, quiet=quiet)
     if failures:

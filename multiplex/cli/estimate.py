@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from multiplex.cli.outcome import print_json
+from multiplex.cli.references import called
 from multiplex.cli.text import safe
 from multiplex.content.panels import Panel
 from multiplex.content.protocols import Protocol
@@ -21,13 +22,23 @@ _TOTALS = (*_COLUMNS, "calls", "distinct_prompt_tokens")
 _REPAIRED = ("calls", "prompt_tokens", "completion_tokens")
 
 
-def print_estimates(tables: Sequence[tuple[Scenario, Panel, Protocol]], *, model: str, as_json: bool) -> None:
-    """Estimate every run, and print the ranges with what they assume."""
+def print_estimates(
+    references: Sequence[str],
+    tables: Sequence[tuple[Scenario, Panel, Protocol]],
+    *,
+    model: str,
+    as_json: bool,
+) -> None:
+    """Estimate every run, and print the ranges with what they assume; `references` are as they were given."""
 
     async def all_of_them() -> list[Estimate]:
         return [await estimate(*table, models=model_names(table[0], table[1], model)) for table in tables]
 
-    found = [each.as_dict() for each in asyncio.run(all_of_them())]
+    found = [
+        {**each.as_dict(), "reference": reference}
+        for reference, each in zip(references, asyncio.run(all_of_them()), strict=True)
+    ]
+    names = called({each["reference"]: each["scenario"] for each in found})
     asks = any(each["prompt_tokens"][1] for each in found)
     assumptions = ASSUMPTIONS if asks else ASSUMPTIONS_OF_ACTS
     if as_json:
@@ -42,7 +53,9 @@ def print_estimates(tables: Sequence[tuple[Scenario, Panel, Protocol]], *, model
         if len(found) == 1:
             for stage, figures in each["by_stage"].items():
                 table.add_row(stage, *(ranged(figures[column]) for column in _COLUMNS))
-        table.add_row(safe(each["scenario"], style="bold"), *(ranged(each[column]) for column in _COLUMNS))
+        table.add_row(
+            safe(names[each["reference"]], style="bold"), *(ranged(each[column]) for column in _COLUMNS)
+        )
     total = {key: [sum(each[key][end] for each in found) for end in (0, 1)] for key in _TOTALS}
     if len(found) > 1:
         table.add_row("all", *(ranged(total[column]) for column in _COLUMNS))

@@ -15,6 +15,7 @@ from typing import Any
 from multiplex.api import Session
 from multiplex.cli.live import Live
 from multiplex.cli.progress import Progress
+from multiplex.cli.references import called, in_words, short
 from multiplex.cli.show import print_run, print_table
 from multiplex.cli.text import safe
 from multiplex.content.panels import Panel, seat
@@ -72,7 +73,7 @@ class Outcome:
     """How one scenario of several ended: its run, or the error that it failed with."""
 
     name: str
-    """The scenario's; of one that could not be read, what it was called on the command line."""
+    """What it is called beside the others."""
     run: Run | None = None
     error: str | None = None
 
@@ -145,27 +146,24 @@ def _prepared(
             if session and not isinstance(table, ContentError):
                 session.check(table[0], table[1])
         except ContentError as error:  # the options are right: it is what the scenario or a persona names
-            found[place] = ContentError(f"{Path(references[place])}: {error}")
+            reference = references[place]
+            where = short(reference) if in_words(reference) else Path(reference)
+            found[place] = ContentError(f"{where}: {error}")
     return found
 
 
 def _read(reference: str, panel: Panel | None, protocol: Protocol | None, options: Options) -> Table:
     """Read one scenario and what it names, unless a panel and a protocol are given; mistakes name its file."""
-    scenario = scenario_of(reference) if _in_words(reference) else load_scenario(reference)
+    asks = in_words(reference)
+    scenario = scenario_of(reference) if asks else load_scenario(reference)
     try:
         panel = panel or seat(scenario.personas)
         protocol = protocol or load_protocol(scenario.protocol)
         check_panel(protocol, panel)
         model_names(scenario, panel, options.model)
     except ContentError as error:
-        raise ContentError(f"{Path(reference)}: {error}") from error
+        raise ContentError(f"{short(reference) if asks else Path(reference)}: {error}") from error
     return scenario, panel, protocol
-
-
-def _in_words(reference: str) -> bool:
-    """Tell a question, an empty one too, from the name or the path of a scenario."""
-    is_file = reference.endswith((".yaml", ".yml")) or os.path.isfile(reference)  # noqa: PTH113 (any length)
-    return len(reference.split()) != 1 and not is_file
 
 
 def _sound(found: Iterable[Table | ContentError]) -> list[Table]:
@@ -213,6 +211,12 @@ def run_all(references: Sequence[str], options: Options, *, as_json: bool, quiet
     for error in found:
         if isinstance(error, ContentError):
             print(safe(f"error: {error}").plain, file=sys.stderr)
+    names = called(
+        {
+            reference: None if isinstance(each, ContentError) else each[0].name
+            for reference, each in zip(references, found, strict=True)
+        }
+    )
     watched = not (as_json or quiet)
     begun: set[str] = set()  # the runs that have begun and have not ended
     gc.freeze()  # what is loaded by now stays to the end: the collector need not look through it again and again
@@ -221,20 +225,30 @@ def run_all(references: Sequence[str], options: Options, *, as_json: bool, quiet
             run = asyncio.run(_run_one(*tables[0], options, begun, watched=watched))
             _print(run, as_json=as_json, quiet=quiet)
             return 0
+        named = [
+            (names[reference], each)
+            for reference, each in zip(references, found, strict=True)
+            if not isinstance(each, ContentError)
+        ]
         ended = iter(
-            asyncio.run(_run_many(tables, options, begun, watched=watched, quiet=quiet)) if tables else ()
+            asyncio.run(_run_many(named, options, begun, watched=watched, quiet=quiet)) if named else ()
         )
     except BaseException:
         _say_how_to_go_on(options.out / name for name in sorted(begun))
         raise
     outcomes = [
-        Outcome(reference, error=str(each)) if isinstance(each, ContentError) else next(ended)
+        Outcome(names[reference], error=str(each)) if isinstance(each, ContentError) else next(ended)
         for reference, each in zip(references, found, strict=True)
     ]
     failures = sum(outcome.run is None for outcome in outcomes)
     if as_json:
-        runs = [outcome.run.summary() for outcome in outcomes if outcome.run]
-        failed = [{"scenario": o.name, "error": o.error} for o in outcomes if o.error]
+        ends = list(zip(references, outcomes, strict=True))
+        runs = [{**end.run.summary(), "reference": reference} for reference, end in ends if end.run]
+        failed = [
+            {"scenario": end.name, "error": end.error, "reference": reference}
+            for reference, end in ends
+            if end.run is None
+        ]
         print(json.dumps({"runs": runs, "failures": failed}, ensure_ascii=False, indent=2, allow_nan=False))
     elif not quiet:
         print_table([(outcome.name, outcome.run, outcome.error) for outcome in outcomes])
@@ -280,23 +294,30 @@ async def _run_one(
 
 
 async def _run_many(
-    tables: Sequence[Table],
+    named: Sequence[tuple[str, Table]],
     options: Options,
     begun: set[str],
     *,
     watched: bool,
     quiet: bool,
 ) -> list[Outcome]:
+    """Run scenarios at the same time, each under what it is called; one that fails leaves the others alone.
+
+    Raises:
+        ContentError, ModelError: the engine that all of them need does not start.
+    """
+    tables = [table for _, table in named]
     shown: AbstractContextManager[Progress | None] = Progress(len(tables)) if watched else nullcontext()
     with shown as progress:
         async with _told(options.session()) as session:
 
-            async def one(scenario: Scenario, panel: Panel, protocol: Protocol) -> Outcome:
+            async def one(name: str, table: Table) -> Outcome:
+                scenario, panel, protocol = table
                 async with places:
-                    name: list[str] = []
+                    mine: list[str] = []
 
                     def begin(run: str) -> None:
-                        name.append(run)
+                        mine.append(run)
                         begun.add(run)
 
                     try:
@@ -311,26 +332,28 @@ async def _run_many(
                             on_event=progress.saw if progress else None,
                         )
                     except Exception as error:  # whatever it is, it is this scenario's: the others go on
-                        begun.difference_update(name)
+                        begun.difference_update(mine)
                         what = "" if isinstance(error, MultiplexError) else f"{type(error).__name__}: "
-                        print(safe(f"error: {scenario.name}: {what}{error}").plain, file=sys.stderr)
-                        _say_how_to_go_on(options.out / run for run in name)
-                        outcome = Outcome(scenario.name, error=f"{what}{error}")
+                        print(safe(f"error: {name}: {what}{error}").plain, file=sys.stderr)
+                        _say_how_to_go_on(options.out / run for run in mine)
+                        outcome = Outcome(name, error=f"{what}{error}")
                     else:
-                        begun.difference_update(name)
+                        begun.difference_update(mine)
                         # The table needs no transcript, and there may be very many runs.
                         brief: dict[str, Any] = {"transcript": (), "manifest": {}}
-                        outcome = Outcome(scenario.name, run.model_copy(update=brief))
+                        outcome = Outcome(name, run.model_copy(update=brief))
                     if progress:
-                        progress.ended(scenario.name, failed=outcome.run is None)
+                        progress.ended(name, failed=outcome.run is None)
                     elif quiet and outcome.run:
                         print(outcome.run.path, flush=True)
                     return outcome
 
-            await session.start()
+            # Of an engine that all of them need it is told once if it does not start; of another, by whoever needs it.
+            if all(options.model in _models([table], options) for table in tables):
+                await session.start()
             # Each holds files open while it runs, so that there are fewer of them than of calls.
             places = asyncio.Semaphore(min(_MOST_AT_ONCE, session.at_once(_models(tables, options))))
-            tasks = [asyncio.create_task(one(*table)) for table in tables]
+            tasks = [asyncio.create_task(one(*each)) for each in named]
             try:
                 return list(await asyncio.gather(*tasks))
             finally:  # what is not an outcome ends them all

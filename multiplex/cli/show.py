@@ -110,8 +110,9 @@ def _console() -> Console:
 def print_table(rows: Sequence[tuple[str, Run | None, str | None]]) -> None:
     """Print how each of several scenarios ended: its scores and folder, or its error."""
     table = Table(box=None, pad_edge=False)
-    for column in ("scenario", "entropy", "endorsement", "acts", "failed", "s"):
-        table.add_column(column, no_wrap=True, justify="left" if column == "scenario" else "right")
+    table.add_column("scenario", overflow="fold")
+    for column in ("entropy", "endorsement", "acts", "failed", "s"):
+        table.add_column(column, no_wrap=True, justify="right")
     table.add_column("run, or what went wrong", overflow="fold")
     for name, run, error in rows:
         if run is None:

@@ -64,13 +64,19 @@ def test_json_is_one_object_of_ranges() -> None:
     found = figures("ferry.yaml", "--model", "openai:test")
     assert list(found) == ["estimates", "assumptions"]
     [one] = found["estimates"]
-    assert set(one) == {"scenario", *RANGES, "repairs", "by_stage"}
-    assert one["scenario"] == "ferry"
+    assert set(one) == {"scenario", "reference", *RANGES, "repairs", "by_stage"}
+    assert (one["scenario"], one["reference"]) == ("ferry", "ferry.yaml")
     assert list(one["by_stage"]) == list(STAGES)
     for each in (one, *one["by_stage"].values()):
         for key in set(RANGES) & set(each):
             low, high = each[key]
             assert 0 < low <= high
+
+
+def test_questions_are_told_by_their_words() -> None:
+    said = dry("May a teacher strike?", "Who mends the well?").stdout
+    assert "May a teacher strike?" in said
+    assert "Who mends the well?" in said
 
 
 def test_several_scenarios_are_told_one_by_one_and_together() -> None:

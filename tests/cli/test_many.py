@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from multiplex.api import Session
 from multiplex.cli.app import app
 from multiplex.cli.run import endpoints
 from multiplex.errors import ContentError
+from multiplex.models.engine.options import known_options, known_quantizations
 from multiplex.runs import list_runs, load_run
 from tests.endpoint import Endpoint, endpoint
 from tests.files import write_scenario, write_table
@@ -292,6 +295,121 @@ def test_endpoints_are_read_with_and_without_names(given: list[str], found: dict
 def test_two_endpoints_for_the_same_models_are_refused(given: list[str]) -> None:
     with pytest.raises(ContentError, match=r"there is one already for (all models|x)"):
         endpoints(given)
+
+
+# --- an engine that does not start -----------------------------------------------------------
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of a model for a vLLM that cannot be imported: an engine that will not start."""
+    (site := tmp_path / "site" / "vllm").mkdir(parents=True)
+    (site / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(site.parent))
+    monkeypatch.setattr("multiplex.api.SentenceEmbedder", Words)  # the usual one takes seconds to load
+    (folder := tmp_path / "model").mkdir()
+    (folder / "config.json").write_text("{}", encoding="utf-8")
+    real = _forget_vllm()
+    yield f"vllm:{folder}"
+    _forget_vllm()
+    sys.modules.update(real)
+
+
+def _forget_vllm() -> dict[str, Any]:
+    known_options.cache_clear()
+    known_quantizations.cache_clear()
+    names = [name for name in sys.modules if name.partition(".")[0] == "vllm"]
+    return {name: sys.modules.pop(name) for name in names}
+
+
+EVERYBODY = ("miller", "sailor", "nurse", "moderator", "observer")
+
+
+def test_an_engine_that_nobody_speaks_through_is_not_started(engine: str) -> None:
+    for name in NAMES:
+        write_scenario(Path(), name, models=dict.fromkeys(EVERYBODY, "extractive"))
+    result = multiplex(*FILES, "--model", engine, "--no-scores", "--quiet")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert set(runs()) == set(NAMES)
+
+
+def test_an_engine_that_does_not_start_fails_those_who_need_it(engine: str) -> None:
+    for name in NAMES[:2]:
+        write_scenario(Path(), name, models=dict.fromkeys(EVERYBODY, "extractive"))
+    result = multiplex(*FILES, "--model", engine, "--no-scores", "--quiet")
+    assert result.exit_code == 1
+    assert set(runs()) == set(NAMES[:2])
+    told = sorted(result.stderr.splitlines())
+    assert [line.split(":")[1].strip() for line in told] == ["oak", "well"]
+    assert all("vLLM finds no GPU here" in line for line in told)
+
+
+def test_an_engine_that_all_need_and_that_does_not_start_is_told_of_once(engine: str) -> None:
+    result = multiplex(*FILES, "--model", engine, "--no-scores")
+    assert (result.exit_code, result.stdout) == (1, "")
+    [line] = result.stderr.splitlines()
+    assert line.startswith("error: vLLM finds no GPU here")
+    assert runs() == {}
+
+
+# --- which is which --------------------------------------------------------------------------
+
+
+LONG = "Should a village of a thousand people keep its ferry, whatever it costs, "
+QUESTIONS = ("Should libraries fine readers?", f"{LONG}in winter?", f"{LONG}at night?")
+
+
+def test_several_questions_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("multiplex.api.SentenceEmbedder", Words)
+    words = ("ferry.yaml", *QUESTIONS, "--personas", "./table", "--protocol", "./trial.yaml", "--no-scores")
+    result = multiplex(*words)
+    assert result.exit_code == 0, result.stderr
+    names = [row.split("  ")[0] for row in result.stdout.splitlines()[1:5]]
+    assert names[:2] == ["ferry", QUESTIONS[0]]
+    assert all(name.startswith("Should a village of a thousand") for name in names[2:])
+    assert [name.split()[-1] for name in names[2:]] == ["winter?", "night?"]
+    assert all(len(name) <= 60 for name in names)
+    assert all(f"done: {name} (" in result.stderr for name in names)
+    found = json.loads(multiplex(*words, "--json").stdout)
+    assert [run["reference"] for run in found["runs"]] == ["ferry.yaml", *QUESTIONS]
+    assert [run["scenario"] for run in found["runs"]] == ["ferry", *["question"] * 3]
+
+
+def test_on_a_narrow_terminal_long_questions_leave_the_runs_in_sight(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("multiplex.api.SentenceEmbedder", Words)
+    for name, value in (("FORCE_COLOR", "1"), ("COLUMNS", "110")):
+        monkeypatch.setenv(name, value)
+    result = multiplex(*QUESTIONS, "--protocol", "uniplex", "--no-scores")
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", result.stdout).splitlines()
+    start = lines[0].index("run, or what went wrong")
+    column = "".join(line[start:].strip() for line in lines[1:])
+    assert all(run.name in column for run in Path("runs").iterdir())
+
+
+def test_questions_that_fail_are_told_apart() -> None:
+    differing = [f"{LONG * 2}on {day}s, {LONG}in winter?" for day in ("Monday", "Friday")]
+    gone = ("--model", "openai:x", "--base-url", "http://127.0.0.1:9/v1", "--retries", "0")
+    words = (QUESTIONS[0], *differing, *gone, "--protocol", "uniplex", "--no-scores", "--json")
+    result = multiplex(*words)
+    assert result.exit_code == 1
+    failed = json.loads(result.stdout)["failures"]
+    assert [each["reference"] for each in failed] == [QUESTIONS[0], *differing]
+    names = [each["scenario"] for each in failed]
+    assert names[0] == QUESTIONS[0]
+    assert [name.split()[-2:] for name in names[1:]] == [["winter?", "(2)"], ["winter?", "(3)"]]
+    assert all(f"error: {name}: " in result.stderr for name in names)
+
+
+def test_files_with_one_name_in_two_folders_are_told_apart() -> None:
+    for folder in ("east", "west"):
+        Path(folder).mkdir()
+        write_scenario(Path(folder), "oak", personas="../table", protocol="../trial.yaml")
+    files = ["east/oak.yaml", "west/oak.yaml", "ferry.yaml"]
+    with endpoint() as server:
+        rows = multiplex(*on(server, *files)).stdout.splitlines()
+        found = json.loads(multiplex(*on(server, *files), "--json").stdout)
+    assert [row.split()[0] for row in rows[1:4]] == [*files[:2], "ferry"]
+    assert [run["reference"] for run in found["runs"]] == files
 
 
 # --- options that are wrong ------------------------------------------------------------------

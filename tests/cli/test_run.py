@@ -263,7 +263,7 @@ def test_a_third_of_the_calls_failing_leaves_a_whole_run_with_every_failure_on_r
         ("status_500", "answered with status 500"),
         ("timeout", "no answer within 0.2 s"),
         ("invalid_json", "answered with no valid JSON"),
-        ("schema_breaking", "Field required"),
+        ("schema_breaking", "statement: is missing"),
     ],
 )
 def test_an_endpoint_that_never_answers_well_ends_the_run_with_its_reason(fault: Fault, said: str) -> None:
@@ -273,7 +273,7 @@ def test_an_endpoint_that_never_answers_well_ends_the_run_with_its_reason(fault:
             *("--retries", "0", "--timeout", "0.2"),
         )
     assert told.startswith("open: only 0 of 8 personas answered, and the protocol's quorum is 2: ")
-    assert "openai:test" in told or said in told
+    assert said in told
 
 
 def test_an_endpoint_that_refuses_ends_the_run_with_its_reason() -> None:
@@ -292,6 +292,38 @@ def test_a_question_in_words_is_deliberated_on(tmp_path: Path, monkeypatch: pyte
     run = load_run(path)
     assert run.scenario == "question"
     assert run.manifest["content"]["scenario"]["question"] == question
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "独生子女应该放弃海外事业回家照顾年迈的父母吗\uff1f",
+        "大型模型如GPT-5.2应否被禁止?",
+        "公立図書館は延滞料を取るべきか",
+        "ครูควรหยุดงานได้ไหม",
+        "Why?",
+    ],
+)
+def test_a_question_without_spaces_is_a_question(question: str) -> None:
+    found = printed(question, "--protocol", "uniplex", "--no-scores")
+    assert found["scenario"] == "question"
+    assert load_run(Path(found["path"])).manifest["content"]["scenario"]["question"] == question
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("Eldercare", "no scenario named 'Eldercare'; did you mean 'eldercare'?"),
+        ("organ-donation", "no scenario named 'organ-donation'; did you mean 'organ_donation'?"),
+        ("élevage", "no scenario named 'élevage'; known: "),
+        ("养老", "no scenario named '养老'; did you mean './养老.yaml'?"),
+        ("./养老", "养老: no such file"),
+        ("养.yam", "养.yam: no such file"),
+    ],
+)
+def test_a_name_or_path_that_is_misspelt_is_no_question(named: str, said: str) -> None:
+    Path("养老.yaml").write_text("", encoding="utf-8")
+    assert refused("run", named).startswith(said)
 
 
 def test_a_path_with_a_space_is_no_question() -> None:
