@@ -211,8 +211,8 @@ def _proxy(url: str) -> str | None:
     found = found if "://" in found else f"http://{found}"
     if urlsplit(found).scheme not in {"http", "https"}:
         raise ContentError(
-            f"the proxy {found!r} of the environment: needs to be an HTTP proxy; name one in HTTPS_PROXY, or the "
-            "endpoint's host in NO_PROXY"
+            f"the proxy {without_user(found)!r} of the environment: needs to be an HTTP proxy; name one in "
+            "HTTPS_PROXY, or the endpoint's host in NO_PROXY"
         )
     return found
 
@@ -238,5 +238,5 @@ def _check_url(base_url: str) -> None:
         fits = False
     if not fits:
         raise ContentError(
-            f"base URL {base_url!r}: needs to be an address such as 'http://localhost:8000/v1'"
+            f"base URL {without_user(base_url)!r}: needs to be an address such as 'http://localhost:8000/v1'"
         )

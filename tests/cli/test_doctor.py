@@ -146,6 +146,16 @@ def test_where_nobody_answers_it_is_said_how_to_start_a_server() -> None:
         assert command in finding.detail
 
 
+def test_a_password_in_an_address_is_never_told() -> None:
+    refused = web.json_response({"message": "no"}, status=401)
+    with serving() as good, serving(lambda body: refused) as denying:
+        for base_url in (good, denying, "http://127.0.0.1:9/v1"):
+            host = base_url.removeprefix("http://")
+            findings = found(f"http://user:sesame@{host}")
+            assert f"openai:oak at {base_url}: " in findings["model"].detail
+            assert not any("sesame" in finding.line() for finding in findings.values())
+
+
 def test_a_name_that_is_not_listed_but_answered_to_is_a_note_with_the_near_miss() -> None:
     with serving() as base_url:
         finding = found(base_url, "oka")["model's name"]
@@ -443,8 +453,9 @@ def test_a_gguf_file_and_a_folder_of_them_are_left_to_vllm(tmp_path: Path) -> No
 def test_what_is_missing_from_a_model_folder_is_told(tmp_path: Path) -> None:
     assert "no such folder" in inspected(tmp_path / "nowhere")["model"].detail
     (tmp_path / "empty").mkdir()
-    detail = inspected(tmp_path / "empty")["model"].detail
-    assert "without config.json, weights, a tokenizer" in detail
+    assert "holds no config.json" in inspected(tmp_path / "empty")["model"].detail
+    (tmp_path / "empty" / "config.json").write_text("{}")
+    assert "without weights, a tokenizer;" in inspected(tmp_path / "empty")["model"].detail
     base = model_folder(tmp_path / "base", template=None)
     assert "base model" in inspected(base)["chat template"].detail
     assert not inspected(base)["chat template"].good
@@ -453,6 +464,53 @@ def test_what_is_missing_from_a_model_folder_is_told(tmp_path: Path) -> None:
     assert inspected(base)["chat template"].good
     (base / "config.json").write_text("[" * 100_000)
     assert not inspected(base)["config.json"].good
+
+
+@pytest.mark.usefixtures("vllm")
+@pytest.mark.parametrize("name", ["a/b/c", "not a name", "./oak", "/no/such/folder"])
+def test_a_name_that_a_run_would_refuse_is_bad_in_the_same_words(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = inspected(name)["model"]
+    assert (found.good, found.detail) == (False, f"model {name!r}: there is no such folder")
+
+
+@pytest.mark.usefixtures("vllm")
+def test_a_model_whose_weights_are_made_up_needs_none(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "oak")
+    (folder / "model.safetensors").unlink()
+    assert "without weights;" in inspected(folder)["model"].detail
+    findings = inspected(folder, "load_format=dummy")
+    assert [finding.line() for finding in findings.values() if not finding.good] == []
+
+
+@pytest.mark.usefixtures("vllm")
+def test_a_tokenizer_from_elsewhere_brings_the_chat_template(tmp_path: Path) -> None:
+    folder, tokenizer = model_folder(tmp_path / "oak"), model_folder(tmp_path / "tokenizer")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    assert "without a tokenizer;" in inspected(folder)["model"].detail
+    findings = inspected(folder, f"tokenizer={tokenizer}")
+    assert [finding.line() for finding in findings.values() if not finding.good] == []
+    assert findings["chat template"].detail == "there, in tokenizer_config.json"
+    assert is_note(inspected(folder, "tokenizer=org/ash")["chat template"])
+    assert inspected(folder, "tokenizer=org/ash", "chat_template=./chat.jinja")["chat template"].good
+    (tokenizer / "tokenizer.json").unlink()
+    assert not inspected(folder, f"tokenizer={tokenizer}")["tokenizer"].good
+    assert (
+        "prompts are made with the tokenizer" in inspected(folder, "skip_tokenizer_init=true")["model"].detail
+    )
+
+
+@pytest.mark.usefixtures("vllm")
+def test_a_folder_in_mistrals_format_is_a_model(tmp_path: Path) -> None:
+    for name in ("params.json", "consolidated.safetensors", "tekken.json"):
+        (tmp_path / name).touch()
+    findings = inspected(tmp_path)
+    assert [finding.line() for finding in findings.values() if not finding.good] == []
+    assert is_note(findings["context length"])
+    assert inspected(tmp_path, "max_model_len=32k")["context length"].line().startswith("ok ")
 
 
 @pytest.mark.usefixtures("vllm")
@@ -549,7 +607,7 @@ def test_a_name_that_the_hub_cannot_be_asked_about_is_a_note(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert is_note(inspected("nobody/oak")["model"])
-    assert is_note(inspected("not a name")["model"])
+    assert is_note(inspected("nobody/oak:Q4_K_M")["model"])
 
 
 @pytest.mark.usefixtures("vllm")

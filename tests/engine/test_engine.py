@@ -224,6 +224,25 @@ def test_a_panel_deliberates_from_end_to_end(
         assert run.answers.distribution["logprobs"] is not None
 
 
+def test_a_call_that_vllm_has_no_room_for_in_its_queue_fails_by_itself(tiny: Path) -> None:
+    engine = Engine(str(tiny), options={**OPTIONS, "max_num_queued_reqs": 2})
+
+    async def ask() -> list[Completion | BaseException]:
+        try:
+            asked = (engine.complete(CHAT, sampling=Sampling(seed=seed, max_tokens=40)) for seed in range(5))
+            return await asyncio.gather(*asked, return_exceptions=True)
+        finally:
+            await engine.aclose()
+
+    answers = asyncio.run(ask())
+    refused = [answer for answer in answers if isinstance(answer, BaseException)]
+    assert 0 < len(refused) < len(answers)
+    for error in refused:
+        assert isinstance(error, ModelError)
+        assert error.kind == "engine"
+        assert "the engine is currently busy" in str(error).casefold()
+
+
 def test_memory_for_no_deliberation_says_how_much_one_takes(tiny: Path) -> None:
     async def start(**options: object) -> None:
         engine = Engine(str(tiny), options={**OPTIONS, **options})

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -52,8 +53,10 @@ GENERATE = """
 QUIET = {key: value for key, value in os.environ.items() if not key.startswith("VLLM_LOGGING")}
 
 
-def program(tmp_path: Path, tiny: Path, body: str, **options: object) -> subprocess.Popen[str]:
-    """Start a program that uses the engine, in a session of its own."""
+def program(
+    tmp_path: Path, tiny: Path | str, body: str, *, hub: Path | None = None, **options: object
+) -> subprocess.Popen[str]:
+    """Start a program that uses the engine, in a session of its own; `hub` is a cache of the hub's."""
     script = tmp_path / "program.py"
     script.write_text(PROGRAM.format(options={**OPTIONS, **options}, body=body.strip()), encoding="utf-8")
     return subprocess.Popen(
@@ -61,7 +64,7 @@ def program(tmp_path: Path, tiny: Path, body: str, **options: object) -> subproc
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=QUIET,
+        env=QUIET if hub is None else {**QUIET, "HF_HUB_CACHE": str(hub)},
         start_new_session=True,
     )
 
@@ -166,3 +169,21 @@ def test_a_cache_too_small_for_one_context_says_which_context_fits(
     assert re.search(wanted, str(caught.value))
     assert set(below(os.getpid())) <= set(before)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_model_of_the_hub_is_started_with_a_tokenizer_from_another_repository(
+    tmp_path: Path, tiny: Path
+) -> None:
+    for name, commit in (("model", "a" * 40), ("tokenizer", "b" * 40)):
+        kept = tmp_path / f"models--org--{name}"
+        shutil.copytree(tiny, kept / "snapshots" / commit)
+        (kept / "refs").mkdir()
+        (kept / "refs" / "main").write_text(commit, encoding="utf-8")
+    body = """
+        await engine.start()
+        print(engine.revision, file=sys.stderr)
+    """
+    running = program(tmp_path, "org/model", body, hub=tmp_path, tokenizer="org/tokenizer")
+    _, told = running.communicate(timeout=120)
+    assert told.startswith(f"commit {'a' * 40}, vllm ")
+    assert running.returncode == 0

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from multiplex.cli.doctor.finding import Finding, bad, context_length, note, ok
 from multiplex.cli.doctor.installation import package_version
 from multiplex.errors import ContentError
 from multiplex.models.endpoint import at, short
+from multiplex.models.engine import parse_options
+from multiplex.models.engine.weights import find_local
 
 __all__ = ["examine_engine"]
 
@@ -21,8 +24,6 @@ _LONGEST = 10.0
 
 def examine_engine(name: str, engine_args: Sequence[str]) -> list[Finding]:
     """Look at vLLM, the GPUs, and the model's files."""
-    from multiplex.models.engine import parse_options
-
     findings = [_installed()]
     given: dict[str, Any] = {}
     try:
@@ -78,23 +79,38 @@ def _gpus(given: Mapping[str, Any]) -> Finding:
     return ok(what, ", ".join(f"{card.name} {card.total_memory / 2**30:.0f} GiB" for card in cards))
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where files of a model lie: a folder, or a repository of the hub."""
+
+    where: str
+    names: Sequence[str]
+    path: Callable[[str], Path]
+
+
+def _folder(folder: Path, where: str = "") -> _Place:
+    return _Place(
+        where or str(folder), [entry.name for entry in folder.iterdir()], lambda name: folder / name
+    )
+
+
 def _files(name: str, given: Mapping[str, Any]) -> list[Finding]:
     """Look at the model's files, in a folder or on the hub."""
-    folder = Path(name).expanduser()
     packed = "a GGUF file holds all of a model: vLLM looks into it as it starts"
-    if folder.suffix == ".gguf" and folder.is_file():
-        return [note("model", f"{folder}: {packed}")]
-    if folder.is_dir():
-        try:
-            names = [entry.name for entry in folder.iterdir()]
-        except OSError as error:
-            return [bad("model", f"{folder}: cannot be read: {error.strerror or error}")]
-        if "config.json" not in names and any(each.endswith(".gguf") for each in names):
-            return [note("model", f"{folder}: {packed}")]
-        return _described(str(folder), names, lambda file: folder / file, given)
-    if name.startswith(("/", "./", "../", "~")):
-        return [bad("model", f"{name}: no such folder")]
-    return _on_hub(name, given)
+    try:
+        local = find_local(name)
+        if local is None:
+            return _on_hub(name, given)
+        if local.is_file():
+            return [note("model", f"{local}: {packed}")]
+        place = _folder(local)
+    except ContentError as error:
+        return [bad("model", str(error))]
+    except OSError as error:
+        return [bad("model", f"{name}: cannot be read: {error.strerror or error}")]
+    if "config.json" not in place.names and any(each.endswith(".gguf") for each in place.names):
+        return [note("model", f"{local}: {packed}")]
+    return _described(place, given)
 
 
 def _on_hub(name: str, given: Mapping[str, Any]) -> list[Finding]:
@@ -112,13 +128,10 @@ def _on_hub(name: str, given: Mapping[str, Any]) -> list[Finding]:
     try:
         kept = try_to_load_from_cache(name, "config.json", cache_dir=cache, revision=revision)
         if isinstance(kept, str):
-            names = [entry.name for entry in Path(kept).parent.iterdir()]
-            return _described(
-                f"{name} in the hub's cache", names, lambda file: Path(kept).parent / file, given
-            )
+            return _described(_folder(Path(kept).parent, f"{name} in the hub's cache"), given)
         about = HfApi(token=token).model_info(name, revision=revision, timeout=_LONGEST)
-        siblings = about.siblings or []
-        return _described(f"{name} on the hub", [one.rfilename for one in siblings], fetch, given)
+        names = [one.rfilename for one in about.siblings or []]
+        return _described(_Place(f"{name} on the hub", names, fetch), given)
     except GatedRepoError:
         return [bad("model", f"{name} is gated: accept its terms on the hub, and set HF_TOKEN")]
     except RepositoryNotFoundError:
@@ -139,6 +152,7 @@ def _on_hub(name: str, given: Mapping[str, Any]) -> list[Finding]:
         ]
 
 
+_CONFIGS = ("config.json", "params.json")
 _TOKENIZERS = (
     "tokenizer.json",
     "tokenizer.model",
@@ -148,6 +162,8 @@ _TOKENIZERS = (
     "tiktoken.model",
 )
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".gguf")
+_WITHOUT_FILES = ("dummy", "ipc_cache", "modelexpress", "tensorizer")
+"""Values of `load_format` for weights that are made up, or come from elsewhere."""
 _LENGTHS = (
     "max_position_embeddings",
     "n_positions",
@@ -163,40 +179,53 @@ _NOT_BY_FACTOR = {"su", "longrope", "llama3", "yarn", "deepseek_yarn", "deepseek
 _ALLOW = "VLLM_ALLOW_LONG_MAX_MODEL_LEN"
 
 
-def _described(
-    where: str, names: Sequence[str], path: Callable[[str], Path], given: Mapping[str, Any]
-) -> list[Finding]:
-    missing = [
-        what
-        for what, there in (
-            ("config.json", "config.json" in names),
-            ("weights", any(name.endswith(_WEIGHTS) for name in names)),
-            ("a tokenizer", any(name in names for name in _TOKENIZERS)),
-        )
-        if not there
-    ]
-    if missing:
+def _described(model: _Place, given: Mapping[str, Any]) -> list[Finding]:
+    """Look at what a run would read of a place that `find_local` or the hub knows."""
+    if given.get("skip_tokenizer_init"):
         return [
-            bad(
-                "model", f"{where}: without {', '.join(missing)}; name a whole model in Hugging Face's layout"
-            )
+            bad("model", "skip_tokenizer_init: prompts are made with the tokenizer; leave the argument out")
         ]
+    read = {
+        "config.json": bool(given.get("hf_config_path")) or any(name in _CONFIGS for name in model.names),
+        "weights": given.get("load_format") in _WITHOUT_FILES
+        or bool(given.get("model_weights"))
+        or any(name.endswith(_WEIGHTS) for name in model.names),
+        "a tokenizer": bool(given.get("tokenizer")) or _has_tokenizer(model),
+    }
+    if missing := [what for what, there in read.items() if not there]:
+        without = f"{model.where}: without {', '.join(missing)}"
+        return [bad("model", f"{without}; name a whole model in Hugging Face's layout")]
     return [
-        ok("model", f"{where}: config, tokenizer and weights are there"),
-        _template(names, path, given),
-        _configured(path, given),
+        ok("model", f"{model.where}: what vLLM reads of it is there"),
+        _template(model, given),
+        _configured(model, given),
     ]
 
 
-def _template(names: Sequence[str], path: Callable[[str], Path], given: Mapping[str, Any]) -> Finding:
+def _has_tokenizer(place: _Place) -> bool:
+    return any(name in _TOKENIZERS or name.startswith("tokenizer.model.v") for name in place.names)
+
+
+def _template(model: _Place, given: Mapping[str, Any]) -> Finding:
+    """Look at the chat template, which comes with the tokenizer, wherever that is."""
     what = "chat template"
+    place: _Place | None = model
+    if tokenizer := given.get("tokenizer"):
+        try:
+            place = _folder(Path(str(tokenizer)))
+        except OSError:
+            place = None
+        if place is not None and not _has_tokenizer(place):
+            return bad("tokenizer", f"{tokenizer}: the folder holds no tokenizer")
     if given.get(what.replace(" ", "_")):
         return ok(what, "given with --engine-arg")
-    if any(name.startswith("chat_template.") for name in names):
+    if place is None:
+        return note(what, f"comes with tokenizer={tokenizer}, which is not looked at")
+    if any(name.startswith("chat_template.") for name in place.names):
         return ok(what, "there")
-    if "tokenizer_config.json" in names and at(_json(path, "tokenizer_config.json"), "chat_template"):
+    if "tokenizer_config.json" in place.names and at(_json(place, "tokenizer_config.json"), "chat_template"):
         return ok(what, "there, in tokenizer_config.json")
-    if "tekken.json" in names:
+    if "tekken.json" in place.names:
         return note(what, "none in a file; Mistral's tokenizer brings its own (tokenizer_mode=mistral)")
     return bad(
         what,
@@ -205,12 +234,14 @@ def _template(names: Sequence[str], path: Callable[[str], Path], given: Mapping[
     )
 
 
-def _configured(path: Callable[[str], Path], given: Mapping[str, Any]) -> Finding:
+def _configured(model: _Place, given: Mapping[str, Any]) -> Finding:
     what = "context length"
-    config = _json(path, "config.json")
-    if not isinstance(config, dict):
-        return bad("config.json", "holds no JSON object; fetch the model again")
-    size = _longest(config)
+    size = None
+    if "config.json" in model.names and not given.get("hf_config_path"):
+        config = _json(model, "config.json")
+        if not isinstance(config, dict):
+            return bad("config.json", "holds no JSON object; fetch the model again")
+        size = _longest(config)
     asked = given.get("max_model_len")
     wanted = _tokens(str(asked)) if asked is not None else None
     told = ""
@@ -235,7 +266,7 @@ def _configured(path: Callable[[str], Path], given: Mapping[str, Any]) -> Findin
         wanted or size,
         told,
         more="give --engine-arg max_model_len=32768 if the model allows it, or take another",
-        find_out="config.json names none, and vLLM prints it as it starts",
+        find_out="no config.json here names one, and vLLM prints it as it starts",
     )
 
 
@@ -281,8 +312,8 @@ def _tokens(text: str) -> int | None:
         return None
 
 
-def _json(path: Callable[[str], Path], name: str) -> Any:
+def _json(place: _Place, name: str) -> Any:
     try:
-        return json.loads(path(name).read_bytes())
+        return json.loads(place.path(name).read_bytes())
     except (OSError, ValueError, RecursionError):
         return None

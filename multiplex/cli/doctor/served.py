@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from multiplex.cli.doctor.endpoint import Said, Server, count
 from multiplex.cli.doctor.finding import Finding, bad, context_length, note, ok
 from multiplex.errors import ContentError, ModelError, near_miss
-from multiplex.models.endpoint import Endpoint, at, short
+from multiplex.models.endpoint import Endpoint, at, short, without_user
 
 __all__ = ["examine_served"]
 
@@ -54,21 +54,21 @@ async def examine_served(name: str, base_url: str, api_key: str | None) -> list[
 
 
 async def _examine(server: Server) -> list[Finding]:
-    name, base_url = server.name, server.endpoint.base_url
+    name, address = server.name, without_user(server.endpoint.base_url)
     try:
         cards: list[dict[str, Any]] | ModelError = _cards(await server.models())
     except ModelError as error:
         cards = error
     if isinstance(cards, ModelError) and cards.kind in {"refused", "timeout"}:
-        return [bad("model", f"openai:{name} at {base_url}: {cards}; {_START}")]
+        return [bad("model", f"openai:{name} at {address}: {cards}; {_START}")]
     listed = _listed(name, cards)
     try:
         said = await server.say("Reply with the word yes.", max_tokens=8)
     except ModelError as error:
         known = [] if listed.good and not listed.note else [listed]
-        return [bad("model", f"openai:{name} at {base_url}: {_stopless(error)}; {_why(error)}"), *known]
+        return [bad("model", f"openai:{name} at {address}: {_stopless(error)}; {_why(error)}"), *known]
     server.thinks = bool(said.thought)
-    findings = [ok("model", f"openai:{name} at {base_url}: answers"), listed]
+    findings = [ok("model", f"openai:{name} at {address}: answers"), listed]
     card = next((card for card in _known(cards) if card["id"] == name), {})
     findings.append(await _context(server, card))
     findings += await _schema(server)

@@ -1,5 +1,7 @@
 """Messages to tokens, through the model's own chat template."""
 
+import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -12,10 +14,15 @@ __all__ = ["Chat", "merge_system", "read_template"]
 
 _MARK = "multiplex-system-mark"
 _ADVICE = "give one with --engine-arg chat_template=FILE, or use an instruction-tuned model"
+_MARKUP = re.compile(r"(?=[\W_]).*[^\W_].*(?<=[\W_])", re.DOTALL)
+"""A token between symbols, as `[INST]` is. Of those that are words some are everybody's: `eop` is in people."""
 
 
 class Chat:
     """A tokenizer's chat template, with the system message where the template has a place for it.
+
+    What messages say is text: a control token in it is broken up (`[INST]` to `[ INST]`), so that nobody's
+    words end a turn or begin another.
 
     Raises:
         ContentError: the model has no chat template, or one that cannot be used.
@@ -28,6 +35,7 @@ class Chat:
         self._options = {**(kwargs or {}), "add_generation_prompt": True, "return_dict": False}
         if template is not None:
             self._options["chat_template"] = template
+        self._control = _control(tokenizer)
         self.merges_system = not self._takes_system()
 
     def tokens(self, messages: Sequence[Message]) -> list[int]:
@@ -37,6 +45,11 @@ class Chat:
             ModelError: of kind invalid_request, where the template refuses the messages.
         """
         chat = merge_system(messages) if self.merges_system else list(messages)
+        if self._control is not None:
+            chat = [
+                {"role": message["role"], "content": self._control.sub(r"\g<0> ", message["content"])}
+                for message in chat
+            ]
         try:
             ids: list[int] = self._apply(chat, tokenize=True)
         except Exception as error:  # a template may raise whatever it likes
@@ -75,6 +88,20 @@ class Chat:
         if isinstance(rendered, str):
             return _MARK in rendered
         return _MARK in self._tokenizer.decode(self._apply(chat, tokenize=True))
+
+
+def _control(tokenizer: Any) -> re.Pattern[str] | None:
+    """Return what matches the first character of each control token in a text, or None if there are no such tokens."""
+    listed = {str(token).strip() for token in (*tokenizer.all_special_tokens, *tokenizer.get_added_vocab())}
+    rests = defaultdict(
+        list
+    )  # some tokenizers have thousands: few characters of a text are to be compared to them
+    for token in sorted(listed):
+        if _MARKUP.fullmatch(token):
+            rests[token[0]].append(re.escape(token[1:]))
+    if not rests:
+        return None
+    return re.compile("|".join(f"{re.escape(first)}(?={'|'.join(more)})" for first, more in rests.items()))
 
 
 def _reason(error: Exception) -> str:

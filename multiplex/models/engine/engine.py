@@ -181,8 +181,12 @@ class Engine:
         ours = {"chat_template", "chat_template_kwargs"}
         given = {name: value for name, value in self._options.items() if name not in ours}
         named = {"model": self._model if self._local is None else str(self._local)}
-        if self._commit is not None:
-            named |= {"revision": self._commit, "tokenizer_revision": self._commit}
+        # vLLM looks for `revision` where the configuration is, and where the tokenizer is unless that has one of
+        # its own; a commit is one repository's.
+        if self._commit is not None and not given.get("hf_config_path"):
+            named["revision"] = self._commit
+            if given.get("tokenizer") and not given.get("tokenizer_revision"):
+                named["tokenizer_revision"] = given.get("revision") or "main"
         arguments: dict[str, Any] = {**_DEFAULTS, **given, **named}
         if isinstance(arguments["structured_outputs_config"], dict):
             defaults = _DEFAULTS["structured_outputs_config"]
@@ -267,8 +271,8 @@ class Engine:
         return _completion(output, text=text, logprobs=logprobs, finish_reason="stop")
 
     async def _generate(self, prompt: list[int], params: Any, **more: Any) -> Any:
-        from vllm.exceptions import VLLMClientError
-        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+        from vllm.exceptions import VLLMClientError, VLLMError
+        from vllm.v1.engine.exceptions import EngineDeadError
 
         processes = self._processes
         if processes is None:
@@ -293,7 +297,7 @@ class Engine:
         except (VLLMClientError, ValueError) as error:
             said = " ".join(str(error).split())[:300]
             raise ModelError(f"vLLM refused the request: {said}", kind="invalid_request") from error
-        except EngineGenerateError as error:
+        except VLLMError as error:
             cause = error.__cause__ or error
             said = " ".join(str(cause).split())[:300] or type(cause).__name__
             raise ModelError(f"vLLM failed on the request: {said}", kind="engine") from error

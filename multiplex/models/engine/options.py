@@ -68,6 +68,11 @@ def check_options(options: Mapping[str, Any]) -> None:
         kind = _kind(known.get(key, ""))
         if value is not None and kind in _KINDS and not _fits(value, kind):
             raise ContentError(f"engine argument {key!r}: needs to be {_KINDS[kind]}, not {value!r}")
+    if options.get("logprobs_mode", "raw_logprobs") != "raw_logprobs":
+        raise ContentError(
+            "engine argument 'logprobs_mode': a poll takes raw_logprobs, what the model would say unconstrained; "
+            "leave it out"
+        )
     quantization, methods = options.get("quantization"), known_quantizations()
     unknown = isinstance(quantization, str) and bool(methods) and quantization.lower() not in methods
     if unknown and not _has_plugins():

@@ -16,7 +16,18 @@ __all__ = ["fetch", "find_local", "revision_of"]
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _CONFIGS = ("config.json", "params.json")
-_FILES = ("*.json", "*.safetensors", "*.bin", "*.pt", "*.model", "*.jinja", "*.txt", "*.gguf")
+_FILES = (
+    "*.json",
+    "*.safetensors",
+    "*.bin",
+    "*.pt",
+    "*.model",
+    "*.tiktoken",
+    "*.jinja",
+    "*.txt",
+    "*.gguf",
+    "*.py",
+)
 _READ_WHOLE = 4 * 2**20
 """Files up to this size are told apart by their content, larger ones by size and time."""
 
@@ -43,9 +54,15 @@ def find_local(model: str) -> Path | None:
     """Return the folder or the GGUF file that a model names, or None for a name on the hub.
 
     Raises:
-        ContentError: there is no such folder, or no model in it.
+        ContentError: there is no such folder, no model in it, or it may not be looked into.
     """
-    folder = Path(model).expanduser()
+    try:
+        return _found(model, Path(model).expanduser())
+    except (OSError, RuntimeError) as error:  # nobody of that name has a home
+        raise ContentError(f"model {model!r}: cannot be read: {_first_line(error)}") from error
+
+
+def _found(model: str, folder: Path) -> Path | None:
     if folder.is_file():
         if folder.suffix == ".gguf":
             return folder.absolute()  # not what a link leads to, which may be named otherwise
@@ -75,7 +92,16 @@ def fetch(model: str, options: Mapping[str, Any]) -> str | None:
     wanted: str | None = options.get("revision")
     what = f"model {model!r}"
     try:
-        patterns = ["*.json", "*.safetensors", "*.model", "*.jinja", "*.txt", "tokenizer*", "*.py"]
+        patterns = [
+            "*.json",
+            "*.safetensors",
+            "*.model",
+            "*.tiktoken",
+            "*.jinja",
+            "*.txt",
+            "tokenizer*",
+            "*.py",
+        ]
         if not constants.HF_HUB_OFFLINE:
             files = HfApi(token=options.get("hf_token")).list_repo_files(model, revision=wanted)
             if not any(name.endswith(".safetensors") for name in files):
