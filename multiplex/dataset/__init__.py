@@ -5,7 +5,7 @@ To read it, go the way of a prompt: `prompts` (with `rows`, `origins`, `asked_co
 the work file (`store`), under names that tell of nobody (`naming`); `prospects` says what can come of a
 protocol; `producing` deliberates on one and measures it (`material`), `deliberating` on all, `distributed` on many
 machines (`crew`, `worker`).
-`preferences` says what is preferred and why, `records` (with
+`preferences` (with `ballots`) says what is preferred and why, `records` (with
 `conditions`) makes rows of it; `assembling` gates (`quality`, `citations`, `refusals`), masks (`masking`),
 thins and balances (`curation`) them, and splits them (`splitting`). `writing`, `manifest`, `card`,
 `statistics` and `pictures` write the folder (columns: `schemas`; `provenance` gathers what manifest and card tell,

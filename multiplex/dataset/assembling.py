@@ -153,7 +153,13 @@ def _made(store: Store, assembly: Assembly, masks: Masks | None, covered: Covere
         fit = _gated(store, material, assembly, tally, known)
         pairs: list[Pair] = []
         own = {text.text for text in material.texts if text.kind == "steered"}  # also what the gate stops
-        for each in pairs_of(fit, seed=assembly.seed, thresholds=assembly.thresholds, own=own):
+        for each in pairs_of(
+            fit,
+            seed=assembly.seed,
+            thresholds=assembly.thresholds,
+            own=own,
+            conditions=assembly.conditions,
+        ):
             counts = rules.setdefault(each.rule, Counter())
             if isinstance(each, Pair):
                 counts["made"] += 1

@@ -82,7 +82,9 @@ def audit(
 
     Of texts without a pair the sides are desirable and undesirable ones; `texts` counts them, and `personas`
     holds each persona's mean endorsement of either and the `difference`, whose inequity over personas stands
-    beside the two means'. `discretion` is undefined, and so is whether the longer wins: both are of pairs.
+    beside the two means'. Texts of ours under a persona's own system turn are left out of these, and `basis` says
+    of how many: what is labelled there is the character. `discretion` is undefined, and so is whether the longer
+    wins: both are of pairs.
 
     Sides are recorded where a persona endorsed both texts, or where a row without a persona of its own names
     `supporters` or `opponents`. In a set without any such row every persona of the pack takes the side of the text
@@ -168,7 +170,7 @@ def _of_labels(marked: LabelCounts, pack: Pack, embedder: Embedder, sample: int,
     kept = marked.kept
     _embed([row.text for row in kept], embedder)
     relevance = Relevance(embedder, pack.personas)
-    asked = [row for row in kept if row.question]
+    asked = [row for row in kept if row.question and not row.nobodys]
     for row in asked:
         scenario = Scenario(name="audited", question=row.question)
         for persona in pack.personas:
@@ -187,7 +189,7 @@ def _of_labels(marked: LabelCounts, pack: Pack, embedder: Embedder, sample: int,
             "seed": seed,
             "shortened": sum(not row.whole for row in kept),
         },
-        "basis": _basis_of_labels(len(asked), pack, embedder),
+        "basis": _basis_of_labels(len(asked), kept, pack, embedder),
         **marked.summary([persona.name for persona in pack.personas]),
         "perspective_entropy": _entropies(sides, pack, embedder, seed, "no text of this kind was sampled"),
     }
@@ -229,16 +231,22 @@ def _estimated(found: Counts, sampled: int, pack: Pack, embedder: Embedder, band
     return {"kind": "estimated", "pairs": sampled, "band": band, "embedding": embedder.name, "said": said}
 
 
-def _basis_of_labels(asked: int, pack: Pack, embedder: Embedder) -> dict[str, Any]:
-    """Return where endorsements of texts without a pair come from, in words too."""
+def _basis_of_labels(asked: int, kept: Sequence[Labelled], pack: Pack, embedder: Embedder) -> dict[str, Any]:
+    """Return where endorsements of texts without a pair come from, and of how many there are none, in words too."""
+    nobodys = sum(row.nobodys for row in kept)
+    left = (
+        f"; {nobodys:,} of {len(kept):,} sampled texts are judged by nobody, for under a persona's own system turn it "
+        "is the character that is desirable or not, and no view"
+        if nobodys
+        else ""
+    )
     if not asked:
-        said = (
-            "nobody's, for no text that was sampled stands with a prompt, and an endorsement is of an answer"
-        )
+        why = "no other text" if nobodys else "no text"
+        said = f"nobody's, for {why} that was sampled stands with a prompt, and an endorsement is of an answer{left}"
         return {"kind": None, "texts": 0, "embedding": None, "said": said}
     said = (
         "an estimate by embeddings, which cannot tell a claim from its denial, and nobody's own judgement: of "
-        f"{asked:,} sampled texts, how far each carries what a persona of the pack {pack.name!r} would open with"
+        f"{asked:,} sampled texts, how far each carries what a persona of the pack {pack.name!r} would open with{left}"
     )
     return {"kind": "estimated", "texts": asked, "embedding": embedder.name, "said": said}
 

@@ -60,7 +60,7 @@ def examine(folder: Path) -> Checked:
     """Return everything that is wrong with a dataset, and what has been changed or added by hand.
 
     Shards are read in batches; some 40 bytes a row are kept, to find ids that are there twice, groups in
-    two splits, and answers of personas that are rejected under another name.
+    two splits, answers of personas that are rejected under another name, and texts that are labelled both ways.
 
     Raises:
         ContentError: there is no such folder, or no dataset in it.

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from multiplex.dataset.material import Text
 
-__all__ = ["conditioned", "tokens_of"]
+__all__ = ["are_told_apart", "conditioned", "tokens_of"]
 
 _STEPS = 5
 
@@ -32,6 +32,15 @@ def tokens_of(text: Text) -> tuple[str, ...]:
         "perspective_entropy": text.entropy if plural else None,
     }
     return tuple(f"<{name}: {_step(value)}>" for name, value in scores.items() if value is not None)
+
+
+def are_told_apart(chosen: Text, rejected: Text) -> bool:
+    """Return whether the chosen text has a token that the rejected one lacks, or none at all.
+
+    Else the rejected text would be rejected under scores that it has.
+    """
+    stated = tokens_of(chosen)
+    return not stated or not set(stated) <= set(tokens_of(rejected))
 
 
 def conditioned(system: str | None, tokens: Sequence[str]) -> str | None:

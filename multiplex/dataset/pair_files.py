@@ -63,13 +63,17 @@ class Preference:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """One row of an unpaired set: a text on a question (empty where it has none), and whether it is desirable."""
+    """One row of an unpaired set: a text on a question (empty where it has none), and whether it is desirable.
+
+    `nobodys` says that the row is of ours under a persona's own system turn: its label is of that, and of no view.
+    """
 
     where: str
     question: str
     text: str
     desirable: bool
     rule: str | None = None
+    nobodys: bool = False
     whole: bool = True
 
     def shortened(self) -> "Labelled":
@@ -264,7 +268,14 @@ def _labelled(where: str, row: Mapping[str, Any], questions: Sequence[str]) -> L
         said = answer(said if len(said) < 2 or said[0][0] == "assistant" else said[-1:])
     if not said.strip():
         raise BadRow("empty", "completion is empty")
-    return Labelled(_place(where, row), asked, said.strip(), told in {"true", "1"}, _rule(row))
+    return Labelled(
+        where=_place(where, row),
+        question=asked,
+        text=said.strip(),
+        desirable=told in {"true", "1"},
+        rule=_rule(row),
+        nobodys=_is_in_character(row),
+    )
 
 
 def _asked(row: Mapping[str, Any], questions: Sequence[str]) -> str:
@@ -302,9 +313,13 @@ def _recorded(
 
 
 def _takes_nobodys_side(row: Mapping[str, Any]) -> bool:
-    """Return whether a row is one of ours under a persona's own system turn, where nobody votes."""
+    """Return whether a pair is one of ours under a persona's own system turn, where nobody votes."""
     named = (row.get("supporters"), row.get("opponents"))
-    return row.get("rule") in RULES and row.get("persona") is not None and all(type(n) is list for n in named)
+    return _is_in_character(row) and all(type(n) is list for n in named)
+
+
+def _is_in_character(row: Mapping[str, Any]) -> bool:
+    return _rule(row) in RULES and row.get("persona") is not None
 
 
 def _ballots(given: Any) -> dict[str, int]:

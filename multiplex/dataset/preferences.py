@@ -9,9 +9,10 @@ import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Literal
 
+from multiplex.dataset.ballots import LIVE_WITH, SCALE, Preferred, losers, preferring, rise
+from multiplex.dataset.conditions import are_told_apart
 from multiplex.dataset.material import Material, Text
 from multiplex.seeds import derive_seed
 from multiplex.sentences import sentences
@@ -47,13 +48,7 @@ RULES: Mapping[str, str] = {
 }
 """The rules by name, each in a sentence or two that stands in the dataset's card."""
 
-Side = Literal["chosen", "rejected", "indifferent"]
-Why = Literal["missing", "tie", "reversed", "conflict", "unfaithful"]
-
-_SCALE = 6
-"""From the lowest endorsement, 1, to the highest, 7."""
-
-_LIVE_WITH = 4
+Why = Literal["missing", "tie", "reversed", "conflict", "unfaithful", "same_scores"]
 
 _BRACKETS = re.compile(r"\s*\((?:[^()]|\([^()]*\))*\)")
 
@@ -99,14 +94,14 @@ class Pair:
     margin: float | None
     claims_margin: float | None
     reason: str
-    preferring: Mapping[str, Side | None]
+    preferring: Mapping[str, Preferred | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Passed:
     """A pair that was not made: a text was `missing`; it was a `tie`; the rule would prefer the other
     (`reversed`); some of the panel would lose by it (`conflict`); the answer was out of character
-    (`unfaithful`).
+    (`unfaithful`); or the scores that would stand over both are the rejected text's too (`same_scores`).
     """
 
     rule: str
@@ -115,15 +110,30 @@ class Passed:
 
 
 def pairs_of(
-    material: Material, *, seed: int, thresholds: Thresholds | None = None, own: Collection[str] = ()
+    material: Material,
+    *,
+    seed: int,
+    thresholds: Thresholds | None = None,
+    own: Collection[str] = (),
+    conditions: bool = False,
 ) -> Iterator[Pair | Passed]:
     """Return what each rule makes of a deliberation, in the order of `RULES`.
 
-    `seed` decides which other persona's answer is rejected as out of character.
+    `seed` decides which other persona's answer is rejected as out of character. With `conditions` the scores of
+    what is chosen stand over both texts, and no pair is made where the rejected one has the very same.
     """
-    given = thresholds or Thresholds()
+    for each in _made(material, thresholds or Thresholds(), seed, own):
+        if conditions and isinstance(each, Pair) and not are_told_apart(each.chosen, each.rejected):
+            yield Passed(each.rule, "same_scores", each.persona)
+        else:
+            yield each
+
+
+def _made(material: Material, given: Thresholds, seed: int, own: Collection[str]) -> Iterator[Pair | Passed]:
     sincere = {*own, *(each.text for each in material.texts if each.kind == "steered")}
-    sincere |= {text.text for text in material.texts if text.kind != "steered" and _one_voice(text, material)}
+    sincere |= {
+        text.text for text in material.texts if text.kind != "steered" and _is_one_voice(text, material)
+    }
     yield _coverage(material, given, sincere)
     yield from _in_character(material, given, seed)
     yield _after_critique(material, given, sincere)
@@ -145,22 +155,22 @@ def _coverage(material: Material, given: Thresholds, own: Collection[str]) -> Pa
     for persona, share in panel.carried.items():
         if (share or 0.0) < min(alone.carried.get(persona) or 0.0, given.carried):
             return Passed(rule, "conflict")
-    preferring = _preferring(panel, alone)
-    rise = _rise(panel, alone)
-    if rise is None and preferring:
+    sides = preferring(panel.endorsements, alone.endorsements)
+    higher = rise(panel.endorsements, alone.endorsements)
+    if higher is None and sides:
         return Passed(rule, "missing")  # too few of those who were asked gave a ballot on both
     more = mine - theirs
-    decides = more if rise is None else rise
+    decides = more if higher is None else higher
     if _is_tie(decides, given) or _is_nothing(more):
         return Passed(rule, "tie")
     if decides < 0:
         return Passed(rule, "reversed")
-    if _somebody_loses(panel, alone, preferring):
+    if _somebody_loses(panel, alone):
         return Passed(rule, "conflict")
-    measure = "nobody was asked to endorse both" if rise is None else _higher(rise)
+    measure = "nobody was asked to endorse both" if higher is None else _higher(higher)
     reason = f"carries {mine:.0%} of the panel's opening claims, the other {theirs:.0%}; {measure}"
-    margin = None if rise is None else _share(rise)
-    return Pair(rule, None, panel, alone, margin, _share(more), reason, preferring)
+    margin = None if higher is None else _share(higher)
+    return Pair(rule, None, panel, alone, margin, _share(more), reason, sides)
 
 
 def _in_character(material: Material, given: Thresholds, seed: int) -> Iterator[Pair | Passed]:
@@ -224,38 +234,30 @@ def _endorsed(
     rule: str, own: Collection[str], chosen: Text, rejected: Text, given: Thresholds, why: str
 ) -> Pair | Passed:
     """Return the pair where the panel endorses one more and nobody endorses it less."""
-    rise = _rise(chosen, rejected)
-    if rise is None:
+    higher = rise(chosen.endorsements, rejected.endorsements)
+    if higher is None:
         return Passed(rule, "missing")
-    preferring = _preferring(chosen, rejected)
     if rejected.text in own:
         return Passed(rule, "conflict")
-    if _is_tie(rise, given) or chosen.text == rejected.text:
+    if _is_tie(higher, given) or chosen.text == rejected.text:
         return Passed(rule, "tie")
-    if rise < 0:
+    if higher < 0:
         return Passed(rule, "reversed")
-    if _somebody_loses(chosen, rejected, preferring):
+    if _somebody_loses(chosen, rejected):
         return Passed(rule, "conflict")
-    reason = f"{why}; {_higher(rise)}, and nobody's is lower"
-    return Pair(rule, None, chosen, rejected, _share(rise), None, reason, preferring)
+    reason = f"{why}; {_higher(higher)}, and nobody's is lower"
+    sides = preferring(chosen.endorsements, rejected.endorsements)
+    return Pair(rule, None, chosen, rejected, _share(higher), None, reason, sides)
 
 
-def _preferring(chosen: Text, rejected: Text) -> dict[str, Side | None]:
-    sides: dict[str, Side | None] = {}
-    for persona in dict.fromkeys((*chosen.endorsements, *rejected.endorsements)):
-        one, other = chosen.endorsements.get(persona), rejected.endorsements.get(persona)
-        if one is None or other is None:
-            sides[persona] = None
-        else:
-            sides[persona] = "chosen" if one > other else "rejected" if one < other else "indifferent"
-    return sides
+def _is_one_voice(text: Text, material: Material) -> bool:
+    """Return whether a text is one persona's own: all that it holds is what that one claims, word for word.
 
-
-def _one_voice(text: Text, material: Material) -> bool:
-    """Return whether a text holds nothing but what one persona claims, word for word.
-
-    So it is with the extractive answer without a panel: it is the nearest persona's own.
+    The extractive answer without a panel always is: it is that of the nearest persona of the whole pack,
+    whether that one has a seat or not.
     """
+    if text.kind == "alone" and material.provenance.get("models", {}).get("moderator") == "extractive":
+        return True
     parts = _said(text.text)
     return any(
         parts and parts <= {p for claim in voice.claims for p in _said(claim)} for voice in material.voices
@@ -267,42 +269,18 @@ def _said(text: str) -> set[str]:
     return set(sentences(_BRACKETS.sub("", text)))
 
 
-def _somebody_loses(chosen: Text, rejected: Text, preferring: Mapping[str, Side | None]) -> bool:
-    """Return whether anybody endorses the rejected text more, or would seem to by the one that it gave a ballot on.
-
-    So it seems where somebody can live with the rejected text, cannot with the chosen one, or objects to that.
-    """
-    unheard = [name for name, side in preferring.items() if side is None]
-    return "rejected" in preferring.values() or any(
-        (rejected.endorsements.get(name) or 0) >= _LIVE_WITH
-        or (chosen.endorsements.get(name) or _LIVE_WITH) < _LIVE_WITH
-        or name in chosen.objections
-        for name in unheard
-    )
+def _somebody_loses(chosen: Text, rejected: Text) -> bool:
+    return bool(losers(chosen.endorsements, rejected.endorsements, chosen.objections))
 
 
 def _higher(rise: float) -> str:
-    return f"of those who voted on both the mean endorsement is {rise * _SCALE:.2f} higher, from 1 to 7"
-
-
-def _rise(one: Text, other: Text) -> float | None:
-    """Return the mean difference in endorsement over those who voted on both, as a share of the scale.
-
-    None where they are fewer than two thirds of those who were asked: a few would then speak for all.
-    """
-    both = [
-        given - before
-        for persona, given in one.endorsements.items()
-        if given is not None and (before := other.endorsements.get(persona)) is not None
-    ]
-    asked = one.endorsements.keys() | other.endorsements.keys()
-    return fmean(both) / _SCALE if both and len(both) * 3 >= len(asked) * 2 else None
+    return f"of those who voted on both the mean endorsement is {rise * SCALE:.2f} higher, from 1 to 7"
 
 
 def _living(text: Text) -> float:
     """Return the share of voters that can live with a text; -1 where nobody voted."""
     given = [each for each in text.endorsements.values() if each is not None]
-    return sum(each >= _LIVE_WITH for each in given) / len(given) if given else -1.0
+    return sum(each >= LIVE_WITH for each in given) / len(given) if given else -1.0
 
 
 def _mean(carried: Mapping[str, float | None]) -> float | None:

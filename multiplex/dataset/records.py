@@ -96,7 +96,7 @@ def _kto(material: Material, pairs: Sequence[Pair], conditions: bool) -> Iterato
     for pair in pairs:
         for text, label in ((pair.chosen, True), (pair.rejected, False)):
             columns = {
-                # Under what was asked of the chosen text the other is bad; under its own scores it would be right.
+                # Under the scores of the chosen text the other is bad; under its own, which differ, it would be right.
                 "prompt": _prompt(material, _pair_system(material, pair), pair.chosen, conditions),
                 "completion": [_says("assistant", text.text)],
                 "label": label,

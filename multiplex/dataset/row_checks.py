@@ -4,12 +4,19 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from multiplex.dataset.ballots import losers, preferring, rise
+
 __all__ = ["faults_of"]
 
 _Row = Mapping[str, Any]
 _Faults = Iterator[tuple[str, str]]
 
 _PAIRS = ("dpo", "reward")
+_ENDORSED = ("after_critique", "ratified")
+"""The rules that go by endorsement alone."""
+
+_ROUNDED = 1e-4
+_ONE_PERSONAS = "the extractive answer without a panel is rejected, which is one persona's own"
 
 
 def faults_of(config: str, row: _Row, rules: Mapping[str, str] | None) -> _Faults:
@@ -55,13 +62,18 @@ def _dpo(row: _Row) -> _Faults:
     yield from _preferred(row)
     if row["margin"] is None and row["claims_margin"] is None:
         yield "preference", "has no margin, neither from endorsement nor from claims"
-    if row["margin"] is not None and not _endorsed_both(row):
-        yield "preference", f"its margin is {row['margin']!r}, and nobody endorsed both"
     # A majority's text is never to be preferred to what one persona sincerely holds.
     if row["rejected_kind"] == "steered" and row["rule"] != "in_character":
         yield "minority", f"a persona's own answer is rejected under the rule {row['rule']!r}"
+    if row["rejected_kind"] == "alone" and row["model"] == "extractive":
+        yield "minority", _ONE_PERSONAS
     for side in ("chosen", "rejected"):
         yield from _ballots(row[f"{side}_endorsements"], side)
+        voters = [each["persona"] for each in row[f"{side}_endorsements"]]
+        if len(set(voters)) < len(voters):
+            yield "endorsements", f"{side}: somebody votes twice"
+    if row["rule"] != "in_character":
+        yield from _as_voted(row)
 
 
 def _kto(row: _Row) -> _Faults:
@@ -69,6 +81,8 @@ def _kto(row: _Row) -> _Faults:
     yield from _answer(row["completion"], "completion")
     if row["kind"] == "steered" and row["label"] is False and row["rule"] != "in_character":
         yield "minority", f"a persona's own answer is unwanted under the rule {row['rule']!r}"
+    if row["kind"] == "alone" and row["label"] is False and row["model"] == "extractive":
+        yield "minority", _ONE_PERSONAS
 
 
 def _reward(row: _Row) -> _Faults:
@@ -142,15 +156,35 @@ def _preferred(row: _Row) -> _Faults:
         yield "preference", f"{min(both)!r} both supports and opposes it"
     if row["opponents"] and row["rule"] != "in_character":
         yield "minority", f"{min(row['opponents'])!r} endorses what is rejected more than what is chosen"
+    if row["rule"] == "in_character" and row["margin"] is not None:
+        yield (
+            "preference",
+            "is in character, and has a margin, though nobody is asked to endorse another's answer",
+        )
 
 
-def _endorsed_both(row: _Row) -> bool:
-    """Return whether anybody gave an endorsement of both texts."""
-    voted = [
-        {each["persona"] for each in row[f"{side}_endorsements"] if each["endorsement"] is not None}
+def _as_voted(row: _Row) -> _Faults:
+    """Hold a pair of a group's texts to its ballots: who is on which side, who would lose by it, and the margin."""
+    chosen, rejected = (
+        {each["persona"]: each["endorsement"] for each in row[f"{side}_endorsements"]}
         for side in ("chosen", "rejected")
-    ]
-    return bool(voted[0] & voted[1])
+    )
+    sides = preferring(chosen, rejected)
+    for column, side in (("supporters", "chosen"), ("opponents", "rejected")):
+        if sorted(row[column]) != sorted(name for name, preferred in sides.items() if preferred == side):
+            yield "preference", f"its {column} are not those who endorse what is {side} more, by the ballots"
+    objecting = {each["persona"] for each in row["dissent"]}
+    if lost := set(losers(chosen, rejected, objecting)) - set(row["opponents"]):
+        yield "minority", f"by the ballots {min(lost)!r} would lose by it"
+    margin, higher = row["margin"], rise(chosen, rejected)
+    if margin is None:
+        if sides or row["rule"] in _ENDORSED:
+            yield "preference", "has no margin from endorsement, which its rule goes by"
+    elif higher is None:
+        few = "fewer than two thirds of those who were asked" if any(sides.values()) else "nobody"
+        yield "preference", f"its margin is {margin!r}, and {few} endorsed both"
+    elif abs(margin - max(higher, 0.0)) > _ROUNDED:
+        yield "preference", f"its margin is {margin!r}, and by the ballots it is {higher:.4f}"
 
 
 def _conversation(turns: Sequence[Mapping[str, str]], column: str, *, last: str) -> _Faults:

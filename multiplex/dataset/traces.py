@@ -5,6 +5,7 @@ are never taken for one.
 """
 
 import hashlib
+import json
 from array import array
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -21,13 +22,16 @@ _Hashes = NDArray[np.uint64]
 
 
 class Traces:
-    """Hashes of ids, of groups by split, and of what personas said themselves against what is rejected."""
+    """Hashes of ids, of groups by split, of what personas said themselves against what is rejected, and of what is
+    desirable against what is not.
+    """
 
     def __init__(self) -> None:
         self._ids: defaultdict[str, array[int]] = defaultdict(lambda: array("Q"))
         self._groups: defaultdict[str, array[int]] = defaultdict(lambda: array("Q"))
         self._sincere = array("Q")
         self._rejected = array("Q")
+        self._labelled = {True: array("Q"), False: array("Q")}
 
     def add(self, shard: Shard, row: Mapping[str, Any]) -> None:
         """Keep what is needed of a row, whose columns are those of its config."""
@@ -35,6 +39,8 @@ class Traces:
         self._groups[shard.split].append(_hash(row["group"]))
         self._sincere.extend(_hash(*each) for each in _sincere(shard.config, row))
         self._rejected.extend(_hash(*each) for each in _rejected(shard.config, row))
+        if shard.config == "kto":
+            self._labelled[row["label"]].append(_hash(_answered(row)))
 
     def problems(self, shards: Iterable[Shard]) -> Iterator[tuple[str, str, str]]:
         """Yield what is wrong: the check's name, the file and row, and a sentence."""
@@ -42,6 +48,7 @@ class Traces:
         yield from self._doubled(shards)
         yield from self._leaks(shards)
         yield from self._overruled(shards)
+        yield from self._torn(shards)
 
     def _doubled(self, shards: list[Shard]) -> Iterator[tuple[str, str, str]]:
         for config, hashes in self._ids.items():
@@ -88,6 +95,17 @@ class Traces:
                     whose = row["persona"] if row["rule"] == "in_character" else "a persona"
                     yield "minority", where, f"rejects what {whose} itself answered (rule {row['rule']!r})"
 
+    def _torn(self, shards: list[Shard]) -> Iterator[tuple[str, str, str]]:
+        suspects = np.intersect1d(_numbers(self._labelled[True]), _numbers(self._labelled[False]))
+        if not suspects.size:
+            return
+        first: dict[str, tuple[bool, str]] = {}
+        for where, row in _again(shards, {"kto"}, lambda _, r: [_hash(_answered(r))], suspects):
+            label, there = first.setdefault(_answered(row), (row["label"], where))
+            if label != row["label"]:
+                one, other = ("desirable", "undesirable") if row["label"] else ("undesirable", "desirable")
+                yield "preference", where, f"is {one}, and under the same prompt {other} too ({there})"
+
 
 def _sincere(config: str, row: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Return a persona's own answer as the prompt, the persona and the text; and with '' for any persona."""
@@ -112,6 +130,11 @@ def _rejected(config: str, row: Mapping[str, Any]) -> list[tuple[str, ...]]:
         return []
     persona = (row["persona"] or "") if row["rule"] == "in_character" else ""
     return [(row["prompt_id"], persona, text)]
+
+
+def _answered(row: Mapping[str, Any]) -> str:
+    """Return what a row of `kto` asks and answers."""
+    return json.dumps([row["prompt"], row["completion"]], sort_keys=True)
 
 
 def _last(turns: list[dict[str, str]]) -> str:

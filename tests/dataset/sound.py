@@ -37,8 +37,9 @@ def says(role: str, content: str) -> dict[str, str]:
 
 
 def rows(config: str, prompt: int) -> Iterator[dict[str, Any]]:
-    """Yield the rows that one prompt gives to a config: for pairs, one of each rule."""
-    for rule in ("coverage", "in_character") if config in {"dpo", "kto", "reward"} else (None,):
+    """Yield the rows that one prompt gives to a config: for pairs, one of each rule that has a margin there."""
+    rules = {"dpo": (*RULES,), "kto": (*RULES,), "reward": ("coverage",)}
+    for rule in rules.get(config, (None,)):
         steered = config == "sft" or rule == "in_character"
         persona = "miller" if steered else None
         asked = [says("user", f"Who may close sluice {prompt}?")]
@@ -47,7 +48,7 @@ def rows(config: str, prompt: int) -> Iterator[dict[str, Any]]:
             says("assistant", f"Whoever owes the stream {prompt}." if steered else f"All, on {prompt}.")
         ]
         rejected = [says("assistant", f"Whoever sails {prompt}." if steered else f"Nobody, on {prompt}.")]
-        margin = 0.25 + prompt / 20
+        margin = None if steered else 0.3333  # of 6: the miller's rise by 4, and the nurse's by none
         every: dict[str, dict[str, Any]] = {
             "sft": {
                 "messages": [*turns, *chosen],
@@ -67,9 +68,13 @@ def rows(config: str, prompt: int) -> Iterator[dict[str, Any]]:
                 "rejected_kind": "steered" if steered else "alone",
                 "chosen_endorsements": [
                     {"persona": "miller", "endorsement": 6},
+                    {"persona": "nurse", "endorsement": 5},
                     {"persona": "sailor", "endorsement": None},
                 ],
-                "rejected_endorsements": [{"persona": "miller", "endorsement": 2}],
+                "rejected_endorsements": [
+                    {"persona": "miller", "endorsement": 2},
+                    {"persona": "nurse", "endorsement": 5},
+                ],
                 "supporters": ["miller"],
                 "opponents": [],
                 "dissent": [],

@@ -218,6 +218,31 @@ def test_ties_give_no_row_in_any_form_of_pairs(tmp_path: Path) -> None:
         assert {row["prompt_id"] for row in made.rows[config]} == {"p1"}
 
 
+def test_with_conditions_a_pair_whose_scores_are_the_same_is_left_out_of_every_form_and_counted(
+    tmp_path: Path,
+) -> None:
+    votes = {
+        "consensus": (6, 6, 5),
+        "draft": (5, 5, 5),
+    }  # 4 and 4 in steps of a fifth, the mean and the least
+    made = of(0)
+    texts = [
+        each.model_copy(update={"endorsements": dict(zip(NAMES, votes[each.kind], strict=True))})
+        if each.kind in votes
+        else each
+        for each in made.texts
+    ]
+    near = made.model_copy(update={"texts": tuple(texts)})
+    plain = Made(tmp_path / "plain", [near])
+    assert plain.report["rules"]["after_critique"] == {"made": 1}
+    told_scores = Made(tmp_path / "told", [near], conditions=True)
+    assert told_scores.report["rules"]["after_critique"] == {"same_scores": 1}
+    assert told_scores.counts["pairs"]["after_critique: same_scores"]["number"] == 1
+    for config in ("dpo", "kto", "reward"):
+        lost = pairs_in(plain.rows[config]) - pairs_in(told_scores.rows[config])
+        assert lost == {("p0", "after_critique", None)}
+
+
 def test_of_what_nobody_lost_nothing_is_said_to_be_left_out(tmp_path: Path) -> None:
     made = Made(tmp_path, [of(0), of(1)])
     assert left_out(made.report)["sft"] == "10 of 10 rows"

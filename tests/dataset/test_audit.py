@@ -168,7 +168,7 @@ def test_a_dataset_of_ours_is_audited_by_what_it_records(tmp_path: Path) -> None
 
 def test_a_set_of_rewards_alone_is_audited_by_its_supporters(tmp_path: Path) -> None:
     found = audited(sound(tmp_path, configs=("reward",)))
-    assert (found["pairs"], found["basis"]["pairs"]) == (14, 7)  # the others are in a persona's own name
+    assert (found["pairs"], found["basis"]["pairs"]) == (7, 7)
     assert found["discretion"]["personas"]["miller"]["with"] == 7
     assert found["discretion"]["decided"]["conflict"] == {"majority": 0, "minority": 0, "even": 0}
 
@@ -404,6 +404,42 @@ def test_texts_without_a_pair_are_audited_desirable_against_undesirable(tmp_path
     assert alone["basis"]["kind"] is None
     assert alone["personas"]["miller"]["endorsement_of_desirable"]["value"] is None
     assert alone["perspective_entropy"]["undesirable"]["micro"]["value"] is None
+
+
+def test_texts_under_a_personas_own_system_turn_are_no_desirable_and_no_undesirable_views(
+    tmp_path: Path,
+) -> None:
+    views = [
+        {"prompt": ASKED, "completion": MILLERS, "label": True, "rule": "ratified", "persona": None},
+        {
+            "prompt": ASKED,
+            "completion": "Nobody at all.",
+            "label": False,
+            "rule": "ratified",
+            "persona": None,
+        },
+    ]
+    characters = [
+        {"prompt": ASKED, "completion": said, "label": label, "rule": "in_character", "persona": persona}
+        for persona, (mine, other) in {"miller": (MILLERS, SAILORS), "sailor": (SAILORS, MILLERS)}.items()
+        for said, label in ((mine, True), (other, False))
+    ]
+    alone = audited(lines(tmp_path / "views.jsonl", views), sample=10)
+    both = audited(lines(tmp_path / "both.jsonl", [*views, *characters]), sample=10)
+    assert both["texts"] == {"desirable": 3, "undesirable": 3}
+    assert both["personas"] == alone["personas"]
+    assert both["inequity"] == alone["inequity"]
+    assert (both["basis"]["kind"], both["basis"]["texts"]) == ("estimated", 2)
+    assert "; 4 of 6 sampled texts are judged by nobody, " in both["basis"]["said"]
+    assert "judged by nobody" not in alone["basis"]["said"]
+    none = audited(lines(tmp_path / "none.jsonl", characters), sample=10)
+    assert (none["basis"]["kind"], none["basis"]["texts"]) == (None, 0)
+    assert "4 of 4 sampled texts are judged by nobody" in none["basis"]["said"]
+    theirs = [
+        {**row, "rule": rule}
+        for row, rule in zip(characters, ("safety", None, ["in_character"], 3), strict=True)
+    ]
+    assert audited(lines(tmp_path / "theirs.jsonl", theirs), sample=10)["basis"]["texts"] == 4
 
 
 def test_the_difference_of_two_means_has_the_interval_of_welch(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_a_manifest_that_cannot_be_read_is_a_problem_and_no_crash(folder: Path, 
 
 def test_a_changed_file_does_not_fit_its_hash(folder: Path) -> None:
     lines = (folder / LINES).read_bytes()
-    (folder / LINES).write_bytes(lines.replace(b'"train', b'"trbin').replace(b"0.25", b"0.35", 1))
+    (folder / LINES).write_bytes(lines.replace(b'"train', b'"trbin').replace(b"0.3333", b"0.35", 1))
     assert told(folder) == {
         f"files: {LINES}: is not the file that the manifest describes: its hash is another",
         f"jsonl: {LINES}:1: is not the row that the Parquet holds",
@@ -285,6 +285,12 @@ def first(name: str, **new: Any) -> Callable[[str, dict[str, Any]], dict[str, An
     return lambda config, row: row | new if row["id"] == name else row
 
 
+def voted(side: str, **ballots: int) -> dict[str, Any]:
+    """Return the column of what was endorsed so."""
+    given = [{"persona": name, "endorsement": level} for name, level in ballots.items()]
+    return {f"{side}_endorsements": given}
+
+
 [JUDGED] = next(rows("grpo", 0))["judgements"]
 DPO, OWN = "dpo-0-coverage", "dpo-0-in_character"
 ASKED = [says("user", "Who may close sluice 0?")]
@@ -315,7 +321,97 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         {"margin": None, "claims_margin": None},
         "preference: has no margin, neither from endorsement",
     ),
-    ("dpo", DPO, {"rejected_endorsements": []}, "preference: its margin is 0.25, and nobody endorsed both"),
+    ("dpo", DPO, {"rejected_endorsements": []}, "preference: its margin is 0.3333, and nobody endorsed both"),
+    (
+        "dpo",
+        DPO,
+        {
+            **voted("chosen", miller=7, sailor=1),
+            **voted("rejected", miller=1, sailor=7),
+            "supporters": ["miller"],
+            "margin": 0.9,
+        },
+        "minority: by the ballots 'sailor' would lose by it",
+    ),
+    (
+        "dpo",
+        DPO,
+        {**voted("chosen", miller=2), **voted("rejected", miller=6), "margin": 0.5},
+        "minority: by the ballots 'miller' would lose by it",
+    ),
+    (
+        "dpo",
+        DPO,
+        {**voted("chosen", miller=2), **voted("rejected", miller=6), "margin": 0.5},
+        "preference: its margin is 0.5, and by the ballots it is -0.6667",
+    ),
+    # Of three two voted on both; the third cannot live with the one, can live with the other, or objects.
+    (
+        "dpo",
+        DPO,
+        voted("chosen", miller=6, nurse=5, sailor=3),
+        "minority: by the ballots 'sailor' would lose by it",
+    ),
+    (
+        "dpo",
+        DPO,
+        voted("rejected", miller=2, nurse=5, sailor=4),
+        "minority: by the ballots 'sailor' would lose by it",
+    ),
+    (
+        "dpo",
+        DPO,
+        {"dissent": [{"persona": "sailor", "text": "Not so."}]},
+        "minority: by the ballots 'sailor' would lose by it",
+    ),
+    ("dpo", DPO, {"supporters": ["miller", "nurse"]}, "preference: its supporters are not those who endorse"),
+    ("dpo", DPO, {"supporters": []}, "preference: its supporters are not those who endorse what is chosen"),
+    ("dpo", DPO, {"opponents": ["nurse"]}, "preference: its opponents are not those who endorse what is rej"),
+    ("dpo", DPO, {"margin": 0.3335}, "preference: its margin is 0.3335, and by the ballots it is 0.3333"),
+    ("dpo", DPO, {"margin": None}, "preference: has no margin from endorsement, which its rule goes by"),
+    (
+        "dpo",
+        DPO,
+        {
+            "rule": "ratified",
+            "margin": None,
+            "chosen_endorsements": [],
+            "rejected_endorsements": [],
+            "supporters": [],
+        },
+        "preference: has no margin from endorsement, which its rule goes by",
+    ),
+    (
+        "dpo",
+        DPO,
+        voted("rejected", miller=2),
+        "preference: its margin is 0.3333, and fewer than two thirds of those who were asked endorsed both",
+    ),
+    (
+        "dpo",
+        DPO,
+        {"chosen_endorsements": [{"persona": "miller", "endorsement": 6}] * 2},
+        "endorsements: chosen: somebody votes twice",
+    ),
+    ("dpo", OWN, {"margin": 0.5}, "preference: is in character, and has a margin, though nobody is asked"),
+    (
+        "reward",
+        "reward-0-coverage",
+        {"rule": "in_character", "persona": "miller"},
+        "preference: is in character, and has a margin, though nobody is asked",
+    ),
+    (
+        "dpo",
+        DPO,
+        {"model": "extractive"},
+        "minority: the extractive answer without a panel is rejected, which",
+    ),
+    (
+        "kto",
+        "kto-0-coverage",
+        {"label": False, "kind": "alone", "model": "extractive"},
+        "minority: the extractive answer without a panel is rejected, which",
+    ),
     ("dpo", DPO, {"origin": ""}, "origin: does not say where its prompt came from"),
     ("dpo", DPO, {"opponents": ["miller"]}, "preference: 'miller' both supports and opposes it"),
     ("dpo", DPO, {"rule": None}, "rules: names no rule that prefers it"),
@@ -434,7 +530,7 @@ def test_a_personas_own_answer_is_found_however_it_is_labelled(tmp_path: Path) -
     said = "rejects what a persona itself answered (rule 'coverage')"
     assert examine(write_rows(tmp_path, change, "sft", "dpo", "reward")).problems == [
         Problem("minority", "data/dpo/train-00000-of-00002.parquet:1", said),
-        Problem("minority", "data/reward/train-00000-of-00002.parquet:1", said),
+        Problem("minority", "data/reward/train-00000-of-00001.parquet:1", said),
     ]
 
 
@@ -446,14 +542,36 @@ def test_in_its_own_character_no_persona_is_rejected(tmp_path: Path) -> None:
     ]
 
 
+def test_a_text_that_is_desirable_and_undesirable_under_one_prompt_is_told(tmp_path: Path) -> None:
+    [good] = [row for row in rows("kto", 0) if row["rule"] == "coverage"]
+    same = {name: good[name] for name in ("prompt", "completion")}
+
+    def change(config: str, row: dict[str, Any]) -> dict[str, Any]:
+        if row["id"] == "kto-2-coverage":  # once more, and as desirable
+            return row | same
+        if row["id"] == "kto-1-coverage":
+            return row | same | {"label": False, "kind": "alone"}
+        if row["id"] == "kto-3-coverage":  # under another prompt
+            return row | {"completion": good["completion"], "label": False, "kind": "alone"}
+        return row
+
+    place = "data/kto/train-00000-of-00002.parquet"
+    assert examine(write_rows(tmp_path, change, "kto")).problems == [
+        Problem(
+            "preference", f"{place}:3", f"is undesirable, and under the same prompt desirable too ({place}:1)"
+        )
+    ]
+
+
 def test_many_problems_of_a_kind_are_counted(tmp_path: Path) -> None:
     def change(config: str, row: dict[str, Any]) -> dict[str, Any]:
         options = [{"persona": "miller", "endorsement": 9}] * 10
         return row | {"chosen_endorsements": options}
 
     found = examine(write_rows(tmp_path, change, "dpo")).problems
-    assert len([each for each in found if each.where.startswith(f"{SHARD}:")]) == MOST
-    assert Problem("endorsements", SHARD, "and 40 more of the kind") in found
+    told_of = [each for each in found if each.where.startswith(f"{SHARD}:") and each.check == "endorsements"]
+    assert len(told_of) == MOST
+    assert Problem("endorsements", SHARD, "and 46 more of the kind") in found
 
 
 def test_the_manifest_has_one_hash_for_the_same_rows_whenever_they_were_built(folder: Path) -> None:

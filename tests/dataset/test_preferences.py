@@ -271,6 +271,45 @@ def test_a_text_that_is_nothing_but_one_personas_claims_is_that_personas_view() 
     assert isinstance(decided("coverage", panel, more), Pair)
 
 
+def test_the_extractive_answer_without_a_panel_is_a_view_whoever_has_a_seat() -> None:
+    # It may be that of a persona of the pack that has none, so that no claim of the panel tells.
+    texts = (
+        text("overton", votes=(7, 7, 7), carried=ALL),
+        text("consensus", votes=(6, 6, 6)),
+        text("draft", votes=(3, 3, 3), objects=["miller"]),
+        text("alone", votes=(1, 1, 1), carried=LITTLE, objects=["miller"], said="What the eighth one holds."),
+    )
+
+    def made(moderator: str) -> dict[str, str]:
+        models = {"moderator": moderator, **dict.fromkeys(NAMES, "vllm:small")}
+        given = material(*texts)
+        of = material(*texts, provenance={**given.provenance, "models": models})
+        return {each.rule: getattr(each, "why", "made") for each in pairs_of(of, seed=0)}
+
+    assert made("extractive") == {"coverage": "conflict", "after_critique": "made", "ratified": "conflict"}
+    assert set(made("vllm:small").values()) == {"made"}
+
+
+def test_with_conditions_nothing_is_rejected_under_the_scores_that_it_has() -> None:
+    def made(chosen: Text, rejected: Text, conditions: bool) -> dict[str, str]:
+        found = pairs_of(material(chosen, rejected, *OWN[:2]), seed=0, conditions=conditions)
+        return {f"{each.rule} {each.persona or ''}".rstrip(): getattr(each, "why", "made") for each in found}
+
+    revised = text("consensus", votes=(5, 4, 3))
+    near = text("draft", votes=(4, 4, 3), objects=["miller"])  # in steps the same: 3, and 2 at the least
+    missing = {"coverage": "missing", "ratified": "missing"}
+    own = {"in_character miller": "made", "in_character sailor": "made"}  # none of these has a score
+    assert made(revised, near, conditions=False) == {**missing, **own, "after_critique": "made"}
+    assert made(revised, near, conditions=True) == {**missing, **own, "after_critique": "same_scores"}
+    far = text("draft", votes=(4, 4, 2), objects=["miller"])
+    assert made(revised, far, conditions=True) == {**missing, **own, "after_critique": "made"}
+    # An answer to the plain question has more scores than a statement; it is those that are stated that count.
+    more = text("alone", votes=(3, 6, 3), objects=["miller"], carried=LITTLE, entropy=0.1)
+    signed = text("consensus", votes=(4, 6, 3))
+    assert made(signed, more, conditions=False)["ratified"] == "made"
+    assert made(signed, more, conditions=True)["ratified"] == "same_scores"
+
+
 def test_a_threshold_that_is_no_share_is_refused() -> None:
     with pytest.raises(ValueError, match=r"margin: needs a share from 0 to 1, not 2"):
         Thresholds(margin=2)

@@ -17,6 +17,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def change(config: str, row: dict[str, Any]) -> dict[str, Any]:
         if config == "sft" and row["prompt_id"] in {"p0", "p6"}:
             return row | {"perspective": "coastal", "schwartz": []}
+        if row["rule"] == "coverage" and "margin" in row:
+            return row | {"margin": 0.25 + int(row["prompt_id"][1:]) / 20}
         return row
 
     return sound(tmp_path_factory.mktemp("sound"), change=change)
@@ -25,8 +27,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_rows_are_counted_by_config_and_split(folder: Path) -> None:
     found = statistics(folder)["configs"]
     assert {config: each["rows"] for config, each in found.items()} == {
-        config: {"train": 5 * (1 + (config in {"dpo", "kto", "reward"})), "test": 2 * (1 + (config in pairs))}
-        for pairs in [{"dpo", "kto", "reward"}]
+        config: {"train": 5 * (1 + (config in pairs)), "test": 2 * (1 + (config in pairs))}
+        for pairs in [{"dpo", "kto"}]
         for config in found
     }
     assert len(found) == 8
@@ -57,13 +59,12 @@ def test_balance_rules_margins_and_ballots_are_counted(folder: Path) -> None:
     assert found["balance"]["schwartz"]["sft"] == [{"name": "Helpful", "rows": 5}, {"name": None, "rows": 2}]
     assert found["rules"]["dpo"] == [{"name": "coverage", "rows": 7}, {"name": "in_character", "rows": 7}]
     # 0.25, 0.3, ... 0.55
-    bins = [0, 0, 1, 2, 2, 2, 0, 0, 0, 0]
-    assert found["margins"]["dpo"] == {"coverage": bins, "in_character": bins}
+    assert found["margins"]["dpo"] == {"coverage": [0, 0, 1, 2, 2, 2, 0, 0, 0, 0]}
     claims = [0, 0, 0, 0, 0, 7, 0, 0, 0, 0]
     assert found["claims_margins"] == {"dpo": {"coverage": claims, "in_character": claims}}
     assert found["endorsements"] == {
-        "chosen": [{"name": "6", "rows": 14}, {"name": None, "rows": 14}],
-        "rejected": [{"name": "2", "rows": 14}],
+        "chosen": [{"name": "5", "rows": 14}, {"name": "6", "rows": 14}, {"name": None, "rows": 14}],
+        "rejected": [{"name": "2", "rows": 14}, {"name": "5", "rows": 14}],
     }
 
 
@@ -82,7 +83,7 @@ def test_labels_of_kto_are_counted_by_split_and_rows_without_a_margin_are_no_bin
 
 
 def test_the_entropy_of_perspectives_is_over_a_fixed_list(folder: Path) -> None:
-    rural, coastal = 5 + 3 * 7, 2
+    rural, coastal = 5 + 2 * 7, 2  # of sft, and of dpo and kto
     shares = [rural / (rural + coastal), coastal / (rural + coastal)]
     nats = -sum(p * math.log(p) for p in shares)
     of_manifest = statistics(folder)["perspective_entropy"]
