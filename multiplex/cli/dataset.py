@@ -114,7 +114,13 @@ def build_command(
     ] = 0.02,
     splits: Annotated[str, typer.Option(help="The shares of train, validation and test.")] = "0.9,0.05,0.05",
     shard_rows: Annotated[int, typer.Option(min=1, help="The most rows of a shard.")] = 10_000,
-    title: Annotated[str, typer.Option(help="The dataset's title.")] = "Pluralistic training data",
+    title: Annotated[
+        str | None,
+        typer.Option(
+            help="The dataset's title; else as before, at first 'Pluralistic training data'.",
+            show_default=False,
+        ),
+    ] = None,
     license: Annotated[  # noqa: A002 (the option's name)
         str | None,
         typer.Option(help="The licence that you give the data, as in cc-by-4.0.", show_default=False),
@@ -124,7 +130,11 @@ def build_command(
         typer.Option(help="The licence of the model's output, for the card.", show_default=False),
     ] = None,
     language: Annotated[
-        list[str] | None, typer.Option(help="A language of the data (ISO 639); repeat for more; else en.")
+        list[str] | None,
+        typer.Option(
+            help="A language of the data (ISO 639); repeat for more; else as before, at first en.",
+            show_default=False,
+        ),
     ] = None,
     engine: Annotated[
         str, typer.Option(help="Where deliberations run: local, or ray, on a Ray cluster.")
@@ -193,7 +203,7 @@ def build_command(
                 title=title,
                 license=license,
                 model_licence=model_licence,
-                languages=tuple(language or ("en",)),
+                languages=tuple(language or ()),
                 engine=engine,
                 ray_address=ray_address,
                 workers=workers,

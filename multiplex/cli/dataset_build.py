@@ -81,10 +81,11 @@ class Asked:
     least_margin: float
     splits: str
     shard_rows: int
-    title: str
+    title: str | None
     license: str | None
     model_licence: str | None
     languages: tuple[str, ...]
+    """Empty where none is given."""
     engine: str
     ray_address: str | None
     workers: int | None
@@ -362,7 +363,7 @@ def _number(option: str, text: str) -> float:
 
 def _publication(asked: Asked) -> Publication:
     return Publication(
-        title=asked.title,
+        title=asked.title or "",
         license=None if asked.license is None else check_licence(asked.license),
         languages=tuple(dict.fromkeys(map(check_language, asked.languages))),
         model_licence=asked.model_licence,

@@ -19,7 +19,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from multiplex.dataset.assembling import Assembly, assemble
-from multiplex.dataset.card import About, Generator, keep_edited_card, write_card
+from multiplex.dataset.card import CARD, About, Generator, keep_edited_card, write_card
 from multiplex.dataset.ctrl_c import heard_at_once
 from multiplex.dataset.intake import take_in
 from multiplex.dataset.manifest import (
@@ -42,17 +42,20 @@ from multiplex.dataset.spending import RESPONSES, Spending, cost_of
 from multiplex.dataset.splitting import Splitter
 from multiplex.dataset.statistics import STATISTICS, statistics
 from multiplex.dataset.store import Store
-from multiplex.dataset.summary import covered, empty, left_out, personal
+from multiplex.dataset.summary import covered, empty, left_out, personal, untrained
 from multiplex.dataset.writing import SHARD_ROWS, write_split
 from multiplex.embedding import Embedder
 from multiplex.errors import ContentError, RunError
 
-__all__ = ["BUILD", "SOURCES", "Plan", "Publication", "build", "sources_of"]
+__all__ = ["BUILD", "SOURCES", "TITLE", "Plan", "Publication", "build", "sources_of"]
 
 BUILD = ".build"
 
 SOURCES = "sources.json"
 """Where the paths of prompt files stand by what they are called in what is published: in `.build`, for the owner."""
+
+TITLE = "Pluralistic training data"
+"""What a dataset is called whose title nobody told."""
 
 _EXTRACTIVE = "Apache-2.0, as the personas that its texts are put together from"
 
@@ -63,12 +66,13 @@ _OURS = {BUILD, MANIFEST, "README.md", "report.json", STATISTICS, "data", "jsonl
 class Publication:
     """What only the one who publishes a dataset can tell, and how large a shard is.
 
+    What is not told (no title, no languages, None) is as an earlier call told it, else it is `TITLE` and English.
     `prices` are those of a million prompt and a million completion tokens, where the report is to say the cost.
     """
 
-    title: str = "Pluralistic training data"
+    title: str = ""
     license: str | None = None
-    languages: tuple[str, ...] = ("en",)
+    languages: tuple[str, ...] = ()
     model_licence: str | None = None
     shard_rows: int = SHARD_ROWS
     prices: tuple[float, float] | None = None
@@ -150,11 +154,12 @@ async def build(
             "assembly": assembly.as_dict(),
             "publication": asdict(publication),
             "prompts": store.states(),
-            "sources": plan.public_sources(),
+            "sources": [each["sha256"] for each in plan.sources],
             "spent": spent,
         }
-        if (folder / MANIFEST).exists() and store.fact("written") == json.loads(json.dumps(made)):
-            return read_manifest(folder)
+        is_written = store.fact("written") == json.loads(json.dumps(made))
+        if is_written and (standing := _standing(folder)) is not None:
+            return standing
         await asyncio.sleep(0)  # what follows does not wait for anything: an earlier Ctrl-C is heard here
         with heard_at_once():
             on_phase("rows", store.states())
@@ -266,6 +271,20 @@ def _begun(
     if not extends and (what := _other_files(sources, given)) is not None:
         raise ContentError(f"{folder}: {what}, or name another folder with --out")
     return (replace(plan, sources=(*sources, *further)), further) if extends else (plan, ())
+
+
+def _standing(folder: Path) -> Manifest | None:
+    """Return the manifest of what was written, None where it or one of its files is lost or not whole.
+
+    Files are told by their sizes. A card may have been edited.
+    """
+    try:
+        manifest = read_manifest(folder)
+        sizes = {entry.path: (folder / entry.path).stat().st_size for entry in manifest.files}
+    except (ContentError, OSError):
+        return None
+    is_whole = all(entry.path == CARD or sizes[entry.path] == entry.bytes for entry in manifest.files)
+    return manifest if is_whole else None
 
 
 def _other_files(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) -> str | None:
@@ -443,21 +462,21 @@ def _report(store: Store, report: Mapping[str, Any]) -> dict[str, Any]:
         **told,
         "configs": [config for config in told["configs"] if config not in without],
         "empty": without,
+        "untrained": untrained(told),
     }
 
 
 def _as_before(store: Store, publication: Publication) -> Publication:
-    """Return the publication with what an earlier call told and this one leaves as it is by default."""
-    plain, before = Publication(), store.fact("publication") or {}
-    told = {
-        name: value for name, value in before.items() if getattr(publication, name) == getattr(plain, name)
+    """Return the publication with what this call does not tell as an earlier one told it, else as it is by default."""
+    before = store.fact("publication") or {}
+    told: dict[str, Any] = {
+        name: before.get(name) if (given := getattr(publication, name)) == unsaid else given
+        for name, unsaid in asdict(Publication()).items()
+        if name in {"title", "license", "languages", "model_licence"}
     }
-    if "languages" in told:
-        told["languages"] = tuple(told["languages"])
-    publication = replace(publication, **told)
-    kept = ("title", "license", "languages", "model_licence")
-    store.keep_fact("publication", {name: getattr(publication, name) for name in kept})
-    return publication
+    told |= {"title": told["title"] or TITLE, "languages": tuple(told["languages"] or ("en",))}
+    store.keep_fact("publication", told)
+    return replace(publication, **told)
 
 
 def _about(

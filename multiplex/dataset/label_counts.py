@@ -16,7 +16,7 @@ Mark = Literal["desirable", "undesirable"]
 
 _MARKS: tuple[Mark, Mark] = ("desirable", "undesirable")
 _UNPAIRED = "the texts are marked one by one: without pairs nothing is decided between two"
-_NO_PROMPT = "no text of this kind that was sampled stands with a prompt"
+_NO_PROMPT = "no text of this kind that was sampled stands with a prompt and was judged"
 
 
 def _either() -> dict[Mark, Mean]:

@@ -17,21 +17,21 @@ from multiplex.errors import ContentError
 __all__ = ["Plan", "differing", "numbered_sources", "sources_of"]
 
 _SAID = {
-    "recipe.seed": "seed (--seed)",
-    "recipe.contrast": "choice of --no-contrast",
+    "model": "model (--model)",
     "recipe.personas": "panel (--personas)",
     "recipe.protocol": "protocol (--protocol)",
-    "model": "model (--model)",
-    "multiplex": "version of Multiplex",
-    "embedding": "embedding model",
-    "masker": "way of masking (--no-mask, --names)",
+    "recipe.seed": "seed (--seed)",
+    "recipe.contrast": "choice of --no-contrast",
     "generated": "order for prompts (--generate, --topic)",
-    "content": "state of personas, protocols or roles",
+    "masker": "way of masking (--no-mask, --names)",
     "column": "column of prompts (--prompt-column)",
     "longest": "length of prompts (--longest-prompt)",
     "engine": "option of the engine (--engine-arg)",
+    "embedding": "embedding model",
+    "multiplex": "version of Multiplex",
+    "content": "state of personas, protocols or roles",
 }
-"""How people know the parts of a plan, by how their names begin."""
+"""How people know the parts of a plan; what was given comes before what follows from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +74,19 @@ class Plan:
         return {**plan, **named, "sources": list(self.public_sources())}
 
     def public_sources(self) -> tuple[dict[str, Any], ...]:
-        """Return the prompt files as they are published."""
-        return tuple({name: told for name, told in each.items() if name != "path"} for each in self.sources)
+        """Return the prompt files as they are published: what they are called, and the column of some.
+
+        A hash or a size is of the file before anything in it was masked: with the rows, in which all but that stands,
+        whoever tries what may have been masked would know it by them.
+        """
+        return tuple(
+            {name: each[name] for name in ("file", "column") if name in each} for each in self.sources
+        )
 
 
 def sources_of(paths: Iterable[str | Path]) -> tuple[dict[str, Any], ...]:
     """Return what is kept of prompt files: what they are called in what is published, as in `file 1`; their paths,
-    which stay in the work file; and the hashes that tell whether they have changed.
+    and the hashes that tell whether they have changed, which both stay in the work file.
 
     Raises:
         ContentError: a file cannot be read.
@@ -111,14 +117,21 @@ def numbered_sources(
 def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     """Return the first part in which two plans (as plain data) differ, as people know it, with both; None for none."""
     old, new = dict(_flat(before)), dict(_flat(now))
-    for name in sorted(old.keys() | new.keys()):
-        if old.get(name) != new.get(name):
-            what = next((said for begin, said in _SAID.items() if name.startswith(begin)), name)
-            return f"{what} ({_given(old.get(name))}, and now {_given(new.get(name))})"
-    return None
+    differ = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
+    for part, said in _SAID.items():
+        for name in differ:
+            if name == part or name.startswith(f"{part}."):
+                if part == "content":
+                    return f"{said} ({name.removeprefix('content.')})"
+                return f"{said} ({_given(part, old.get(name))}, and now {_given(part, new.get(name))})"
+    return f"{differ[0]} ({old.get(differ[0])!r}, and now {new.get(differ[0])!r})" if differ else None
 
 
-def _given(value: object) -> str:
+def _given(part: str, value: object) -> str:
+    if part == "recipe.contrast":
+        return "not given" if value else "given"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     return "not given" if value is None else repr(value)
 
 
@@ -126,8 +139,5 @@ def _flat(data: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(data, dict) and data:
         for key, value in data.items():
             yield from _flat(value, f"{name}.{key}" if name else key)
-    elif isinstance(data, list) and data:
-        for number, value in enumerate(data):
-            yield from _flat(value, f"{name}[{number}]")
     else:
-        yield name, data
+        yield name, None if data == {} else data

@@ -48,6 +48,9 @@ _PACKED = frozenset({".gz", ".bz2", ".xz", ".zst", ".zip"})
 _LONGEST_QUESTION, _LONGEST_CONTEXT, _LONGEST_NAME = 20_000, 20_000, 200
 """Characters that a scenario's question and context, and an id or a group, may have at the most."""
 
+_NO_LABEL = frozenset({*TOPICS, "none"})
+"""What is no label of one's own: topics, and what says that there is no topic."""
+
 _USER = frozenset({"user", "human"})
 _SYSTEM = frozenset({"system", "developer"})
 _ROLES = {**dict.fromkeys(_USER, "User"), "gpt": "Assistant", "model": "Assistant"}
@@ -57,6 +60,9 @@ _EARLIER = "Earlier in this conversation:"
 
 _PATIENCE = 20
 """How many rows may lack the question before the file is said to have none."""
+
+_KEY = re.compile(r"[a-z0-9][a-z0-9_]{0,59}")
+"""What an option's key can be (see `content.files.check_name`)."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -300,7 +306,7 @@ def _read(
     except ContentError:
         if not in_folder:
             raise
-        reason = "the file cannot be read; name it by its own path to be told why"
+        reason = "the file gives no prompt, or no more; name it by its own path to be told why"
         yield Skipped(origin=name, kind="malformed", reason=reason)
 
 
@@ -391,7 +397,7 @@ def prompt_of(
         before = _text(earlier, "the earlier turns", _LONGEST_CONTEXT)
         context = _text("\n\n".join(filter(None, (context, before))), "context", _LONGEST_CONTEXT)
     domain = re.sub(r"[\s-]+", "_", str(row.get("domain") or "").strip().lower())
-    label = None if domain in TOPICS else _label(row.get("domain"), "domain") or None
+    label = None if domain in _NO_LABEL else _label(row.get("domain"), "domain") or None
     own = _label(row.get("id"), "id")
     if re.fullmatch(r"[0-9a-f]{16}", own):
         own = ""  # as the hashes that prompts without one go by: another may have it
@@ -484,27 +490,34 @@ def _parsed(value: Any, column: str) -> Any:
 def _options(value: Any) -> tuple[tuple[str, ...], tuple[Option, ...]]:
     """Return options from a list of texts or of mappings, and their keys as they were given.
 
-    A text of its own is read as JSON.
+    A text of its own is read as JSON. In place of a key that cannot be made one of ours, as of another script, stands
+    the option's number.
     """
     if value is None or (isinstance(value, str) and not value.strip()):
         return (), ()
     given = _parsed(value, "options")
     if not isinstance(given, list):
         raise BadRow("malformed", "options: needs to be a list of texts, or of mappings of key and text")
-    keys, options = [], []
+    owns: list[str] = []
+    texts: list[str] = []
     for number, each in enumerate(given, start=1):
         own = f"option_{number}"
         if isinstance(each, Mapping) and set(each) <= {"key", "text"}:
             own = str(each.get("key") or own).strip()
-            key = re.sub(r"\W+", "_", own.lower())
-            text = _text(each.get("text"), "options", 600)
+            texts.append(_text(each.get("text"), "options", 600))
         elif isinstance(each, str):
-            key, text = own, _text(each, "options", 600)
+            texts.append(_text(each, "options", 600))
         else:
             raise BadRow("malformed", f"options: {number}: needs to be text, or a key and a text")
-        keys.append(own)
-        options.append(Option(key=key, text=text))
-    return tuple(keys), tuple(options)
+        owns.append(own)
+    keys = [re.sub(r"\W+", "_", own.lower()) for own in owns]
+    taken = {key for key in keys if _KEY.fullmatch(key)}
+    for place, key in enumerate(keys):
+        if key not in taken:
+            keys[place] = f"option_{place + 1}"
+            while keys[place] in taken:
+                keys[place] += "_"
+    return tuple(owns), tuple(Option(key=key, text=text) for key, text in zip(keys, texts, strict=True))
 
 
 def _text(value: Any, column: str, longest: int) -> str:

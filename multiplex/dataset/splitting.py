@@ -74,7 +74,8 @@ class Splitter:
             "groups": {split: groups[split] for split in self.shares},
             "rows": {config: {s: of[s] for s in self.shares} for config, of in counts.items()},
             "rule": "a group falls by the sha256 of the seed and its name; the first group of each config is in train, "
-            "but for groups that were written elsewhere before",
+            "and so is the first that was kept of one that would have none there, but for groups that were written "
+            "elsewhere before",
         }
 
 

@@ -16,7 +16,7 @@ from typing import Any, Self
 from multiplex.dataset.material import Material
 from multiplex.dataset.prompts import Prompt, Skipped
 from multiplex.dataset.records import Row
-from multiplex.dataset.splitting import anchors_of
+from multiplex.dataset.splitting import Splitter, anchors_of
 from multiplex.errors import ContentError, RunError
 
 __all__ = ["Staged", "Store", "Task"]
@@ -364,15 +364,33 @@ class Store:
                 yield group
 
     def first_groups(self, configs: Sequence[str]) -> dict[str, str]:
-        """Return the first group that each config was given, in rows that are kept or not, but for those held out.
+        """Return the groups that are in train whatever their hash, by the config that each is there for.
 
-        Where that was kept when rows were written (`keep_first_groups`), it is so for good: a prompt that failed
-        then, and gives rows now, may stand before it. Held out are the groups of the fact `held_out`.
+        It is the first group that the config was given, in rows that are kept or not. Where no row that is kept
+        would be in train so, it is the first group of those that are kept too, as `CONFIG/GROUP`. Neither is one
+        that is held out, and so a config may have none.
+
+        What was kept when rows were written (`keep_first_groups`) is so for good: a prompt that failed then, and
+        gives rows now, may stand before it. Held out are the groups of the fact `held_out`, and seed and shares
+        of the splits stand in `held_out_of`.
         """
+        held_out = frozenset(self.fact("held_out") or ())
         known: dict[str, str] = self.fact("first_groups") or {}
         new = {config: self._all_groups(config) for config in configs if config not in known}
-        found = known | anchors_of(new, held_out=frozenset(self.fact("held_out") or ()))
-        return {config: found[config] for config in configs if config in found}
+        found = {
+            name: group
+            for name, group in (known | anchors_of(new, held_out=held_out)).items()
+            if name.partition("/")[0] in configs
+        }
+        made = self.fact("held_out_of")
+        splitter = Splitter(made["seed"], made["shares"], frozenset(found.values()))
+        lacking = {
+            config: self.groups(config)
+            for config in configs
+            if all(splitter.split_of(group) != "train" for group in self.groups(config))
+        }
+        also = anchors_of(lacking, held_out=held_out)
+        return found | {f"{config}/{group}": group for config, group in also.items()}
 
     def keep_first_groups(self, configs: Sequence[str]) -> None:
         """Let the first groups of these configs be those that they are now."""

@@ -13,7 +13,7 @@ from multiplex.dataset.prospects import needed
 from multiplex.dataset.quality import dropped
 from multiplex.dataset.schemas import CONFIGS
 
-__all__ = ["covered", "empty", "left_out", "personal", "told"]
+__all__ = ["covered", "empty", "left_out", "personal", "told", "untrained"]
 
 _AXES = {"perspective": "perspectives", "topics": "topics", "schwartz": "Schwartz values"}
 _NO_ROWS = {
@@ -21,6 +21,8 @@ _NO_ROWS = {
     "passed_over": "files and folders that are not read",
 }
 """What kinds are called that count something else than rows."""
+
+_UNTRAINED = "none of its rows is in train: they are of groups that were written to other splits before"
 
 _MOST = 6
 """How many topics and choice contexts are named."""
@@ -44,6 +46,7 @@ def told(folder: Path) -> list[str]:
                 "balance: --balance none keeps all of them, and --balance schwartz=9, say, loosens one axis"
             )
         lines += [f"empty: {config}: {why}" for config, why in report.get("empty", {}).items()]
+        lines += [f"{config}: {why}" for config, why in untrained(report).items()]
         lines += [*lost, f"coverage: {covered(report)}"]
         lines += [f"personal data: {said}"] if (said := personal(report)) else []
     return lines + [
@@ -80,13 +83,19 @@ def left_out(report: Mapping[str, Any]) -> dict[str, str]:
                 lines[config] = f"{here:,} of {kept:,} pairs{why}{lost}"
             else:
                 lines[config] = f"{here:,} of {made:,} {'pairs' if unit == 'pairs' else 'rows'}{lost}"
-    return lines
+    return lines | {config: f"{lines[config]}; {why}" for config, why in untrained(report).items()}
 
 
 def empty(report: Mapping[str, Any]) -> dict[str, str]:
     """Return the configs that were asked for and have no row, each with why, as `left_out` says it."""
     rows, said = report["splits"]["rows"], left_out(report)
     return {config: said[config] for config in _asked(report) if not sum(rows.get(config, {}).values())}
+
+
+def untrained(report: Mapping[str, Any]) -> dict[str, str]:
+    """Return the configs that have rows and none to train on, each with why."""
+    rows = report["splits"]["rows"]
+    return {config: _UNTRAINED for config, of in rows.items() if sum(of.values()) and not of.get("train")}
 
 
 def covered(report: Mapping[str, Any]) -> str:

@@ -390,6 +390,16 @@ def test_a_build_prints_a_table_an_object_or_the_folder_alone() -> None:
         assert "\nempty: reward: 0 of 0 pairs; no rule made one: " in empty.stdout
         other = typed(*given, "--config", "grpo", "--json")
         assert json.loads(other.stdout)["counts"] == {"grpo": {"train": 2}}
+        mine = ("--title", "Mine", "--language", "fr")
+        plain = ("--title", "Pluralistic training data", "--language", "en")
+        for options, name, language in (
+            (mine, "Mine", "fr"),
+            ((), "Mine", "fr"),
+            (plain, "Pluralistic training data", "en"),
+        ):
+            titled = typed(*given, *options, "--json")
+            publication = json.loads(titled.stdout)["options"]["publication"]
+            assert (publication["title"], publication["languages"]) == (name, [language])
         assert server.count == asked
         refused = typed(*given, "--seed", "1")
         assert refused.exit_code == 1

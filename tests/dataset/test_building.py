@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,7 +15,7 @@ from pydantic import BaseModel
 
 from multiplex.acts import Act, AnswerAlone, Answered, Failure, Synthesise, TakePosition
 from multiplex.dataset.assembling import Assembly
-from multiplex.dataset.building import Publication
+from multiplex.dataset.building import TITLE, Publication
 from multiplex.dataset.checking import examine
 from multiplex.dataset.masking import Masks, masked
 from multiplex.dataset.preferences import Thresholds
@@ -89,6 +90,46 @@ def test_to_run_it_again_asks_nobody_and_writes_nothing(table: Table, prompts: P
     assert table.build(prompts, assembly=WORDS, on_phase=phases.append).sha256 == first.sha256
     assert (len(table.responder.acts), phases) == (asked, ["deliberations"])
     assert {path: path.stat().st_mtime_ns for path in (table.out / "data").rglob("*")} == times
+
+
+@pytest.mark.parametrize("lost", ["data", "report.json", "README.md", "jsonl", "manifest.json"])
+def test_to_run_it_again_brings_back_a_file_that_is_lost(table: Table, prompts: Path, lost: str) -> None:
+    first = table.build(prompts, assembly=WORDS)
+    before, asked = files_of(table.out), len(table.responder.acts)
+    there = table.out / lost
+    shutil.rmtree(there) if there.is_dir() else there.unlink()
+    assert table.build(prompts, assembly=WORDS).sha256 == first.sha256
+    assert files_of(table.out) == before
+    assert len(table.responder.acts) == asked
+
+
+@pytest.mark.parametrize("damaged", ["report.json", "data/transcripts/train-00000-of-00001.parquet"])
+def test_to_run_it_again_mends_a_file_that_was_cut_off_and_leaves_an_edited_card(
+    table: Table, prompts: Path, damaged: str
+) -> None:
+    table.build(prompts, assembly=WORDS)
+    (card := table.out / "README.md").write_text(card.read_text() + "\nMine.\n")
+    before = files_of(table.out)
+    table.build(prompts, assembly=WORDS)
+    assert files_of(table.out) == before
+    (path := table.out / damaged).write_bytes(path.read_bytes()[:-9])
+    table.build(prompts, assembly=WORDS)
+    assert examine(table.out).problems == []
+    assert files_of(table.out)["README.md.bak"] == before["README.md"]
+
+
+def test_what_is_told_again_as_it_is_by_default_is_told(table: Table, prompts: Path) -> None:
+    def card(publication: Publication) -> str:
+        table.build(prompts, assembly=WORDS, publication=publication)
+        return (table.out / "README.md").read_text(encoding="utf-8")
+
+    assert "pretty_name: Mine\nlanguage:\n- fr\n" in card(Publication(title="Mine", languages=("fr",)))
+    assert "pretty_name: Mine\nlanguage:\n- fr\n" in card(Publication())
+    assert f"pretty_name: {TITLE}\nlanguage:\n- fr\n" in card(Publication(title=TITLE))
+    assert f"pretty_name: {TITLE}\nlanguage:\n- en\n" in card(Publication(languages=("en",)))
+    assert f"pretty_name: {TITLE}\nlanguage:\n- en\n" in card(Publication())
+    told = json.loads((table.out / "manifest.json").read_text())["options"]["publication"]
+    assert (told["title"], told["languages"]) == (TITLE, ["en"])
 
 
 def test_other_options_of_assembly_ask_nobody_and_give_what_a_new_build_would(

@@ -15,8 +15,10 @@ from typer.testing import CliRunner
 from multiplex.cli.app import app
 from multiplex.content.scenarios import load_scenario, scenario_names
 from multiplex.dataset.asked_columns import CHATS, COLUMNS, any_of_them
+from multiplex.dataset.coverage import Covered
 from multiplex.dataset.prompts import Prompt, Skipped, asked_of, prompt_files, prompt_id, read_prompts
 from multiplex.errors import ContentError
+from tests.table import Words
 
 ASKED = "Should the mill stand still on Sundays?"
 
@@ -159,6 +161,25 @@ def test_options_may_have_keys_and_a_strange_domain_is_passed_over(tmp_path: Pat
     assert prompt.scenario.domain is None
 
 
+def test_a_key_that_none_of_ours_can_be_made_of_gives_way_to_the_number_of_its_option(tmp_path: Path) -> None:
+    own = ("是", "Rest It", "option_1", "...", "x" * 61)
+    options = [{"key": key, "text": f"Let it {place}"} for place, key in enumerate(own)]
+    prompt = one(rows(tmp_path, {"question": ASKED, "options": options}))
+    keys = ["option_1_", "rest_it", "option_1", "option_4", "option_5"]
+    assert [o.key for o in prompt.scenario.options] == keys
+    assert prompt.keys == own
+
+
+@pytest.mark.parametrize("domain", ["none", "None", " NONE ", "", None])
+def test_a_domain_that_says_none_is_no_label_of_its_own(tmp_path: Path, domain: str | None) -> None:
+    prompt = one(rows(tmp_path, {"question": ASKED, "domain": domain}))
+    assert prompt.domain is None
+    covered = Covered(1)
+    covered.add(prompt)
+    found = covered.coverage(Words().embed)
+    assert (found.topics["none"], found.different["own topics"]) == (1, 0)
+
+
 def test_an_id_that_can_stand_in_no_name_is_kept_as_it_is(tmp_path: Path) -> None:
     first, second = read(rows(tmp_path, {"id": "A-1", "text": "One?"}, {"id": "a_1", "text": "Two?"}))
     assert isinstance(first, Prompt)
@@ -235,7 +256,7 @@ NOBODY = "priya.sharma@example.org"
     [
         {"question": ASKED, "id": "other"},
         {"answer": "A.", NOBODY: "B."},
-        {"question": "A?", "options": [{"key": f'{NOBODY} "said" it\'s' * 3, "text": "A"}] * 2},
+        {"question": "A?", "options": [{"key": f'{NOBODY} "said" it\'s' * 3, "text": ""}] * 2},
         {"question": "A?", "options": [{"key": NOBODY, "text": "A"}, {"key": NOBODY, "text": "B"}]},
         {"question": "A?", "options": NOBODY},
         {"messages": [{"role": NOBODY, "content": NOBODY}]},
@@ -510,7 +531,7 @@ def test_one_broken_file_of_a_folder_does_not_end_it_all(tmp_path: Path) -> None
     assert isinstance(yaml, Skipped)
     assert isinstance(prompt, Prompt)
     assert (yaml.origin, yaml.kind) == ("file 2", "malformed")
-    assert yaml.reason == "the file cannot be read; name it by its own path to be told why"
+    assert yaml.reason == "the file gives no prompt, or no more; name it by its own path to be told why"
     assert complaint(broken).startswith(f"{broken}: line 3, column 1: broken YAML: ")
     assert kinds(tmp_path) == ["malformed", "malformed", "malformed", "prompt"]
 

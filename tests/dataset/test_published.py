@@ -1,12 +1,17 @@
 """What is published of names and values that may be paths or addresses."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from multiplex.dataset.checking import examine
+from multiplex.dataset.manifest import write_manifest
+from multiplex.dataset.plan import sources_of
 from multiplex.dataset.published import public_name, published
+from multiplex.dataset.store import Store
 from multiplex.errors import ContentError
 from tests.dataset.made import QUESTIONS, WORDS, Table, write_prompts
 
@@ -108,6 +113,45 @@ def test_nothing_that_a_build_publishes_names_a_folder_and_another_one_is_told_a
         ContentError, match=r"another model .*'vllm:/home/ada/ckpt', and now 'vllm:/srv/ckpt'"
     ):
         table.build(prompts, assembly=WORDS, plan={**plan, "model": "vllm:/srv/ckpt"})
+
+
+def test_nothing_that_a_build_publishes_is_of_the_prompt_files_before_they_were_masked(
+    tmp_path: Path,
+) -> None:
+    table = Table(tmp_path)
+    first = write_prompts(tmp_path / "first.txt", QUESTIONS[:2])
+    more = write_prompts(tmp_path / "more.txt", QUESTIONS[2:3])
+    table.build(first, assembly=WORDS)
+    made = table.build(more, assembly=WORDS, extend=True)
+    assert made.sources == ({"file": "file 1"}, {"file": "file 2"})
+    assert made.options["plan"]["sources"] == list(made.sources)
+    for path in (first, more):
+        digest = sha256(path.read_bytes()).hexdigest().encode()
+        published = [each for each in table.out.rglob("*") if each.is_file() and ".build" not in each.parts]
+        assert published
+        assert [each for each in published if digest in each.read_bytes()] == []
+    # It is known by its hash all the same.
+    write_prompts(more, QUESTIONS[3:4])
+    with pytest.raises(ContentError, match=r"more\.txt has changed since"):
+        table.build(more, assembly=WORDS)
+
+
+def test_a_folder_whose_manifest_tells_more_of_prompt_files_is_read_and_the_same_build_takes_it_out(
+    tmp_path: Path,
+) -> None:
+    table = Table(tmp_path)
+    prompts = write_prompts(tmp_path / "questions.txt", QUESTIONS[:2])
+    made = table.build(prompts, assembly=WORDS)
+    [source] = sources_of([prompts])
+    told = {name: source[name] for name in ("file", "sha256", "bytes")}
+    plan = {**made.options["plan"], "sources": [told]}
+    before = made.model_copy(update={"sources": (told,), "options": {**made.options, "plan": plan}})
+    write_manifest(table.out, before)
+    with Store(table.out / ".build") as store:
+        store.keep_fact("written", {**store.fact("written"), "sources": [told]})
+    assert examine(table.out).problems == []
+    assert table.build(prompts, assembly=WORDS).sha256 == made.sha256
+    assert source["sha256"] not in (table.out / "manifest.json").read_text()
 
 
 def test_the_same_scenario_gives_the_same_rows_wherever_its_file_lies(tmp_path: Path) -> None:
