@@ -50,6 +50,9 @@ _Context = Annotated[
 
 
 _NO_SCHWARTZ = "Schwartz's basic values, for which the format of mgg has no place"
+_NOT_ENGLISH = (
+    "plurals that are not English, and in scripts without capitals the noun and qualifier of a policy"
+)
 
 
 @graph_app.command("check")
@@ -57,17 +60,19 @@ def check_command(file: GraphFile, as_json: Json = False) -> None:
     """Hold every card against the criteria of a good one; exit with 1 if there are complaints.
 
     Cycles among kept edges, and judges who said both ways, are told as well; they are no faults of the file. So
-    are edges in it that its judgements do not make. A file of mgg holds no basic values; that is told once.
+    are edges in it that its judgements do not make. A file of mgg holds no basic values; that is told once, and
+    so is that only English plurals are known, where a policy begins with a word that is not in ASCII letters.
     """
     with plain_errors():
         from multiplex.cli.graph_files import load_graph
         from multiplex.content.schwartz import SCHWARTZ_VALUES
         from multiplex.moral_graph.contradictions import cycles, self_contradictions
-        from multiplex.moral_graph.criteria import complaints
+        from multiplex.moral_graph.criteria import beyond_english, complaints
 
         data = load_graph(file)
         bare = data.shape == "mgg" and not any(card.schwartz for card in data.graph.values)
         held = [_NO_SCHWARTZ] if bare and data.graph.values else []
+        held += [_NOT_ENGLISH] if any(map(beyond_english, data.graph.values)) else []
         found = [
             (card, each)
             for card in data.graph.values

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
@@ -36,6 +37,8 @@ __all__ = [
 ]
 
 _BAR = 16
+_LABEL = 20
+"""Columns of a label beside its bar."""
 
 
 def print_run(run: Run) -> None:
@@ -57,7 +60,10 @@ def print_run(run: Run) -> None:
     if consensus and consensus.endorsements:
         for name, value in consensus.endorsements.items():
             given = "abstained" if value is None else f"{'■' * value}{'·' * (7 - value)} {value}"
-            console.print(safe(f"  {labels[name]:<20} {given}", style="dim" if value is None else ""))
+            # In columns, not characters: a Chinese one takes two.
+            label = safe(labels[name]).plain
+            room = " " * (_LABEL - cell_len(label))
+            console.print(safe(f"  {label}{room} {given}", style="dim" if value is None else ""))
         for dissent in consensus.dissent:
             console.print(safe(f"  {dissent.label} objects: {dissent.text}", style="dim"))
     shares = run.answers.distribution

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from multiplex.acts.observer import Observer
-from multiplex.cli.graph_shown import flat
+from multiplex.cli.graph_shown import counted, flat
 from multiplex.cli.outcome import print_json
 from multiplex.cli.text import safe
 from multiplex.cli.texts import Passage, read_passages
@@ -211,7 +211,7 @@ def _print(found: ValuesInText, cards: Mapping[str, ValuesCard], failed: Sequenc
     else:
         console.print(safe(found.reason or "nothing was found"))
     console.print(
-        f"{found.spans} spans, {found.none} of them near to no value (nearness below {found.floor:.2f}). "
+        f"{counted(found.spans, 'span')}, {found.none} of them near to no value (nearness below {found.floor:.2f}). "
         "Nearness shows what a sentence is about, not that the text is for it."
     )
     for reason in failed:

@@ -50,13 +50,23 @@ Paragraph = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1
 
 def _policy(text: str) -> str:
     noun = text.split(maxsplit=1)[0].strip(",")
+    if _is_without_case(noun):
+        return text
     if len(noun) < 3 or noun != noun.upper() or " " not in text:
-        raise ValueError(f"{text!r} needs to begin with a capitalised plural noun, as in 'MOMENTS when ...'")
+        raise ValueError(
+            f"{text!r} needs to begin with a capitalised plural noun, as in 'MOMENTS when ...', "
+            "or with a word of a script without capitals"
+        )
     return text
 
 
+def _is_without_case(word: str) -> bool:
+    # By title case, for Georgian: its capitals are for headings alone.
+    return any(c.isalpha() for c in word) and word.title() == word.lower()
+
+
 Policy = Annotated[Line, AfterValidator(_policy)]
-"""An attentional policy: a capitalised plural noun and a qualifier."""
+"""An attentional policy: a capitalised plural noun and a qualifier; any words where the script has no capitals."""
 
 
 def _term(text: str) -> str:

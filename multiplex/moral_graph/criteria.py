@@ -8,7 +8,7 @@ from typing import Literal
 from multiplex.errors import near_miss
 from multiplex.moral_graph.cards import ValuesCard
 
-__all__ = ["Complaint", "Criterion", "complaints"]
+__all__ = ["Complaint", "Criterion", "beyond_english", "complaints"]
 
 Criterion = Literal[
     "number", "noun", "qualifier", "goal", "norm", "avoidance", "repetition", "title", "schwartz"
@@ -73,6 +73,7 @@ _CLAUSE = re.compile(
 do in order to live, and no goal of one's own."""
 
 _AVOIDANCE = re.compile(r"^(?:AVOID\w*|LACKS?|ABSENCES?|NO|NOT|NON-\w+|WITHOUT)\b")
+_MARKS = "\"'“”‘’,;:.()"
 _PREPOSITION = re.compile(r"^(?:OF|IN|FOR|FROM|WITH|BETWEEN|AMONG|ON|AT|TO|AND|OR|BY)$")
 _POLICIES = range(3, 8)
 _TITLE = range(1, 7)
@@ -103,6 +104,10 @@ def complaints(
     `multiplex.content.schwartz` has the 56). "Must", "have to" and "in order to"
     pass within a clause: what people have to bear, and what they do it for, may well be noticed.
 
+    The words are English: of other languages' nouns those pass that end as an English plural does, and goals and
+    norms are not found. Where a policy begins in a script without capitals, nothing can be told of its noun and
+    qualifier, and neither is checked. `beyond_english` tells where the letters show as much.
+
     Whether the policies cohere, whether they are clear, and whether they are meaningful or only
     instrumental, no rule here can tell; and a rule that goes by words is wrong at times, both ways.
 
@@ -117,6 +122,12 @@ def complaints(
         *_of_policies(_field(card, "policies")),
         *_of_schwartz(_field(card, "schwartz"), basic_values),
     )
+
+
+def beyond_english(card: ValuesCard | Mapping[str, object]) -> bool:
+    """Return whether the first word of a policy has letters that are not ASCII: plurals are known in English alone."""
+    firsts = (_words(policy)[:1] for policy in _listed(_field(card, "policies")) if isinstance(policy, str))
+    return any(c.isalpha() and not c.isascii() for first in firsts for word in first for c in word)
 
 
 def _field(card: ValuesCard | Mapping[str, object], name: str) -> object:
@@ -151,17 +162,18 @@ def _of_policies(value: object) -> Iterator[Complaint]:
 
 
 def _of_policy(policy: str) -> Iterator[tuple[Criterion, str]]:
-    words = [word.strip("\"'“”‘’,;:.()") for word in policy.split()]
+    words = _words(policy)
     capitals = 0
     while capitals < len(words) and words[capitals].isupper() and words[capitals] not in {"A", "I"}:
         capitals += 1
     noun = _noun(words[:capitals])
-    if not noun:
-        yield "noun", "it begins with no noun in capitals, as MOMENTS in 'MOMENTS when help is needed'"
-    elif not _is_plural(noun) and not _AVOIDANCE.match(policy):
-        yield "noun", f"it begins with {noun}, which is not a plural noun in capitals"
-    if len(words) - capitals < 2:
-        yield "qualifier", "the noun needs a qualifier of two words or more"
+    if not (words and _is_without_case(words[0])):
+        if not noun:
+            yield "noun", "it begins with no noun in capitals, as MOMENTS in 'MOMENTS when help is needed'"
+        elif not _is_plural(noun) and not _AVOIDANCE.match(policy):
+            yield "noun", f"it begins with {noun}, which is not a plural noun in capitals"
+        if len(words) - capitals < 2:
+            yield "qualifier", "the noun needs a qualifier of two words or more"
     if noun in _GOAL_NOUNS:
         yield "goal", f"{noun} are reached, not attended to for their own sake"
     elif found := _GOAL.search(policy) or _outside_clauses(_PURPOSE, policy):
@@ -170,6 +182,15 @@ def _of_policy(policy: str) -> Iterator[tuple[Criterion, str]]:
         yield "norm", f"{found[0].strip(' ;:.')!r} makes a norm of it"
     if found := _AVOIDANCE.match(policy):
         yield "avoidance", f"{found[0]} says what is to be missing; say what is there instead"
+
+
+def _words(policy: str) -> list[str]:
+    return [word.strip(_MARKS) for word in policy.split()]
+
+
+def _is_without_case(word: str) -> bool:
+    # By title case, for Georgian: its capitals are for headings alone.
+    return any(c.isalpha() for c in word) and word.title() == word.lower()
 
 
 def _noun(capitals: Sequence[str]) -> str:

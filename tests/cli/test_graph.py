@@ -126,6 +126,22 @@ def test_check_is_silent_about_good_cards_and_exits_with_one_over_complaints(
     assert graph("check", tmp_path / "graph.json").stdout.count("complaint") >= 1
 
 
+def test_check_says_what_it_cannot_tell_of_policies_in_other_scripts(
+    tmp_path: Path, judgements: Path
+) -> None:
+    cards = tmp_path / "cards.json"
+    policies = ["順番を待つ家々", "जल के बिना घर", "مشاركات كل بيت"]
+    cards.write_text(
+        json.dumps([card("a", policies=policies), *map(card, "bcd")], ensure_ascii=False), encoding="utf-8"
+    )
+    ran("build", judgements, "--cards", cards, "--out", tmp_path / "graph.json")
+    said = ran("check", tmp_path / "graph.json")
+    assert "4 cards, 0 complaints" in said
+    assert said.count("not checked: plurals that are not English") == 1
+    [held] = told("check", tmp_path / "graph.json")["not_checked"]
+    assert held in said
+
+
 def test_check_tells_cycles_and_judges_who_said_both(tmp_path: Path, cards: Path) -> None:
     path = tmp_path / "judgements.csv"
     moves = [

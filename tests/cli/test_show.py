@@ -1,15 +1,21 @@
 """`multiplex list`, `show`, `validate`, `init`, `runs`, `report` and `doctor`."""
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 import yaml
+from rich.cells import cell_len
 from typer.testing import CliRunner, Result
 
 from multiplex.cli.app import app
+from multiplex.cli.show import print_run
 from multiplex.content.files import KINDS
+from multiplex.deliberation.run import conduct
+from multiplex.responders.scripted import ScriptedResponder
 from tests.endpoint import endpoint
+from tests.table import PERSONAS, SCENARIO, Words, answer, panel_of, protocol
 
 pytestmark = pytest.mark.heavy
 
@@ -157,6 +163,20 @@ def test_past_runs_are_listed_and_reported_by_name_and_by_path() -> None:
     assert "the protocol 'uniplex' seats no panel" in text
     ran("report", name, "--out", "report.md")
     assert Path("report.md").read_text(encoding="utf-8") == text
+
+
+def test_bars_stand_in_one_column_beside_labels_in_wide_letters(capsys: pytest.CaptureFixture[str]) -> None:
+    labels = ("村の長老", "गाँव की मुखिया", "A label that is longer than twenty")
+    personas = [p.model_copy(update={"label": label}) for p, label in zip(PERSONAS, labels, strict=True)]
+    names = [*(persona.name for persona in personas), "moderator", "observer"]
+    responders = dict.fromkeys(names, ScriptedResponder(answer))
+    stages = protocol("open", "synthesise", "ratify")
+    print_run(
+        asyncio.run(conduct(SCENARIO, panel_of(*personas), stages, responders, seed=1, embedder=Words()))
+    )
+    bars = [line for line in capsys.readouterr().out.splitlines() if "■" in line]
+    assert [line.split("■")[0].strip() for line in bars] == list(labels)
+    assert [cell_len(line.split("■")[0]) for line in bars] == [23, 23, 37]
 
 
 def test_a_run_that_is_not_there_is_told_with_the_near_miss() -> None:

@@ -54,6 +54,16 @@ def test_a_text_is_mapped_to_the_packs_commitments(
     assert "not that the text is for it" in " ".join(table.split())
 
 
+def test_one_span_is_one_and_texts_in_other_scripts_have_several(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "answer.txt"
+    for text, spans in (("We owe care.", "1 span,"), ("水は皆のもの。順番に分ける。", "2 spans,")):
+        file.write_text(text, encoding="utf-8")
+        values_command([file], embedder=Words())
+        assert spans in capsys.readouterr().out
+
+
 def test_every_commitment_is_a_card_of_its_own() -> None:
     cards = cards_of(PACK)
     assert len({card.id for card in cards}) == len(cards) == sum(len(p.commitments) for p in PACK.personas)

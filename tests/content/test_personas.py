@@ -162,13 +162,30 @@ def test_what_is_wrong_with_a_persona_is_told_by_its_key(
     assert complaint(load_persona, write(tmp_path / "miller.yaml", {**persona(), **change})) == said
 
 
-@pytest.mark.parametrize("policy", ["moments when help is needed", "MOMENTS", "M when"])
+@pytest.mark.parametrize(
+    "policy",
+    ["moments when help is needed", "MOMENTS", "M when", "IE 順番を待つ家々", "12 when", "семьи, где ждут"],
+)
 def test_a_policy_begins_with_a_capitalised_noun_and_goes_on(tmp_path: Path, policy: str) -> None:
     data = {**persona(), **with_first(attends_to=[policy, "PEOPLE who wait", "WORDS that help"])}
     assert complaint(load_persona, write(tmp_path / "miller.yaml", data)) == (
         f"commitments[0].attends_to[0]: {policy!r} needs to begin with a capitalised plural noun, "
-        "as in 'MOMENTS when ...'"
+        "as in 'MOMENTS when ...', or with a word of a script without capitals"
     )
+
+
+def test_a_policy_in_a_script_without_capitals_begins_with_any_word(tmp_path: Path) -> None:
+    policies = [
+        "順番 を待つ家々",
+        "順番待ちの家々",
+        "مشاركات كل بيت",
+        "जल के बिना घर",
+        "ოჯახები სადაც",
+        "СЕМЬИ, где ждут",
+    ]
+    data = {**persona(), **with_first(attends_to=policies)}
+    loaded = load_persona(write(tmp_path / "miller.yaml", data))
+    assert loaded.commitments[0].attends_to == tuple(policies)
 
 
 def test_a_missing_persona_file_is_told_with_the_near_miss(valley: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from multiplex.content.schwartz import SCHWARTZ_VALUES
 from multiplex.moral_graph.cards import ValuesCard
-from multiplex.moral_graph.criteria import complaints
+from multiplex.moral_graph.criteria import beyond_english, complaints
 
 GOOD: dict[str, Any] = {
     "title": "Help unasked",
@@ -142,4 +142,35 @@ def test_nothing_that_a_card_holds_raises(title: object, policies: object, schwa
 @given(st.text(max_size=80))
 def test_a_policy_that_passes_begins_with_capitals(policy: str) -> None:
     if not of_policy(policy):
-        assert policy.split()[0].strip("\"'“”‘’,;:.()").isupper()
+        first = policy.split()[0].strip("\"'“”‘’,;:.()")
+        assert first.isupper() or first.title() == first.lower() != ""
+
+
+@pytest.mark.parametrize(
+    "policy", ["順番を待つ家々", "順番 を待つ家々", "مشاركات كل بيت", "जल के बिना घर", "ოჯახები"]
+)
+def test_of_a_script_without_capitals_neither_noun_nor_qualifier_is_told(policy: str) -> None:
+    assert of_policy(policy) == []
+    assert found(policies=[*GOOD["policies"], policy, f"{policy}."]) == [("repetition", "policies[4]")]
+
+
+def test_of_other_scripts_with_capitals_the_noun_is_held_against_english_plurals() -> None:
+    assert of_policy("СЕМЬИ, где ждут воды") == ["noun"]
+    assert of_policy("семьи, где ждут воды") == ["noun"]
+    assert of_policy("123 of them wait") == ["noun"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "beyond"),
+    [
+        ("MOMENTS of 順番 in line", False),
+        ("“MOMENTS” that everyone knows", False),
+        ("", False),
+        ("順番を待つ家々", True),
+        ("ÉLÈVES qui attendent", True),
+        ("СЕМЬИ, где ждут воды", True),
+    ],
+)
+def test_a_card_whose_plurals_are_not_known_is_told(policy: str, beyond: bool) -> None:
+    assert beyond_english({**GOOD, "policies": [*GOOD["policies"], policy]}) is beyond
+    assert beyond_english({"policies": None}) is False

@@ -28,7 +28,15 @@ from multiplex.content.protocols import load_protocol, protocol_names
 from multiplex.content.scenarios import Option, Scenario, load_scenario, scenario_names
 from multiplex.moral_graph.cards import ValuesCard
 from multiplex.responders.extractive import ExtractiveResponder
-from multiplex.responders.extractive.wording import attention, ended, fitted, joined, leaning, lower_first
+from multiplex.responders.extractive.wording import (
+    attention,
+    cited,
+    ended,
+    fitted,
+    joined,
+    leaning,
+    lower_first,
+)
 from multiplex.responders.relevance import Relevance
 from tests.table import (
     MILLER,
@@ -312,6 +320,15 @@ def synthesis(responder: ExtractiveResponder, **more: Any) -> Synthesis:
     reply = ask(responder, act)
     assert isinstance(reply, Synthesis)
     return reply
+
+
+@pytest.mark.parametrize(
+    ("said", "end"),
+    [("Water is for all.", "."), ("Whose is the water?", "?"), ("水は皆のもの。", "。"), ("कुआँ सबका है।", "।")],
+)
+def test_a_source_stands_before_the_stop_of_any_script(said: str, end: str) -> None:
+    commitment = MILLER.commitments[0].model_copy(update={"statement": said})
+    assert cited(commitment) == f"{said[:-1]} ({commitment.source.brief}){end}"
 
 
 def test_the_spectrum_gives_everyone_a_place_and_a_source(table: ExtractiveResponder) -> None:

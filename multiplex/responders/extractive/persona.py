@@ -29,6 +29,7 @@ from multiplex.content.personas import Commitment, Persona
 from multiplex.content.scenarios import Scenario
 from multiplex.moral_graph.cards import ValuesCard
 from multiplex.responders.extractive.wording import (
+    STOPS,
     attention,
     cited,
     fitted,
@@ -303,7 +304,7 @@ def _leads(stance: dict[str, float]) -> str | None:
 def _voiced(persona: Persona, turns: list[Turn]) -> list[Commitment]:
     """Return the commitments that a persona has spoken, by the words of its own turns."""
     said = "\n".join(turn.statement for turn in turns)
-    return [c for c in persona.commitments if c.statement.rstrip(".!?") in said]
+    return [c for c in persona.commitments if c.statement.rstrip(STOPS) in said]
 
 
 def _conceded_claims(own_turns: list[Turn], heard: list[tuple[Turn, Claim]]) -> list[str]:

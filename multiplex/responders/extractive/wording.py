@@ -7,6 +7,7 @@ from multiplex.content.personas import Commitment
 from multiplex.content.scenarios import Option
 
 __all__ = [
+    "STOPS",
     "attention",
     "cited",
     "ended",
@@ -22,7 +23,10 @@ __all__ = [
 ]
 
 
-_ENDED = re.compile(r"[.!?…。！？؟।။።፧;:]['\"”’»)\]」』]*$")
+STOPS = ".!?。！？؟।။።፧۔"
+"""What a sentence may end with."""
+
+_ENDED = re.compile(rf"[{STOPS}…;:]['\"”’»)\]」』]*$")
 _ASKS = re.compile(
     r"(?:(?:and|but|so|or|then) )?(?:[^,]{1,80}, (?:and |but )?)?(?:who|whom|whose|what|which|when|where|why|how|"
     r"whether|is|are|am|was|were|do|does|did|can|could|may|might|must|shall|should|will|would|has|have|had|ought)"
@@ -53,7 +57,7 @@ def pick(choices: Sequence[str], seed: int, offset: int = 0) -> str:
 def cited(commitment: Commitment) -> str:
     """Return the statement with its source, the full stop after the brackets."""
     statement = commitment.statement.rstrip()
-    end = statement[-1] if statement[-1] in ".!?" else "."
+    end = statement[-1] if statement[-1] in STOPS else "."
     return f"{statement.removesuffix(end)} ({commitment.source.brief}){end}"
 
 
