@@ -1,10 +1,10 @@
-"""Split prose into sentences."""
+"""Split prose into sentences, and tell scripts without capitals."""
 
 import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-__all__ = ["folded", "sentences"]
+__all__ = ["folded", "is_without_case", "sentences"]
 
 _STOPS = (
     r"\u0589\u061d-\u061f\u06d4\u0700-\u0702\u07f9\u0837\u0839\u083d\u083e\u0964\u0965\u104a\u104b\u1362"
@@ -78,3 +78,9 @@ def _is_end(line: str, found: re.Match[str]) -> bool:
 def folded(text: str) -> str:
     """Return a text as spans are compared: without case or spacing; roles show angle brackets as single guillemets."""
     return " ".join(text.replace("‹", "<").replace("›", ">").split()).casefold()
+
+
+def is_without_case(word: str) -> bool:
+    """Tell whether a word is of a script without capitals."""
+    # By title case, for Georgian: its capitals are for headings alone.
+    return any(c.isalpha() for c in word) and word.title() == word.lower()

@@ -29,6 +29,7 @@ from multiplex.content.files import (
 from multiplex.content.schwartz import SchwartzValue
 from multiplex.content.topics import Topic
 from multiplex.errors import ContentError, near_miss
+from multiplex.sentences import is_without_case
 
 __all__ = [
     "GENERIC_PHRASES",
@@ -50,7 +51,7 @@ Paragraph = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1
 
 def _policy(text: str) -> str:
     noun = text.split(maxsplit=1)[0].strip(",")
-    if _is_without_case(noun):
+    if is_without_case(noun):
         return text
     if len(noun) < 3 or noun != noun.upper() or " " not in text:
         raise ValueError(
@@ -58,11 +59,6 @@ def _policy(text: str) -> str:
             "or with a word of a script without capitals"
         )
     return text
-
-
-def _is_without_case(word: str) -> bool:
-    # By title case, for Georgian: its capitals are for headings alone.
-    return any(c.isalpha() for c in word) and word.title() == word.lower()
 
 
 Policy = Annotated[Line, AfterValidator(_policy)]

@@ -7,6 +7,7 @@ from typing import Literal
 
 from multiplex.errors import near_miss
 from multiplex.moral_graph.cards import ValuesCard
+from multiplex.sentences import is_without_case
 
 __all__ = ["Complaint", "Criterion", "beyond_english", "complaints"]
 
@@ -167,7 +168,7 @@ def _of_policy(policy: str) -> Iterator[tuple[Criterion, str]]:
     while capitals < len(words) and words[capitals].isupper() and words[capitals] not in {"A", "I"}:
         capitals += 1
     noun = _noun(words[:capitals])
-    if not (words and _is_without_case(words[0])):
+    if not (words and is_without_case(words[0])):
         if not noun:
             yield "noun", "it begins with no noun in capitals, as MOMENTS in 'MOMENTS when help is needed'"
         elif not _is_plural(noun) and not _AVOIDANCE.match(policy):
@@ -186,11 +187,6 @@ def _of_policy(policy: str) -> Iterator[tuple[Criterion, str]]:
 
 def _words(policy: str) -> list[str]:
     return [word.strip(_MARKS) for word in policy.split()]
-
-
-def _is_without_case(word: str) -> bool:
-    # By title case, for Georgian: its capitals are for headings alone.
-    return any(c.isalpha() for c in word) and word.title() == word.lower()
 
 
 def _noun(capitals: Sequence[str]) -> str:

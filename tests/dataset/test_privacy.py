@@ -178,6 +178,7 @@ def _found(spans: list[Span], text: str) -> list[str]:
         ("the notice said 020 7946 0018 only", "020 7946 0018"),
         ("text 9876543210 please", "9876543210"),
         ("ring 0049 171 3920068", "0049 171 3920068"),
+        ("Tel:020 7946 0018", "020 7946 0018"),
     ],
 )
 def test_a_telephone_number_is_found(text: str, number: str) -> None:
@@ -192,6 +193,7 @@ def test_a_telephone_number_is_found(text: str, number: str) -> None:
         "ISBN 978-0-14-044933-4",
         "add 1234567890 and 9876543211",
         "the ratio 0.6180339887",
+        "verse 12:0123 456 789",
     ],
 )
 def test_a_price_a_date_or_a_count_is_no_telephone(text: str) -> None:
@@ -446,6 +448,10 @@ _PIECES = st.sampled_from(
         "_1]",
         "Dear ",
         "مرحبا",
+        "は",
+        "です",
+        "٠٥٠١٢٣٤٥٦٧",
+        "１",
     ]
 )
 

@@ -79,12 +79,16 @@ _PHONE_WORDS = re.compile(
     r"t[ée]l[ée]phone|téléphoner|appel(?:er|ez)?|"
     r"portable|m[óo]vil|celular|tel[ée]fono|ll[aá]m(?:ame|e)|telefon(?:nummer)?|handy|rufnummer|"
     r"anrufen|cellulare|chiam(?:ami|are)|"
-    r"telem[óo]vel|ligue|simu|nambari ya simu|hp|telepon|ponsel|телефон\w*|звоните|τηλ[έε]φωνο|电话|手机|"
-    r"微信|電話|携帯|전화|휴대폰|"
-    r"هاتف|جوال|واتساب|فون|फ़?ोन|मोबाइल|ফোন|โทร)(?!\w)",
+    r"telem[óo]vel|ligue|simu|nambari ya simu|hp|telepon|ponsel|телефон\w*|звоните|τηλ[έε]φωνο|"
+    r"[وفبلك]?(?:ال)?(?:هاتف|جوال|واتساب|فون)(?:ي|ك|ه|ها|نا)?|फ़?ोन|मोबाइल|ফোন)(?!\w)",
     re.I,
 )
-_DIGITS = re.compile(r"(?<![\w.,/:#-])(?:\+|00|\()?\(?\d[\d\s().\-–/\u2011]{5,22}\d(?![\w])(?![.,/-]\d)")
+_PHONE_WORDS_UNPARTED = re.compile(r"电话|手机|手機|微信|電話|携帯|전화|휴대폰|โทร")
+"""Those that need no spaces beside them; a sentence of their languages is short, and they are looked for near by."""
+
+_DIGITS = re.compile(
+    r"(?<![\w.,/#-])(?<![\W\d_]:)(?:\+|00|\()?\(?\d[\d\s().\-–/\u2011]{5,22}\d(?![\w])(?![.,/-]\d)"
+)
 _NO_PHONE = re.compile(
     r"\d{1,3}(?:[.,\s]\d{3})+|\d+[.,]\d+|\d{4}\s?[–-]\s?\d{4}|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|"
     r"\d{4}[./-]\d\d?[./-]\d\d?"
@@ -138,7 +142,7 @@ _SPELLED_EMAIL = re.compile(
     r"\s+dot\s+)[a-z]{2,12}(?!\w)",
     re.I,
 )
-_BESIDE, _BEHIND = 60, 20
+_BESIDE, _BEHIND, _NEAR = 60, 20, 15
 
 
 def phones(text: str) -> list[Span]:
@@ -156,8 +160,12 @@ def phones(text: str) -> list[Span]:
         if not 7 <= digits <= 17:
             continue
         beside = text[max(0, cluster.start() - _BESIDE) : cluster.start()]
+        behind = text[cluster.end() : cluster.end() + _BEHIND]
         worded = bool(
-            _PHONE_WORDS.search(beside) or _PHONE_WORDS.search(text[cluster.end() : cluster.end() + _BEHIND])
+            _PHONE_WORDS.search(beside)
+            or _PHONE_WORDS.search(behind)
+            or _PHONE_WORDS_UNPARTED.search(beside[-_NEAR:])
+            or _PHONE_WORDS_UNPARTED.search(behind[:_NEAR])
         )
         if written.startswith("00"):
             written = " +" + written[2:]  # as long as before, so that places stay

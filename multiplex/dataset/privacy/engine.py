@@ -11,6 +11,7 @@ from typing import Any
 
 from multiplex.dataset.privacy.contacts import addresses, birth_dates, phones, spelled_emails
 from multiplex.dataset.privacy.identities import national_ids
+from multiplex.dataset.privacy.reading import attaches
 from multiplex.dataset.privacy.spans import Span
 from multiplex.errors import ContentError
 
@@ -88,7 +89,7 @@ class Engine:
         self._kinds = kinds
 
     def find(self, text: str, *, threshold: float) -> list[Span]:
-        """Return the spans of a text, by kind; they may overlap."""
+        """Return the spans of a text, by kind; they may overlap. The text is one as it is read (`reading`)."""
         numbers = (
             any(c.isdigit() or c == "@" for c in text) or " at " in text or "at]" in text or "at)" in text
         )
@@ -264,4 +265,10 @@ def _beside(presidio: Any) -> Any:
 
 
 def _phrases(words: Iterable[str]) -> re.Pattern[str]:
-    return re.compile(r"(?<!\w)(?:" + "|".join(re.escape(w) for w in words) + r")(?!\w)", re.I)
+    return re.compile("|".join(map(_phrase, words)), re.I)
+
+
+def _phrase(words: str) -> str:
+    before = "" if attaches(words[0]) else r"(?<!\w)"
+    behind = "" if attaches(words[-1]) else r"(?!\w)"
+    return before + re.escape(words) + behind

@@ -18,6 +18,7 @@ from multiplex.dataset.privacy.engine import Engine, load_engine
 from multiplex.dataset.privacy.gazetteer import fold, public_figures
 from multiplex.dataset.privacy.names import calls, name_parts, name_words, repeats
 from multiplex.dataset.privacy.public import PublicNames, PublicWords
+from multiplex.dataset.privacy.reading import read
 from multiplex.dataset.privacy.references import is_chapter
 from multiplex.dataset.privacy.spans import KINDS, Span
 from multiplex.dataset.privacy.tokens import Name
@@ -135,27 +136,30 @@ class Masker:
         """Return what is personal in a text, in order and apart; `known` are names met before."""
         if not text.strip():
             return []
+        reading = read(text)
+        plain = reading.text
         spans = [
             span
-            for span in self._windows(text)
+            for span in self._windows(plain)
             if not (
-                self._allow.covers(text, span)
+                self._allow.covers(plain, span)
                 if span.kind == "NAME"
-                else self._content.hold(text[span.start : span.end])
+                else self._content.hold(plain[span.start : span.end])
             )
         ]
         named = [span for span in spans if span.kind == "NAME"]
-        spans = [span for span in spans if span.kind != "IP" or not is_chapter(text, span, named)]
+        spans = [span for span in spans if span.kind != "IP" or not is_chapter(plain, span, named)]
         if "NAME" in self._kinds:
-            names = known.and_also(text[span.start : span.end] for span in named)
-            spans += self.again(text, names.parts)
+            names = known.and_also(plain[span.start : span.end] for span in named)
+            spans += self._not_public(plain, repeats(plain, names.parts))
             if words := names.words - names.parts:
-                spans += self._not_public(text, calls(text, words))
-        return apart(text, spans)
+                spans += self._not_public(plain, calls(plain, words))
+        return apart(text, map(reading.back, spans))
 
     def again(self, text: str, parts: Iterable[str]) -> list[Span]:
         """Return where folded parts of known names stand in a text, if no public name does there."""
-        return self._not_public(text, repeats(text, parts))
+        reading = read(text)
+        return [*map(reading.back, self._not_public(reading.text, repeats(reading.text, parts)))]
 
     def _not_public(self, text: str, names: Iterable[Name]) -> list[Span]:
         spans = (Span("NAME", name.start, name.end, name.score) for name in names)
@@ -306,6 +310,7 @@ class Session:
         return result
 
     def _number(self, kind: str, value: str) -> int:
+        value = read(value).text  # a number is the same in the digits of any script
         numbers = self._numbers.setdefault(kind, {})
         named = kind == "NAME"
         key = (

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from multiplex.content.panels import Panel
 from multiplex.dataset.privacy.gazetteer import fold
+from multiplex.dataset.privacy.reading import read
 from multiplex.dataset.privacy.spans import Span
 
 __all__ = ["PublicNames", "PublicWords", "public_names"]
@@ -34,7 +35,7 @@ class PublicWords:
 
 def _run(text: str) -> str:
     """Return a text's words, parted so that one run of words is found within another only as whole words."""
-    return "\x1f".join(("", *_WORD.findall(text), ""))
+    return "\x1f".join(("", *_WORD.findall(read(text).text), ""))
 
 
 class PublicNames:
@@ -44,7 +45,7 @@ class PublicNames:
         self._names: set[tuple[str, ...]] = set()
         self._reach = 60
         for name in names:
-            words = tuple(fold(_POSSESSIVE.sub("", word)) for word in _WORDS.findall(name))
+            words = tuple(fold(_POSSESSIVE.sub("", word)) for word in _WORDS.findall(read(name).text))
             if words:
                 self._names.add(words)
                 self._reach = max(self._reach, len(name))
@@ -56,7 +57,7 @@ class PublicNames:
         return len(self._names)
 
     def covers(self, text: str, span: Span) -> bool:
-        """Return whether every word of the span belongs to a public name that stands there."""
+        """Return whether every word of the span, in a text as it is read, belongs to a public name there."""
         if not self._names:
             return False
         start, end = max(0, span.start - self._reach), min(len(text), span.end + self._reach)

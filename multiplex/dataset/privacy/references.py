@@ -17,6 +17,7 @@ _ONWARDS = re.compile(
 """Up to which verse, or which one; not the commoner ports of three digits or less."""
 
 _TITLE = re.compile(r"[^\s*.!?:;\[\]][^\S\n]+[^\W\d_a-z][\w'’-]+,?[^\S\n]+$")
+_NTH = re.compile(r"第\s?$")
 _COMPUTERS = re.compile(
     r"(?<!\w)(?:ipv?[46]?s?|address(?:es)?|host\w*|servers?|routers?|gateways?|subnets?|networks?|dns|vpn|vps|lan|wi-?fi|"
     r"ports?|proxy|proxies|ping\w*|ssh|https?|ftp|smtp|url|tcp|udp|log(?:s|ged|gin|in)?|connect\w*|block\w*|ban(?:ned)?|"
@@ -27,7 +28,7 @@ _BESIDE, _BEHIND = 60, 20
 
 
 def is_chapter(text: str, span: Span, named: Iterable[Span] = ()) -> bool:
-    """Return whether four numbers are a place in a work and no address: verses follow, or a title stands before.
+    """Return whether four numbers are a place in a work and no address: verses follow, or a title or 第 stands before.
 
     A title is a word with a capital that opens no sentence and is in none of the spans that are `named`. Nothing
     is a chapter that has a 0 or more than fifty books, or beside which a word such as `server` stands.
@@ -38,7 +39,7 @@ def is_chapter(text: str, span: Span, named: Iterable[Span] = ()) -> bool:
         return False
     if _COMPUTERS.search(before) or _COMPUTERS.search(behind):
         return False
-    if _ONWARDS.match(behind):
+    if _ONWARDS.match(behind) or _NTH.search(before):
         return True
     beside = any(0 <= span.start - each.end <= 2 for each in named)
     return not beside and bool(_TITLE.search(before))
