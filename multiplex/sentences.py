@@ -30,7 +30,7 @@ _END = re.compile(
     rf"(?P<stop>[.!?])(?P<kept>[{_CLOSING}]*+)[\"'”’)]*+\s++(?=[\"'“‘(]?[{_OPENING}]*+(?P<next>[^\W_a-z]))"
     # Where no space is needed. The sentence goes on at a comma and the like, at what takes up a quotation in
     # Japanese, and at the number of a verse, which stands between two double dandas.
-    rf"|(?:[{_STOPS}]|．(?!\d))[{_STOPS}．.!?]*+[\"'”’)*{_CLOSING}]*+"
+    rf"|(?<![{_STOPS}．])(?:[{_STOPS}]|．(?!\d))[{_STOPS}．.!?]*+[\"'”’)*{_CLOSING}]*+"
     r"(?!\s*+[、､，,;:；：…—–・～〜`])(?!(?<=[」』])(?:と|って))(?!\s*+\d++\s*+॥)"
     rf"|(?<=[{_HAN}])[!?]++(?=[{_HAN}])"
 )

@@ -242,11 +242,15 @@ def run_all(references: Sequence[str], options: Options, *, as_json: bool, quiet
     ]
     failures = sum(outcome.run is None for outcome in outcomes)
     if as_json:
-        ends = list(zip(references, outcomes, strict=True))
-        runs = [{**end.run.summary(), "reference": reference} for reference, end in ends if end.run]
+        ends = list(zip(references, found, outcomes, strict=True))
+        runs = [{**end.run.summary(), "reference": reference} for reference, _, end in ends if end.run]
         failed = [
-            {"scenario": end.name, "error": end.error, "reference": reference}
-            for reference, end in ends
+            {
+                "scenario": reference if isinstance(each, ContentError) else each[0].name,
+                "error": end.error,
+                "reference": reference,
+            }
+            for reference, each, end in ends
             if end.run is None
         ]
         print(json.dumps({"runs": runs, "failures": failed}, ensure_ascii=False, indent=2, allow_nan=False))

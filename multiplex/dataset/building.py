@@ -274,16 +274,25 @@ def _begun(
 
 
 def _standing(folder: Path) -> Manifest | None:
-    """Return the manifest of what was written, None where it or one of its files is lost or not whole.
+    """Return the manifest of what was written, None where it or one of its files is lost.
 
-    Files are told by their sizes. A card may have been edited.
+    Raises:
+        ContentError: a file has another size than it was written with, and is not written over; a card may have.
     """
     try:
         manifest = read_manifest(folder)
-        sizes = {entry.path: (folder / entry.path).stat().st_size for entry in manifest.files}
     except (ContentError, OSError):
         return None
-    is_whole = all(entry.path == CARD or sizes[entry.path] == entry.bytes for entry in manifest.files)
+    is_whole = True
+    for entry in manifest.files:
+        path = folder / entry.path
+        if not path.is_file():
+            is_whole = False
+        elif entry.path != CARD and path.stat().st_size != entry.bytes:
+            raise ContentError(
+                f"{path}: is not as it was written; remove it to have it written again, or name another folder "
+                "with --out"
+            )
     return manifest if is_whole else None
 
 

@@ -166,8 +166,11 @@ async def _perform(step: Step, task: Task, seen: State, runtime: Runtime[Context
     return result
 
 
-def _sensible(act: Act[Any], performed: Performed[Any], name: str) -> Performed[Any]:
-    """Return what was performed, with a failure in place of a reply that makes no sense: anybody may answer acts."""
+def _sensible(act: Act[Any], given: object, name: str) -> Performed[Any]:
+    """Return what was performed, with a failure in place of what makes no sense: anybody may answer acts."""
+    performed: Performed[Any] = Performed(failure=Failure("invalid_reply", f"{name}: no Performed came back"))
+    if isinstance(given, Performed):
+        performed = given
     if performed.reply is None:
         return performed
     try:

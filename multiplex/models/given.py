@@ -40,6 +40,12 @@ class Given:
             raise ModelError(
                 f"returned a {type(completion).__name__} and no Completion", kind="invalid_response"
             )
+        counts = (completion.prompt_tokens, completion.cached_tokens, completion.completion_tokens)
+        if not isinstance(completion.text, str) or not all(isinstance(each, int) for each in counts):
+            raise ModelError(
+                "returned a Completion whose text is no text, or whose tokens are no whole numbers",
+                kind="invalid_response",
+            )
         return completion
 
     async def aclose(self) -> None:

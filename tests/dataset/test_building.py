@@ -104,7 +104,7 @@ def test_to_run_it_again_brings_back_a_file_that_is_lost(table: Table, prompts: 
 
 
 @pytest.mark.parametrize("damaged", ["report.json", "data/transcripts/train-00000-of-00001.parquet"])
-def test_to_run_it_again_mends_a_file_that_was_cut_off_and_leaves_an_edited_card(
+def test_to_run_it_again_writes_over_no_file_that_was_changed_and_leaves_an_edited_card(
     table: Table, prompts: Path, damaged: str
 ) -> None:
     table.build(prompts, assembly=WORDS)
@@ -113,6 +113,11 @@ def test_to_run_it_again_mends_a_file_that_was_cut_off_and_leaves_an_edited_card
     table.build(prompts, assembly=WORDS)
     assert files_of(table.out) == before
     (path := table.out / damaged).write_bytes(path.read_bytes()[:-9])
+    changed = files_of(table.out)
+    with pytest.raises(ContentError, match=rf"{re.escape(damaged)}: is not as it was written; remove it"):
+        table.build(prompts, assembly=WORDS)
+    assert files_of(table.out) == changed
+    path.unlink()
     table.build(prompts, assembly=WORDS)
     assert examine(table.out).problems == []
     assert files_of(table.out)["README.md.bak"] == before["README.md"]

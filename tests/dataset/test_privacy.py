@@ -179,6 +179,7 @@ def _found(spans: list[Span], text: str) -> list[str]:
         ("text 9876543210 please", "9876543210"),
         ("ring 0049 171 3920068", "0049 171 3920068"),
         ("Tel:020 7946 0018", "020 7946 0018"),
+        ("phone:07400 123456", "07400 123456"),
     ],
 )
 def test_a_telephone_number_is_found(text: str, number: str) -> None:
@@ -194,6 +195,8 @@ def test_a_telephone_number_is_found(text: str, number: str) -> None:
         "add 1234567890 and 9876543211",
         "the ratio 0.6180339887",
         "verse 12:0123 456 789",
+        "the call for papers is arXiv:2404.10636 of last year",
+        "a signal study, PMID:31452104, and record:0012345678",
     ],
 )
 def test_a_price_a_date_or_a_count_is_no_telephone(text: str) -> None:

@@ -205,6 +205,19 @@ def test_a_reply_that_makes_no_sense_is_a_failure_whoever_gives_it(act: type[Act
     assert state["drafts"]
 
 
+@pytest.mark.parametrize("given", [None, {"reply": "Yes."}])
+def test_what_is_no_performed_act_is_a_failure(given: Any) -> None:
+    class Careless:
+        name = "careless"
+
+        async def perform(self, asked: Act[Any], *, seed: int) -> Any:
+            return given if asked.speaker == "miller" else Performed(reply=answer(asked, seed))
+
+    state, _, _ = play(WHOLE, responder=Careless())
+    reasons = {result["failure"]["reason"] for result in state["results"] if result["failure"]}
+    assert reasons == {"careless: no Performed came back"}
+
+
 def test_a_persona_that_fails_its_opening_is_asked_again_before_anyone_is_heard() -> None:
     state, responder, events = play(WHOLE, failing(TakePosition, of="sailor", first=2))
     opened = results_of(state, "open.position")

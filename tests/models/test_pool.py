@@ -148,6 +148,9 @@ def test_a_model_of_the_callers_own_is_bounded_and_neither_cached_nor_closed(tmp
     assert (own.calls, own.most, own.closed) == (12, 2, False)
 
 
+WRONG: list[dict[str, Any]] = [{"text": None}, {"prompt_tokens": None}, {"completion_tokens": "7"}]
+
+
 @pytest.mark.parametrize(
     ("said", "kind", "message"),
     [
@@ -155,6 +158,14 @@ def test_a_model_of_the_callers_own_is_bounded_and_neither_cached_nor_closed(tmp
         (TimeoutError(), "timeout", "TimeoutError"),
         (KeyError("choices"), "failed", "KeyError: 'choices'"),
         ("Yes.", "invalid_response", "returned a str and no Completion"),
+        *(
+            (
+                Completion(**{"text": "Yes.", **wrong}),
+                "invalid_response",
+                "returned a Completion whose text is no text, or whose tokens are no whole numbers",
+            )
+            for wrong in WRONG
+        ),
     ],
 )
 def test_what_a_model_of_the_callers_own_raises_or_returns_fails_that_call(

@@ -87,7 +87,10 @@ _PHONE_WORDS_UNPARTED = re.compile(r"电话|手机|手機|微信|電話|携帯|�
 """Those that need no spaces beside them; a sentence of their languages is short, and they are looked for near by."""
 
 _DIGITS = re.compile(
-    r"(?<![\w.,/#-])(?<![\W\d_]:)(?:\+|00|\()?\(?\d[\d\s().\-–/\u2011]{5,22}\d(?![\w])(?![.,/-]\d)"
+    # Right behind a colon stand identifiers, as in arXiv:2404.10636, but for a word that says what it is.
+    r"(?<![\w.,/#-])(?:(?<!:)|(?<=\b(?:tel|fax):)|(?<=\bcell:)|(?<=\bphone:)|(?<=\bmobile:))"
+    r"(?:\+|00|\()?\(?\d[\d\s().\-–/\u2011]{5,22}\d(?![\w])(?![.,/-]\d)",
+    re.I,
 )
 _NO_PHONE = re.compile(
     r"\d{1,3}(?:[.,\s]\d{3})+|\d+[.,]\d+|\d{4}\s?[–-]\s?\d{4}|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|"

@@ -16,18 +16,10 @@ __all__ = ["fetch", "find_local", "revision_of"]
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _CONFIGS = ("config.json", "params.json")
-_FILES = (
-    "*.json",
-    "*.safetensors",
-    "*.bin",
-    "*.pt",
-    "*.model",
-    "*.tiktoken",
-    "*.jinja",
-    "*.txt",
-    "*.gguf",
-    "*.py",
-)
+_BESIDE_WEIGHTS = ("*.json", "*.model", "*.tiktoken", "*.jinja", "*.txt", "tokenizer*", "*.py")
+"""What else of a model's files tells how it writes: fetched with the weights, and part of their state."""
+
+_WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.gguf")
 _READ_WHOLE = 4 * 2**20
 """Files up to this size are told apart by their content, larger ones by size and time."""
 
@@ -92,16 +84,7 @@ def fetch(model: str, options: Mapping[str, Any]) -> str | None:
     wanted: str | None = options.get("revision")
     what = f"model {model!r}"
     try:
-        patterns = [
-            "*.json",
-            "*.safetensors",
-            "*.model",
-            "*.tiktoken",
-            "*.jinja",
-            "*.txt",
-            "tokenizer*",
-            "*.py",
-        ]
+        patterns = [*_BESIDE_WEIGHTS, "*.safetensors"]
         if not constants.HF_HUB_OFFLINE:
             files = HfApi(token=options.get("hf_token")).list_repo_files(model, revision=wanted)
             if not any(name.endswith(".safetensors") for name in files):
@@ -158,9 +141,14 @@ def revision_of(
     return f"{state}, vllm {_vllm_version()}" + (f", {said}" if shaping else "")
 
 
+def _files(folder: Path) -> set[Path]:
+    found = {path for pattern in (*_WEIGHTS, *_BESIDE_WEIGHTS) for path in folder.glob(pattern)}
+    return {path for path in found if path.is_file()}
+
+
 def _fingerprint(local: Path) -> str:
     seen = hashlib.sha256()
-    paths = [local] if local.is_file() else {path for pattern in _FILES for path in local.glob(pattern)}
+    paths = [local] if local.is_file() else _files(local)
     for path in sorted(paths):
         facts = path.stat()
         seen.update(f"{path.name}\0{facts.st_size}\0".encode())
