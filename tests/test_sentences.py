@@ -104,6 +104,7 @@ def test_nothing_but_quotes_and_spaces_is_lost(text: str) -> None:
     assert all(part and part == part.strip() and part in text for part in parts(text))
 
 
+@pytest.mark.slow  # it asks of every character there is
 def test_the_stops_are_those_that_unicode_has() -> None:
     regex = pytest.importorskip("regex")
     ends = [chr(c) for c in range(0x10FFFF) if parts(f"あ{chr(c)}い") == [f"あ{chr(c)}", "い"]]
@@ -114,3 +115,4 @@ def test_the_stops_are_those_that_unicode_has() -> None:
 def test_a_long_line_of_stops_is_split_once_over() -> None:
     assert len(parts("د. محمد قال نعم. " * 5_000)) == 5_000
     assert len(parts("水。" * 20_000)) == 20_000
+    assert len(parts("。" * 100_000 + "、")) == 1
