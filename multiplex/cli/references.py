@@ -4,13 +4,14 @@ import os
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 
 from rich.cells import cell_len, set_cell_size
 
 from multiplex.cli.text import safe
 from multiplex.content.files import is_path
 
-__all__ = ["called", "in_words", "short"]
+__all__ = ["called", "in_words", "short", "where"]
 
 _LONGEST = 60
 """The most columns of a terminal that what a scenario is called takes up; no name is longer."""
@@ -48,6 +49,11 @@ def called(names: Mapping[str, str | None]) -> dict[str, str]:
         reference: word if alike[word] == 1 else f"{word} ({place})"
         for place, (reference, word) in enumerate(brief.items(), start=1)
     }
+
+
+def where(reference: str) -> str:
+    """Return how an error names a reference: a question cut short, a path as it is written shortest."""
+    return short(reference) if in_words(reference) else str(Path(reference))
 
 
 def short(reference: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from multiplex.api import Session
 from multiplex.cli.live import Live
 from multiplex.cli.progress import Progress
-from multiplex.cli.references import called, in_words, short
+from multiplex.cli.references import called, in_words, where
 from multiplex.cli.show import print_run, print_table
 from multiplex.cli.text import safe
 from multiplex.content.panels import Panel, seat
@@ -146,23 +146,20 @@ def _prepared(
             if session and not isinstance(table, ContentError):
                 session.check(table[0], table[1])
         except ContentError as error:  # the options are right: it is what the scenario or a persona names
-            reference = references[place]
-            where = short(reference) if in_words(reference) else Path(reference)
-            found[place] = ContentError(f"{where}: {error}")
+            found[place] = ContentError(f"{where(references[place])}: {error}")
     return found
 
 
 def _read(reference: str, panel: Panel | None, protocol: Protocol | None, options: Options) -> Table:
     """Read one scenario and what it names, unless a panel and a protocol are given; mistakes name its file."""
-    asks = in_words(reference)
-    scenario = scenario_of(reference) if asks else load_scenario(reference)
+    scenario = scenario_of(reference) if in_words(reference) else load_scenario(reference)
     try:
         panel = panel or seat(scenario.personas)
         protocol = protocol or load_protocol(scenario.protocol)
         check_panel(protocol, panel)
         model_names(scenario, panel, options.model)
     except ContentError as error:
-        raise ContentError(f"{short(reference) if asks else Path(reference)}: {error}") from error
+        raise ContentError(f"{where(reference)}: {error}") from error
     return scenario, panel, protocol
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "Text",
     "check_name",
     "explain",
+    "is_name",
     "is_path",
     "model_from_yaml",
     "named_files",
@@ -173,9 +174,14 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     return "; ".join(said[:3]) + more
 
 
+def is_name(text: str) -> bool:
+    """Tell whether a text can be a bare name: lower-case letters, digits and underscores, at most 60."""
+    return len(text) <= 60 and _NAME.fullmatch(text) is not None
+
+
 def check_name(name: str) -> str:
     """Return the name if it can be a bare name, else raise ValueError."""
-    if not _NAME.fullmatch(name) or len(name) > 60:
+    if not is_name(name):
         raise ValueError(f"{name!r} cannot be a name: lower-case letters, digits and underscores, at most 60")
     return name
 

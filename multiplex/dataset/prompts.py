@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from multiplex.content.files import explain, no_such_file
+from multiplex.content.files import explain, is_name, no_such_file
 from multiplex.content.scenarios import Option, Scenario, load_scenario
 from multiplex.content.topics import TOPICS
 from multiplex.dataset.asked_columns import CHATS, COLUMNS, any_of_them
@@ -60,9 +60,6 @@ _EARLIER = "Earlier in this conversation:"
 
 _PATIENCE = 20
 """How many rows may lack the question before the file is said to have none."""
-
-_KEY = re.compile(r"[a-z0-9][a-z0-9_]{0,59}")
-"""What an option's key can be (see `content.files.check_name`)."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -511,7 +508,7 @@ def _options(value: Any) -> tuple[tuple[str, ...], tuple[Option, ...]]:
             raise BadRow("malformed", f"options: {number}: needs to be text, or a key and a text")
         owns.append(own)
     keys = [re.sub(r"\W+", "_", own.lower()) for own in owns]
-    taken = {key for key in keys if _KEY.fullmatch(key)}
+    taken = {key for key in keys if is_name(key)}
     for place, key in enumerate(keys):
         if key not in taken:
             keys[place] = f"option_{place + 1}"

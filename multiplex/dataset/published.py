@@ -10,10 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from multiplex.models.endpoint import without_user
+
 __all__ = ["public_name", "published"]
 
 _KIND = re.compile(r"((?:vllm|openai|spacy):)?(.*)", re.DOTALL)
-_AT = re.compile(r"(?<=://)[^/?#\s]*@")
 _BEHIND = re.compile(r"(?<=://)([^/?#\s]*).*", re.DOTALL)
 _PATH = re.compile(r"[~./\\]|[A-Za-z]:[\\/]|[^\s:{}]*\\")
 """How a path begins; a backslash is in no other name."""
@@ -34,7 +35,7 @@ def public_name(given: str) -> str:
     >>> public_name("http://ada:secret@localhost:8000/v1?key=1")
     'http://localhost:8000'
     """
-    found = _KIND.fullmatch(_AT.sub("", given))
+    found = _KIND.fullmatch(without_user(given))
     kind, name = (found[1] or "", found[2]) if found else ("", given)
     if "://" in name:  # of weights in a bucket the host says nothing
         return kind + (_last(re.sub(r"[?#].*", "", name)) if kind else _BEHIND.sub(r"\1", name))

@@ -168,18 +168,17 @@ async def _perform(step: Step, task: Task, seen: State, runtime: Runtime[Context
 
 def _sensible(act: Act[Any], given: object, name: str) -> Performed[Any]:
     """Return what was performed, with a failure in place of what makes no sense: anybody may answer acts."""
-    performed: Performed[Any] = Performed(failure=Failure("invalid_reply", f"{name}: no Performed came back"))
-    if isinstance(given, Performed):
-        performed = given
-    if performed.reply is None:
-        return performed
+    if not isinstance(given, Performed):
+        return Performed(failure=Failure("invalid_reply", f"{name}: no Performed came back"))
+    if given.reply is None:
+        return given
     try:
-        if not isinstance(performed.reply, act.reply):
-            raise ValueError(f"a {type(performed.reply).__name__} is no {act.reply.__name__}")
-        act.check(performed.reply)
+        if not isinstance(given.reply, act.reply):
+            raise ValueError(f"a {type(given.reply).__name__} is no {act.reply.__name__}")
+        act.check(given.reply)
     except ValueError as error:
-        return replace(performed, reply=None, failure=Failure("invalid_reply", f"{name}: {error}"))
-    return performed
+        return replace(given, reply=None, failure=Failure("invalid_reply", f"{name}: {error}"))
+    return given
 
 
 def _result(step: Step, task: Task, act: str, seed: int, performed: Performed[Any]) -> Plain:

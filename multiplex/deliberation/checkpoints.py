@@ -71,13 +71,8 @@ def kept_in(path: Path) -> Iterator[tuple[Any, Acts]]:
                     if found is not None:
                         _ = found.checkpoint["channel_values"], found.checkpoint["channel_versions"]
                     return found
-                except (
-                    AttributeError,
-                    LookupError,
-                    TypeError,
-                    ValueError,
-                ) as error:  # what is kept is no checkpoint
-                    raise sqlite3.DatabaseError from error
+                except (AttributeError, LookupError, TypeError, ValueError) as error:
+                    raise sqlite3.DatabaseError from error  # what is kept is no checkpoint
 
         async def aget_tuple(self, config: Any) -> Any:
             return self.get_tuple(config)

@@ -14,7 +14,7 @@ from multiplex.cli.doctor.installation import package_version
 from multiplex.errors import ContentError
 from multiplex.models.endpoint import at, short
 from multiplex.models.engine import parse_options
-from multiplex.models.engine.weights import find_local
+from multiplex.models.engine.weights import CONFIGS, find_local
 
 __all__ = ["examine_engine"]
 
@@ -152,7 +152,6 @@ def _on_hub(name: str, given: Mapping[str, Any]) -> list[Finding]:
         ]
 
 
-_CONFIGS = ("config.json", "params.json")
 _TOKENIZERS = (
     "tokenizer.json",
     "tokenizer.model",
@@ -186,7 +185,7 @@ def _described(model: _Place, given: Mapping[str, Any]) -> list[Finding]:
             bad("model", "skip_tokenizer_init: prompts are made with the tokenizer; leave the argument out")
         ]
     read = {
-        "config.json": bool(given.get("hf_config_path")) or any(name in _CONFIGS for name in model.names),
+        "config.json": bool(given.get("hf_config_path")) or any(name in CONFIGS for name in model.names),
         "weights": given.get("load_format") in _WITHOUT_FILES
         or bool(given.get("model_weights"))
         or any(name.endswith(_WEIGHTS) for name in model.names),

@@ -12,10 +12,12 @@ from uuid import uuid4
 from multiplex.errors import ContentError
 from multiplex.models.engine.chat import read_template
 
-__all__ = ["fetch", "find_local", "revision_of"]
+__all__ = ["CONFIGS", "fetch", "find_local", "revision_of"]
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_CONFIGS = ("config.json", "params.json")
+CONFIGS = ("config.json", "params.json")
+"""One of which every folder with a model holds, but for GGUF."""
+
 _BESIDE_WEIGHTS = ("*.json", "*.model", "*.tiktoken", "*.jinja", "*.txt", "tokenizer*", "*.py")
 """What else of a model's files tells how it writes: fetched with the weights, and part of their state."""
 
@@ -65,7 +67,7 @@ def _found(model: str, folder: Path) -> Path | None:
         if "://" in model or ":" in model:
             return None  # a bucket, or a file in a repository: for vLLM to find
         raise ContentError(f"model {model!r}: there is no such folder")
-    if not any((folder / name).is_file() for name in _CONFIGS) and not any(folder.glob("*.gguf")):
+    if not any((folder / name).is_file() for name in CONFIGS) and not any(folder.glob("*.gguf")):
         raise ContentError(f"model {model!r}: the folder holds no config.json, so it is no model")
     return folder.resolve()
 
